@@ -1,0 +1,1 @@
+"""Reads datasets and nothing else: no Celery, no driver, no engine."""

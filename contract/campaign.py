@@ -1,0 +1,133 @@
+"""The campaign: what a person asks for, as one YAML file. Frozen once loaded."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from contract.yaml_source import YamlSource, load_yaml
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
+"""Names of campaigns, hosts and profiles: they become file, queue and label names."""
+
+Scalar = str | int | float | bool | None
+
+MAX_CELLS = 10_000
+
+
+class Frozen(BaseModel):
+    """Base of everything that travels: unknown keys refused, nothing changed after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class HostSelection(Frozen):
+    """Which hosts measure: all that are alive, or those named, or those that carry the labels."""
+
+    names: tuple[Name, ...] = ()
+    labels: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_forms(cls, given: Any) -> Any:
+        if given == "all":
+            return {}
+        if isinstance(given, list):
+            return {"names": given}
+        if isinstance(given, str):
+            raise ValueError("'all', a list of host names, or a mapping with 'names' or 'labels'")
+        return given
+
+    def chooses(self, name: str, labels: dict[str, str]) -> bool:
+        """Whether the host ``name`` with ``labels`` takes part."""
+        if self.names and name not in self.names:
+            return False
+        return all(labels.get(key) == value for key, value in self.labels.items())
+
+
+class Limits(Frozen):
+    """What every instance may use, the same for all drivers: fair pairs need equal limits."""
+
+    cpus: float | None = Field(None, gt=0, le=4096, description="CPU seconds per second")
+    memory_mib: int | None = Field(None, ge=4, le=16_777_216, description="memory, MiB")
+
+
+class ExperimentEntry(Frozen):
+    """One experiment of a campaign: its drivers or profiles, and a value or list per parameter."""
+
+    experiment: str
+    drivers: tuple[str, ...] = Field(min_length=1, description="drivers, or names of profiles")
+    params: dict[str, Scalar | list[Scalar]] = {}
+    limits: Limits | None = None
+    image: str | None = Field(None, description="overrides the campaign's image")
+    deadline_s: float | None = Field(None, gt=0, le=86_400)
+
+    @field_validator("params")
+    @classmethod
+    def _bound_the_matrix(cls, params: dict[str, Any]) -> dict[str, Any]:
+        cells = math.prod(len(value) for value in params.values() if isinstance(value, list))
+        if any(value == [] for value in params.values()):
+            raise ValueError("at least one value in every list")
+        if cells > MAX_CELLS:
+            raise ValueError(f"at most {MAX_CELLS} combinations, these lists make {cells}")
+        return params
+
+
+class Profile(BaseModel):
+    """A named variant of a driver: the driver's name, and that driver's own settings beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    driver: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The driver's own settings, checked later against what the driver declares."""
+        return dict(self.model_extra or {})
+
+
+class Campaign(Frozen):
+    """Everything a campaign asks for. Defaults are the standard design, cut to a first look."""
+
+    campaign: Name = Field(description="name; also the name of its results folder")
+    description: str = Field("", max_length=2000)
+    hosts: HostSelection = HostSelection()
+    blocks: int = Field(3, ge=1, le=10_000, description="passes over all cells on each host")
+    seed: int = Field(1, ge=0, lt=2**63, description="fixes every random order and choice")
+    deadline_s: float = Field(300, gt=0, le=86_400, description="longest time of one trial")
+    limits: Limits = Limits()
+    image: str = Field("tiny", min_length=1, max_length=1000)
+    profiles: dict[Name, Profile] = {}
+    experiments: tuple[ExperimentEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _profiles_have_names_of_their_own(self) -> Self:
+        shadowed = {p.driver for p in self.profiles.values()} & set(self.profiles)
+        if shadowed:
+            raise ValueError(f"profile names that are not drivers' names; '{min(shadowed)}' is one")
+        return self
+
+
+def load_campaign(path: Path) -> tuple[Campaign, YamlSource]:
+    """Read and check the shape of a campaign file.
+
+    Returns the frozen campaign and its source, which knows the line of every key. Raises
+    CampaignError with file, line, key, what was found and what is allowed. Experiments, drivers and
+    their parameters are checked by planning, which knows the catalog.
+    """
+    source = load_yaml(path)
+    if not isinstance(source.data, dict):
+        raise source.error((), source.data, "a mapping with at least 'campaign' and 'experiments'")
+    try:
+        return Campaign.model_validate(source.data), source
+    except ValidationError as error:
+        raise source.refuse(error, Campaign) from error

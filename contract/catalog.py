@@ -1,0 +1,69 @@
+"""What planning must know of drivers and experiments, and how both declare themselves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from contract.campaign import Frozen
+from contract.rows import InstanceRow
+
+
+class Capability(StrEnum):
+    """What a driver can do; an experiment names those it needs."""
+
+    CONSOLE = "console"  # lines in and out of an instance, so that the agent can be spoken to
+    GRACEFUL_STOP = "graceful_stop"  # asks the instance to end before it is made to
+    LIMITS = "limits"  # CPU and memory limits can be set
+    ADDRESS = "address"  # instances can have an IP address that the host reaches
+    COLD_IMAGE = "cold_image"  # the image can be dropped from the host, to be brought anew
+    VIRTUAL_TIME = "virtual_time"  # time is the driver's own invention: nothing is real
+
+
+class Settings(Frozen):
+    """Base of a driver's profile settings."""
+
+
+class Params(Frozen):
+    """Base of an experiment's parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A quantity that an experiment emits, declared once."""
+
+    name: str
+    unit: str
+    better: Literal["lower", "higher", "neither"]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriverInfo:
+    """What planning and docs know of a driver."""
+
+    name: str
+    summary: str
+    settings: type[Settings]
+    offers: frozenset[Capability]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentInfo:
+    """What planning and docs know of an experiment."""
+
+    name: str
+    summary: str
+    params: type[Params]
+    metrics: tuple[Metric, ...]
+    needs: Callable[[Any], frozenset[Capability]]
+    plan_rows: Callable[[Any], list[InstanceRow]]
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All drivers and experiments that this installation has, by name."""
+
+    drivers: Mapping[str, DriverInfo] = field(default_factory=dict)
+    experiments: Mapping[str, ExperimentInfo] = field(default_factory=dict)

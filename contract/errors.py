@@ -1,0 +1,106 @@
+"""Everything Tonnage raises on purpose: one root, one class per cause, each with a code for records."""
+
+from typing import ClassVar
+
+
+class TonnageError(Exception):
+    """Root of all errors that a person can act on."""
+
+    code: ClassVar[str] = "error"
+    """Short name of the cause, as written into ``error_class`` columns."""
+
+
+class CampaignError(TonnageError):
+    """The campaign file asks for something that cannot be: fix the YAML."""
+
+    code = "campaign"
+
+
+class EngineError(TonnageError):
+    """An engine refused a call or failed it."""
+
+    code = "engine_error"
+
+
+class EngineTimeout(EngineError):
+    """An engine did not answer a call within its deadline."""
+
+    code = "engine_timeout"
+
+
+class EngineAbsent(EngineError):
+    """An engine, or the client library that speaks to it, is not on this host."""
+
+    code = "engine_absent"
+
+
+class ImageError(EngineError):
+    """An image is missing, unusable or could not be built."""
+
+    code = "image"
+
+
+class AgentError(TonnageError):
+    """The agent inside an instance gave a wrong answer."""
+
+    code = "agent_wrong"
+
+
+class AgentSilent(AgentError):
+    """The agent inside an instance did not speak within its deadline."""
+
+    code = "agent_silent"
+
+
+class InstanceExited(TonnageError):
+    """An instance ended although nobody asked it to."""
+
+    code = "exited"
+
+
+class DeadlineExceeded(TonnageError):
+    """A trial, or a step of it, ran out of its time."""
+
+    code = "deadline"
+
+
+class TrialCancelled(TonnageError):
+    """Somebody asked for the trial to end before it was through."""
+
+    code = "cancelled"
+
+
+class HostBusy(TonnageError):
+    """Another worker or local run is already measuring on this host."""
+
+    code = "host_busy"
+
+
+class PartError(TonnageError):
+    """A part is damaged, foreign, or of another schema version."""
+
+    code = "part"
+
+
+class DatasetError(TonnageError):
+    """A dataset is missing, incomplete or inconsistent."""
+
+    code = "dataset"
+
+
+class ResultsError(TonnageError):
+    """The results folder cannot be used."""
+
+    code = "results"
+
+
+class BrokerError(TonnageError):
+    """The broker cannot be reached or refuses us."""
+
+    code = "broker"
+
+
+class MessageError(TonnageError):
+    """A message from the broker is not one of ours, or of another version."""
+
+    code = "message"

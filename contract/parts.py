@@ -1,0 +1,213 @@
+"""The part: what one trial leaves, as one file that either exists whole or not at all.
+
+A part is an uncompressed zip holding ``instances.parquet``, ``samples.parquet`` and, written last,
+``trial.json``: the trial record with the row count and SHA-256 of each table. Its name says trial and
+attempt, so what is left of a campaign can be told from a listing alone.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field, ValidationError
+
+from contract.campaign import Frozen
+from contract.errors import PartError, ResultsError
+from contract.rows import Rows
+from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
+from contract.trial import Outcome, Receipt, Trial, VerdictWord, canonical_json
+
+MAX_PART_BYTES = 512 * 1024 * 1024
+_RECORD = "trial.json"
+_NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part$")
+
+
+class TableCheck(Frozen):
+    """Row count and checksum of one table inside a part."""
+
+    rows: int = Field(ge=0)
+    sha256: str
+
+
+class TrialRecord(Frozen):
+    """How one trial ended, and everything that shaped its numbers."""
+
+    schema_version: int = SCHEMA_VERSION
+    trial: Trial
+    attempt: int = Field(1, ge=1)
+    outcome: Outcome
+    verdict: VerdictWord
+    reasons: tuple[str, ...] = ()
+    error_class: str | None = None
+    error_text: str | None = None
+    emulated: bool = False
+    virtual: bool = False
+    started_at_ns: int = Field(description="host's wall clock, ns since 1970 UTC")
+    duration_ns: int | None = None
+    clock_offset_ns: int | None = None
+    clock_error_ns: int | None = None
+    facts: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    tables: dict[str, TableCheck] = {}
+
+    def row(self) -> dict[str, Any]:
+        """The record as a row of the ``trials`` table."""
+        trial = self.trial
+        same = trial.model_dump(include={"campaign", "host", "block", "order", "experiment"})
+        same |= trial.model_dump(include={"driver", "profile", "image", "seed"})
+        same |= self.model_dump(include={"attempt", "schema_version", "outcome", "verdict"})
+        same |= self.model_dump(include={"error_class", "error_text", "emulated", "virtual"})
+        same |= self.model_dump(include={"duration_ns", "clock_offset_ns", "clock_error_ns"})
+        return same | {
+            "trial_id": trial.trial_id,
+            "settings": canonical_json(trial.settings),
+            "params": canonical_json(trial.params),
+            "limits": canonical_json(trial.limits.model_dump()),
+            "deadline_ns": round(trial.deadline_s * 1e9),
+            "reasons": list(self.reasons),
+            "started_at": pa.scalar(self.started_at_ns, pa.timestamp("ns", "UTC")).as_py(),
+            "facts": canonical_json(self.facts),
+            "versions": canonical_json(self.versions),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that was read and verified."""
+
+    record: TrialRecord
+    tables: dict[str, pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPart:
+    """A part as bytes, with the receipt that announces it."""
+
+    data: bytes
+    receipt: Receipt
+
+    @property
+    def name(self) -> str:
+        """File name of the part."""
+        return part_name(self.receipt.trial_id, self.receipt.attempt)
+
+
+def part_name(trial_id: str, attempt: int) -> str:
+    """File name of a part."""
+    return f"{trial_id}.{attempt}.part"
+
+
+def pack_part(record: TrialRecord, rows: Rows) -> PackedPart:
+    """Build a part from a trial record and its rows. Table checks are filled in here."""
+    trial_id = record.trial.trial_id
+    checks: dict[str, TableCheck] = {}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, table in trial_tables(rows, trial_id, record.attempt).items():
+            data = _parquet(table)
+            checks[name] = TableCheck(rows=table.num_rows, sha256=hashlib.sha256(data).hexdigest())
+            archive.writestr(f"{name}.parquet", data)
+        record = record.model_copy(update={"tables": checks})
+        archive.writestr(_RECORD, canonical_json(record.model_dump(mode="json")))
+    data = buffer.getvalue()
+    receipt = Receipt(
+        trial_id=trial_id,
+        attempt=record.attempt,
+        host=record.trial.host,
+        outcome=record.outcome,
+        verdict=record.verdict,
+        reasons=record.reasons,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+    )
+    return PackedPart(data, receipt)
+
+
+def read_part(data: bytes) -> Part:
+    """Read a part and verify schema, counts and checksums. Raises PartError that says what is off."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_PART_BYTES:
+                raise PartError(f"a part larger than {MAX_PART_BYTES} bytes")
+            record = TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
+            if record.schema_version != SCHEMA_VERSION:
+                raise PartError(f"schema version {record.schema_version}, expected {SCHEMA_VERSION}")
+            tables = {name: _read_table(archive, name, record) for name in ("instances", "samples")}
+    except (zipfile.BadZipFile, KeyError, ValueError, ValidationError, pa.ArrowException) as error:
+        raise PartError(f"a damaged part: {error}") from error
+    return Part(record, tables)
+
+
+def store_part(folder: Path, name: str, data: bytes) -> Path:
+    """Publish a part in ``folder``: hidden temporary name, fsync, rename, fsync of the folder.
+
+    Storing the same name again is harmless: attempts never change once published. Raises
+    ResultsError when the folder cannot take it.
+    """
+    if not _NAME.match(name):
+        raise PartError(f"not a part's name: {name!r}")
+    target = folder / name
+    temporary = folder / f".{name}.{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _fsync_folder(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ResultsError(f"{folder}: a part cannot be written: {error.strerror}") from error
+    return target
+
+
+def list_parts(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Trials that have parts in ``folder``, with their attempts in order. One listing, no reading."""
+    found: dict[str, list[int]] = {}
+    if folder.is_dir():
+        for name in os.listdir(folder):
+            if match := _NAME.match(name):
+                found.setdefault(match["trial"], []).append(int(match["attempt"]))
+    return {trial: tuple(sorted(attempts)) for trial, attempts in found.items()}
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _read_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> pa.Table:
+    data = archive.read(f"{name}.parquet")
+    check = record.tables[name]
+    if hashlib.sha256(data).hexdigest() != check.sha256:
+        raise PartError(f"the checksum of its '{name}' table does not fit")
+    table = pq.read_table(io.BytesIO(data))
+    if not table.schema.equals(schema_of(name)):
+        raise PartError(f"its '{name}' table has another schema")
+    if table.num_rows != check.rows:
+        raise PartError(f"its '{name}' table has {table.num_rows} rows, the record says {check.rows}")
+    return table
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def trials_table(records: list[TrialRecord]) -> pa.Table:
+    """Trial records as the published ``trials`` table."""
+    return to_table("trials", [record.row() for record in records])

@@ -1,0 +1,78 @@
+"""The trial: one cell in one block on one host. Its id is a hash of its content."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from contract import CONTRACT_VERSION
+from contract.campaign import Frozen, Limits, Name, Scalar
+from contract.errors import MessageError
+
+
+class Trial(Frozen):
+    """What one host is asked to measure, complete: a worker needs nothing else."""
+
+    contract: int = CONTRACT_VERSION
+    campaign: Name
+    host: Name
+    block: int = Field(ge=0)
+    order: int = Field(ge=0, description="place within its block; not part of the id")
+    experiment: str
+    driver: str
+    profile: str
+    settings: dict[str, Any] = Field({}, description="the profile's settings, defaults filled in")
+    params: dict[str, Scalar] = Field({}, description="the experiment's, defaults filled in")
+    image: str = "tiny"
+    limits: Limits = Limits()
+    deadline_s: float = Field(gt=0)
+    seed: int = Field(ge=0, lt=2**63)
+
+    @cached_property
+    def trial_id(self) -> str:
+        """32 hex digits: SHA-256 over the canonical JSON of everything but ``order``."""
+        content = self.model_dump(mode="json", exclude={"order"})
+        return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:32]
+
+
+Outcome = Literal["completed", "partial", "failed", "skipped", "lost"]
+"""How a trial ended. Exactly one per planned trial."""
+
+InstanceOutcome = Literal["ok", "failed", "timeout", "skipped", "lost"]
+"""How an instance ended. Exactly one row per planned instance."""
+
+VerdictWord = Literal["valid", "suspect", "invalid"]
+
+
+class Receipt(Frozen):
+    """The few fields that tell the coordinator that a part exists."""
+
+    trial_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    attempt: int = Field(ge=1)
+    host: Name
+    outcome: Outcome
+    verdict: VerdictWord
+    reasons: tuple[str, ...] = ()
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+
+
+def canonical_json(value: Any) -> str:
+    """One text for one value: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def decode_trial(content: object) -> Trial:
+    """Check a trial that came over the wire. Raises MessageError that carries what came."""
+    version = content.get("contract") if isinstance(content, dict) else None
+    if version != CONTRACT_VERSION:
+        raise MessageError(
+            f"this worker speaks contract version {CONTRACT_VERSION}, the message has "
+            f"{version!r}: bring coordinator and worker to the same release of Tonnage"
+        )
+    try:
+        return Trial.model_validate(content)
+    except ValidationError as error:
+        raise MessageError(f"not a trial: {error}; the message was {content!r:.500}") from error

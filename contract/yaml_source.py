@@ -1,0 +1,165 @@
+"""YAML that remembers its lines, so that every complaint can name file, line and key."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from contract.errors import CampaignError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+MAX_NODES = 100_000
+"""Values a file may hold, so that aliases of aliases cannot fill the memory."""
+
+_TYPE_WORDS = {
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+
+Location = tuple[str | int, ...]
+
+
+class YamlSource:
+    """One YAML file: its plain data, and the line of every key in it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self._lines: dict[Location, int] = {}
+        self._nodes = 0
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data: Any = None if node is None else self._build(node, ())
+        except yaml.YAMLError as error:
+            raise CampaignError(f"{path}: this is not YAML: {_yaml_problem(error)}") from error
+
+    def _build(self, node: yaml.Node, loc: Location) -> Any:
+        self._nodes += 1
+        if len(loc) > MAX_DEPTH or self._nodes > MAX_NODES:
+            raise CampaignError(
+                f"{self.path}:{node.start_mark.line + 1}: nested deeper than {MAX_DEPTH} levels "
+                f"or more than {MAX_NODES} values"
+            )
+        self._lines.setdefault(loc, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._build_mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(child, (*loc, i)) for i, child in enumerate(node.value)]
+        constructor = yaml.SafeLoader("")
+        try:
+            return constructor.construct_object(node)
+        except (ValueError, yaml.YAMLError) as error:
+            raise CampaignError(f"{self.path}:{node.start_mark.line + 1}: {error}") from error
+
+    def _build_mapping(self, node: yaml.MappingNode, loc: Location) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in found:
+                raise CampaignError(f"{self.path}:{line}: key '{show((*loc, key))}' stands here twice")
+            self._lines[(*loc, key)] = line
+            found[key] = self._build(value_node, (*loc, key))
+        return found
+
+    def line(self, loc: Location) -> int:
+        """The line of the key at ``loc``, or of the nearest key around it."""
+        while loc and loc not in self._lines:
+            loc = loc[:-1]
+        return self._lines.get(loc, 1)
+
+    def error(self, loc: Location, found: object, allowed: str) -> CampaignError:
+        """A complaint that names file, line, key, what was found and what is allowed."""
+        where = f"{self.path}:{self.line(loc)}"
+        return CampaignError(f"{where}: '{show(loc)}': found {_shown(found)}; allowed: {allowed}")
+
+    def unknown(self, loc: Location, allowed: Iterable[str]) -> CampaignError:
+        """A complaint about a name that is not one of ``allowed``, with the nearest one that is."""
+        names = sorted(allowed)
+        near = difflib.get_close_matches(str(loc[-1]), names, n=1, cutoff=0.6)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        where = f"{self.path}:{self.line(loc)}"
+        return CampaignError(
+            f"{where}: unknown key '{show(loc)}'{hint}; allowed: {', '.join(names) or 'none'}"
+        )
+
+    def refuse(
+        self, error: ValidationError, model: type[BaseModel], base: Location = ()
+    ) -> CampaignError:
+        """Turn complaints of pydantic about the ``model`` read at ``base`` into ours, a line each."""
+        lines = []
+        for problem in error.errors():
+            loc = (*base, *problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                lines.append(str(self.unknown(loc, _keys_of(model, problem["loc"]))))
+            elif problem["type"] == "missing":
+                lines.append(f"{self.path}:{self.line(loc)}: key '{show(loc)}' is missing")
+            else:
+                message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+                wanted = _TYPE_WORDS.get(problem["type"], message)
+                lines.append(str(self.error(loc, problem["input"], wanted)))
+        return CampaignError("\n".join(lines))
+
+
+def load_yaml(path: Path) -> YamlSource:
+    """Read one YAML file of at most ``MAX_BYTES``. Raises CampaignError when it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CampaignError(f"{path}: larger than {MAX_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CampaignError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path}: is not UTF-8 text") from error
+    return YamlSource(path, text)
+
+
+def show(loc: Location) -> str:
+    """``('experiments', 0, 'params')`` as a person writes it: ``experiments[0].params``."""
+    text = ""
+    for step in loc:
+        text += f"[{step}]" if isinstance(step, int) else f"{'.' if text else ''}{step}"
+    return text or "the file"
+
+
+def _keys_of(model: type[BaseModel], loc: Location) -> list[str]:
+    """The keys that ``model`` allows at the place of ``loc``'s last step."""
+    for step in loc[:-1]:
+        if isinstance(step, str) and step in model.model_fields:
+            inner = _model_in(model.model_fields[step].annotation)
+            if inner is None:
+                return []
+            model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The pydantic model inside ``list[Model]``, ``dict[str, Model]``, ``Model | None`` …"""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(inner) for inner in get_args(annotation))
+    return next((model for model in found if model), None)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error)

@@ -1,0 +1,1 @@
+"""The coordinator: plans, hands out, gathers, and speaks with the person."""

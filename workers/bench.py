@@ -1,0 +1,95 @@
+"""What an experiment works with: driver, clock, plan and recorder of one trial."""
+
+import asyncio
+import json
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from contract.rows import InstanceRow, Rows, Sample
+from contract.trial import Trial
+from workers.clock import Clock
+from workers.drivers.base import AnyDriver, InstanceSpec
+from workers.ownership import Owner
+
+
+class Recorder:
+    """Rows of a running trial, each also appended to a write-ahead file as it becomes final.
+
+    The file is JSON lines, so a trial that is killed still shows what it had.
+    """
+
+    def __init__(self, wal: Path | None = None) -> None:
+        self.rows = Rows()
+        self._wal: IO[str] | None = None
+        if wal is not None:
+            wal.parent.mkdir(parents=True, exist_ok=True)
+            self._wal = wal.open("w", encoding="utf-8")
+
+    def plan(self, rows: list[InstanceRow]) -> None:
+        """Announce all instances, so that each has its row however the trial ends."""
+        self.rows.instances.extend(rows)
+        for row in rows:
+            self._append("instance", asdict(row))
+
+    def finish(self, row: InstanceRow) -> None:
+        """A row that was planned is now final."""
+        self._append("instance", asdict(row))
+
+    def sample(self, sample: Sample) -> None:
+        """Note one observation."""
+        self.rows.samples.append(sample)
+        self._append("sample", asdict(sample))
+
+    def close(self) -> None:
+        """Let go of the write-ahead file."""
+        if self._wal is not None:
+            self._wal.close()
+            self._wal = None
+
+    def _append(self, kind: str, content: dict[str, Any]) -> None:
+        if self._wal is not None:
+            self._wal.write(json.dumps({kind: content}) + "\n")
+            self._wal.flush()
+
+
+@dataclass(slots=True)
+class Bench:
+    """One trial's workplace."""
+
+    trial: Trial
+    driver: AnyDriver
+    owner: Owner
+    clock: Clock
+    recorder: Recorder
+    params: Any
+    """The experiment's own Params."""
+    rng: random.Random
+    cancelled: Callable[[], bool] = lambda: False
+    """Whether somebody asked for the trial to end; polled between operations."""
+    drop_caches: Callable[[], Awaitable[None]] | None = None
+    """Empties the host's page cache; None where that is not possible."""
+    begun_ns: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.begun_ns = self.clock.now_ns()
+
+    def now(self) -> int:
+        """Nanoseconds since the trial began: the only source of stamps."""
+        return self.clock.now_ns() - self.begun_ns
+
+    async def sleep_until(self, t_ns: int) -> None:
+        """Sleep until a stamp; return at once when it has passed."""
+        await asyncio.sleep(max(0, t_ns - self.now()) / 1e9)
+
+    def spec(self, index: int) -> InstanceSpec:
+        """The instance number ``index`` of this trial."""
+        return InstanceSpec(
+            index=index,
+            name=self.owner.instance_name(index),
+            image=self.trial.image,
+            nonce=f"{self.rng.getrandbits(64):016x}",
+            limits=self.trial.limits,
+        )

@@ -1,0 +1,128 @@
+"""The interface of all drivers. A driver makes instances; it never takes a time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
+
+from contract.campaign import Limits
+from contract.catalog import Capability, Settings
+from workers.console import Console
+from workers.engine_threads import EngineThreads
+from workers.ownership import Leftover, Owner
+from workers.settings import HostSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """What an instance shall be."""
+
+    index: int
+    name: str
+    image: str
+    nonce: str
+    """The agent says it in its beacon: TONNAGE_NONCE in the environment, or on the kernel's line."""
+    limits: Limits
+
+
+@dataclass(slots=True)
+class Instance:
+    """Handle of an instance. Drivers extend it with what they need to find theirs again."""
+
+    spec: InstanceSpec
+
+
+class Driver(ABC, Generic[S]):
+    """Makes instances of one kind on this host, for one trial.
+
+    Every method is bounded in time: blocking engine calls go through ``engine``. Any method may raise
+    EngineError (or EngineTimeout, EngineAbsent). Order of calls for one instance: ``create``,
+    ``attach`` (only when the agent is wanted), ``start``, ``stop``, ``remove``; any of them may be
+    left out at the end when an earlier one failed, and ``remove`` must then still remove what is there.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    Settings: ClassVar[type[Settings]]
+    offers: ClassVar[frozenset[Capability]]
+
+    def __init__(self, settings: S, host: HostSettings, owner: Owner) -> None:
+        self.settings = settings
+        self.host = host
+        self.owner = owner
+        self._threads = EngineThreads(self.name)
+
+    async def engine(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking engine call on a thread. Raises EngineTimeout at the host's deadline."""
+        return await self._threads.call(self.host.engine_deadline_s, function, *args, **kwargs)
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect. Raises EngineAbsent that says what is missing and how to get it."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Disconnect and let go of everything on this side. Removes no instances."""
+
+    @abstractmethod
+    async def facts(self) -> dict[str, Any]:
+        """What of the engine shapes numbers: versions, storage, runtime, accelerator, limits.
+
+        ``emulated: True`` when instances run on an emulated CPU. ``foreign_instances``: how many
+        running instances of this engine are not ours. Keys that end in ``version`` are versions.
+        """
+
+    @abstractmethod
+    async def prepare(self, image: str) -> None:
+        """See that ``image`` is on this host, building or fetching it. Raises ImageError."""
+
+    async def drop_image(self, image: str) -> None:
+        """Remove ``image`` from this host. Offered as Capability.COLD_IMAGE."""
+        raise AssertionError(f"{self.name} does not offer {Capability.COLD_IMAGE} ({image})")
+
+    @abstractmethod
+    async def create(self, spec: InstanceSpec) -> Instance:
+        """Make the instance without running it. Raises ImageError when the image is not there."""
+
+    @abstractmethod
+    async def attach(self, instance: Instance) -> Console:
+        """Take the console of a created instance that has not started, so that no line is lost."""
+
+    @abstractmethod
+    async def start(self, instance: Instance) -> None:
+        """Run it. Returns when the engine says that it runs."""
+
+    @abstractmethod
+    async def pid(self, instance: Instance) -> int | None:
+        """Host PID of the instance's own process (container PID 1, QEMU); None when it has none."""
+
+    async def address(self, instance: Instance) -> str:
+        """IP address that the host reaches it at. Offered as Capability.ADDRESS."""
+        raise AssertionError(f"{self.name} does not offer {Capability.ADDRESS} ({instance.spec.name})")
+
+    @abstractmethod
+    async def stop(self, instance: Instance, *, graceful: bool) -> None:
+        """End it: ask first when ``graceful``, else at once. One that is gone already is no error."""
+
+    @abstractmethod
+    async def remove(self, instance: Instance) -> None:
+        """Remove it and all that belongs to it. One that is gone already is no error."""
+
+    @abstractmethod
+    async def remains(self, instance: Instance) -> list[str]:
+        """What the host still holds of a removed instance: records, cgroups, mounts, disks, sockets."""
+
+    @abstractmethod
+    async def leftovers(self, host: str | None) -> list[Leftover]:
+        """Everything of ours that exists here, of the named host or (None) of all. Foreign: never."""
+
+    @abstractmethod
+    async def sweep(self, leftover: Leftover) -> None:
+        """Remove one leftover. One that is gone already is no error."""
+
+
+AnyDriver = Driver[Any]

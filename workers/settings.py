@@ -1,0 +1,22 @@
+"""What is particular to one host: its name, folders and engines. Set by the operator."""
+
+from pathlib import Path
+
+from contract.campaign import Frozen, Name
+
+
+class HostSettings(Frozen):
+    """One host as its worker knows it. Campaigns never set any of this."""
+
+    name: Name
+    state_dir: Path = Path("/var/lib/tonnage")
+    """Spool, write-ahead files, built images and the host lock."""
+    run_dir: Path = Path("/run/tonnage")
+    """Console sockets: kept short, since a socket's path may have 107 bytes at most."""
+    docker_socket: Path = Path("/var/run/docker.sock")
+    libvirt_uri: str = "qemu:///system"
+    kernel: Path | None = None
+    """Kernel for virtual machines; None takes the newest readable one under /boot."""
+    labels: dict[str, str] = {}
+    engine_deadline_s: float = 60.0
+    """Longest wait for one engine call, whatever the campaign says."""
