@@ -43,7 +43,7 @@ class TrialRecord(Frozen):
 
     schema_version: int = SCHEMA_VERSION
     trial: Trial
-    attempt: int = Field(1, ge=1)
+    attempt: int = Field(1, ge=0, description="0: the coordinator's word that nobody measured it")
     outcome: Outcome
     verdict: VerdictWord
     reasons: tuple[str, ...] = ()

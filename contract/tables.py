@@ -30,7 +30,11 @@ _INT = pa.int64()
 
 _TRIAL_KEY = (
     Column("trial_id", _TEXT, "SHA-256 of the trial's content, first 32 hex digits"),
-    Column("attempt", pa.int32(), "1 for the first try; only one attempt of a trial is gathered"),
+    Column(
+        "attempt",
+        pa.int32(),
+        "1 for the first try, 0 when nobody measured it; one attempt of a trial is gathered",
+    ),
 )
 
 

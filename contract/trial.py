@@ -50,7 +50,7 @@ class Receipt(Frozen):
     """The few fields that tell the coordinator that a part exists."""
 
     trial_id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    attempt: int = Field(ge=1)
+    attempt: int = Field(ge=0)
     host: Name
     outcome: Outcome
     verdict: VerdictWord

@@ -26,6 +26,9 @@ MAX_MESSAGE_PART_BYTES = 32 * 1024 * 1024
 VISIBILITY_TIMEOUT_S = 7 * 24 * 3600
 """One value for everybody on the broker: the shortest one wins, and we acknowledge early."""
 
+STREAM_TTL_S = 14 * 24 * 3600
+"""Completion records that no coordinator has taken are dropped after this; spools keep them too."""
+
 REGISTRY = f"{PREFIX}hosts"
 """Hash of host name to the JSON it registered with; kept after the host is gone."""
 
@@ -38,6 +41,7 @@ class Message(Frozen):
     run: str = Field(pattern=r"^[0-9a-f]{32}$", description="one execution of `tonnage run`")
     host: Name
     attempt: int = Field(ge=1)
+    newer_than: int = Field(0, ge=0, description="a spooled part of a later attempt will do")
     issued_at_ns: int
     nonce: str = Field(min_length=16, max_length=64)
     trial: Trial
@@ -77,13 +81,22 @@ def lease_key(trial_id: str) -> str:
     return f"{PREFIX}lease:{trial_id}"
 
 
+def activity_key(host: str) -> str:
+    """Exists while the host measures; holds trial, driver and since when, as JSON."""
+    return f"{PREFIX}activity:{host}"
+
+
 def stream_key(campaign: str) -> str:
     """Stream of completion records of one campaign."""
     return f"{PREFIX}parts:{campaign}"
 
 
+CANCEL_QUEUED = b"queued"
+CANCEL_NOW = b"now"
+
+
 def cancel_key(run: str) -> str:
-    """Exists when the run's remaining messages are to be dropped unmeasured."""
+    """Exists when a run's queued messages are to be dropped; CANCEL_NOW ends running trials too."""
     return f"{PREFIX}cancel:{run}"
 
 
@@ -112,6 +125,8 @@ def celery_settings(broker: str) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": broker.startswith(("redis", "unix")),
         "worker_concurrency": 1,
+        "worker_pool": "prefork",
+        "worker_pool_start_method": "spawn",
         "worker_proc_alive_timeout": 60,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_send_task_events": False,

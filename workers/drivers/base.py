@@ -1,5 +1,6 @@
 """The interface of all drivers. A driver makes instances; it never takes a time."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +10,16 @@ from contract.campaign import Limits
 from contract.catalog import Capability, Settings
 from workers.console import Console
 from workers.engine_threads import EngineThreads
+from workers.exit_watch import watch_process
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound=Settings)
+
+OOM_SCORE_ADJ = 500
+"""What instances get, so that the kernel short of memory takes them and not the worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,11 @@ class Driver(ABC, Generic[S]):
     @abstractmethod
     async def pid(self, instance: Instance) -> int | None:
         """Host PID of the instance's own process (container PID 1, QEMU); None when it has none."""
+
+    async def watch_exit(self, instance: Instance) -> asyncio.Future[None] | None:
+        """A future that is done once the instance's own process is dead; None where it has none."""
+        pid = await self.pid(instance)
+        return None if pid is None else watch_process(pid)
 
     async def address(self, instance: Instance) -> str:
         """IP address that the host reaches it at. Offered as Capability.ADDRESS."""

@@ -1,0 +1,198 @@
+"""Opening a gathered dataset: checked against its manifest, then read with DuckDB."""
+
+import hashlib
+import json
+import re
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.errors import DatasetError
+from contract.tables import SCHEMA_VERSION, TABLES, schema_of
+
+MEMORY_LIMIT = "1GB"
+"""What DuckDB may hold before it uses a temporary folder."""
+_PARTITIONS = {"experiment", "host"}
+
+
+class _Read(BaseModel):
+    """Base of what is read from a manifest: keys that a later release added are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FileEntry(_Read):
+    """One Parquet file of the dataset."""
+
+    path: str
+    rows: int = Field(ge=0)
+    sha256: str
+
+
+class MissingTrial(_Read):
+    """A planned trial that left no part."""
+
+    trial_id: str = ""
+    host: str = ""
+    experiment: str = ""
+    driver: str = ""
+    profile: str = ""
+    block: int | None = None
+    reason: str = ""
+
+
+class Manifest(_Read):
+    """What the gathering wrote beside the data."""
+
+    schema_version: int
+    campaign: str
+    tonnage: str = ""
+    created_at: str = ""
+    planned: int = 0
+    gathered: int = 0
+    outcomes: dict[str, int] = {}
+    missing: tuple[MissingTrial, ...] = ()
+    files: tuple[FileEntry, ...]
+    hosts: tuple[Any, ...] = ()
+    campaign_file: str = ""
+    rerun: str = ""
+
+
+class Dataset:
+    """An open dataset: views ``trials``, ``instances`` and ``samples`` in DuckDB. Use with ``with``."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._duckdb = duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "enable_progress_bar": "false",
+            }
+        )
+        for table in TABLES:
+            self._view(table, [f.path for f in manifest.files if f.path.startswith(f"{table}/")])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of DuckDB and its temporary folder."""
+        self._duckdb.close()
+
+    def query(self, sql: str, **tables: pa.Table) -> pa.Table:
+        """The answer to a query. Keyword arguments are small tables that it may name."""
+        for name, table in tables.items():
+            self._duckdb.register(name, table)
+        try:
+            return self._duckdb.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
+        finally:
+            for name in tables:
+                self._duckdb.unregister(name)
+
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the experiments that have trials, sorted."""
+        found = self.query("SELECT DISTINCT experiment FROM trials ORDER BY 1")
+        return tuple(found.column(0).to_pylist())
+
+    def trials(self) -> pd.DataFrame:
+        """All trial rows without their facts and versions: small enough for pandas."""
+        names = [c.name for c in TABLES["trials"] if c.name not in ("facts", "versions")]
+        columns = ", ".join(f'"{name}"' for name in names)
+        table = self.query(f"SELECT {columns} FROM trials ORDER BY host, block, \"order\", trial_id")  # noqa: S608 - names of our own columns
+        return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+    def _view(self, table: str, paths: list[str]) -> None:
+        if not paths:
+            self._duckdb.register(table, schema_of(table).empty_table())
+            return
+        # a path may hold what DuckDB would take for a pattern
+        files = [re.sub(r"([\[*?])", r"[\1]", str(self.path / path)) for path in paths]
+        read = "SELECT * FROM read_parquet($f, hive_partitioning=true, hive_types_autocast=false)"
+        self._duckdb.sql(read, params={"f": files}).create_view(table)
+
+
+def open_dataset(path: Path, *, check_sums: bool = True) -> Dataset:
+    """Open the dataset in folder ``path`` after checking it.
+
+    Every file of the manifest must be there with the published schema, the row count and (unless
+    ``check_sums`` is off) the SHA-256 that the manifest says. Raises DatasetError in plain words.
+    """
+    manifest = _read_manifest(path)
+    for entry in manifest.files:
+        _check_file(path, entry, check_sums=check_sums)
+    if not any(entry.path.startswith("trials/") for entry in manifest.files):
+        raise DatasetError(f"{path}: its manifest names no trials table; gather the campaign again")
+    try:
+        return Dataset(path, manifest)
+    except duckdb.Error as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        content = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(
+            f"{path} is no dataset: manifest.json cannot be read ({error.strerror}); "
+            "`tonnage run` writes one when it gathers"
+        ) from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: manifest.json is damaged: {error}") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise DatasetError(
+            f"{path}: the dataset has schema version {version!r}, this release reads "
+            f"{SCHEMA_VERSION}; use the release of Tonnage that gathered it"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise DatasetError(f"{path}: manifest.json is damaged: {error}") from error
+
+
+def _check_file(folder: Path, entry: FileEntry, *, check_sums: bool) -> None:
+    relative = PurePosixPath(entry.path)
+    table = relative.parts[0] if relative.parts else ""
+    if relative.is_absolute() or ".." in relative.parts or table not in TABLES:
+        raise DatasetError(f"{folder}: its manifest names a file outside the tables: {entry.path!r}")
+    file = folder / relative
+    try:
+        footer = pq.ParquetFile(file)
+        rows, schema = footer.metadata.num_rows, footer.schema_arrow
+        footer.close()
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{file}: cannot be read: {error}; gather the campaign again") from error
+    if rows != entry.rows:
+        raise DatasetError(f"{file}: holds {rows} rows, the manifest says {entry.rows}")
+    _check_schema(file, schema, table)
+    if check_sums and _sha256(file) != entry.sha256:
+        raise DatasetError(f"{file}: its checksum is not the manifest's; gather the campaign again")
+
+
+def _check_schema(file: Path, schema: pa.Schema, table: str) -> None:
+    found = {field.name: field.type for field in schema if field.name not in _PARTITIONS}
+    wanted = {field.name: field.type for field in schema_of(table) if field.name not in _PARTITIONS}
+    wrong = sorted(name for name in wanted if found.get(name) != wanted[name])
+    if wrong:
+        raise DatasetError(f"{file}: columns missing or of another type: {', '.join(wrong)}")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

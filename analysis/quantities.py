@@ -1,0 +1,119 @@
+"""Numbers as a person reads them: the largest unit that fits, three significant digits, no NaN."""
+
+import math
+from collections.abc import Sequence
+
+NOT_AVAILABLE = "n/a"
+BEYOND = "> deadline"
+"""A quantile that lies among the failed attempts."""
+
+_TIME_UNITS = ((3600e9, "h"), (60e9, "min"), (1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+_LONG_UNITS_FROM_NS = 120e9
+"""Minutes and hours only from here on: 90 s is read more easily than 1.5 min."""
+
+
+def missing(value: float | None) -> bool:
+    """Whether there is no number: None, NaN or pandas' NA."""
+    return value is None or value != value or str(value) == "<NA>"
+
+
+def duration(ns: float | None) -> str:
+    """A duration given in nanoseconds: ``161 ms``."""
+    if ns is None or missing(ns):
+        return NOT_AVAILABLE
+    if math.isinf(ns):
+        return BEYOND
+    scale, unit = _time_unit(ns)
+    return f"{digits(ns / scale)} {unit}"
+
+
+def duration_range(low: float | None, high: float | None) -> str:
+    """An interval of durations in nanoseconds, in one unit: ``159 to 163 ms``."""
+    if low is None or high is None or missing(low) or missing(high):
+        return NOT_AVAILABLE
+    if math.isinf(low):
+        return BEYOND
+    if math.isinf(high):
+        return f"{duration(low)} to {BEYOND}"
+    scale, unit = _time_unit(high)
+    return f"{digits(low / scale)} to {digits(high / scale)} {unit}"
+
+
+def share(value: float | None) -> str:
+    """A share of 1 as a percentage: ``0.33 %``."""
+    if value is None or missing(value):
+        return NOT_AVAILABLE
+    return "100 %" if value == 1 else f"{digits(100 * value)} %"
+
+
+def share_range(low: float | None, high: float | None) -> str:
+    """An interval of shares: ``0 to 1.3 %``."""
+    if low is None or high is None or missing(low) or missing(high):
+        return NOT_AVAILABLE
+    return f"{digits(100 * low)} to {digits(100 * high)} %"
+
+
+def ratio(value: float | None) -> str:
+    """A ratio: ``1.07×``."""
+    if value is None or missing(value):
+        return NOT_AVAILABLE
+    return f"{digits(value)}×"
+
+
+def ratio_range(low: float | None, high: float | None) -> str:
+    """An interval of ratios: ``1.02 to 1.12×``."""
+    if low is None or high is None or missing(low) or missing(high):
+        return NOT_AVAILABLE
+    return f"{digits(low)} to {digits(high)}×"
+
+
+def rate(per_s: float | None) -> str:
+    """Events per second, or per minute where they are rare: ``8.8/s``."""
+    if per_s is None or missing(per_s):
+        return NOT_AVAILABLE
+    if 0 < per_s < 0.1:
+        return f"{digits(60 * per_s)}/min"
+    return f"{digits(per_s)}/s"
+
+
+def count(value: float | None) -> str:
+    """A whole number, thousands apart by a thin space: ``10 000``."""
+    if value is None or missing(value):
+        return NOT_AVAILABLE
+    return f"{round(value):,}".replace(",", "\u202f")
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """A plain number with at most ``significant`` digits, never as a power of ten below a million."""
+    if value == 0:
+        return "0"
+    if math.isinf(value):
+        return "∞"
+    exponent = math.floor(math.log10(abs(value)))
+    rounded = round(value, significant - 1 - exponent)
+    decimals = max(0, significant - 1 - math.floor(math.log10(abs(rounded))))
+    if decimals > 6:
+        return f"{rounded:.{significant - 1}g}"
+    text = f"{rounded:,.{decimals}f}".replace(",", "\u202f")
+    return text.rstrip("0").rstrip(".") if "." in text and abs(rounded) < 0.1 else text
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 host``, ``3 hosts``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(words: Sequence[str], most: int = 8) -> str:
+    """``a, b and c``; of a long list the first few and how many more."""
+    if len(words) > most:
+        return f"{', '.join(words[: most - 1])} and {len(words) - most + 1} more"
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def _time_unit(ns: float) -> tuple[float, str]:
+    size = abs(ns)
+    for scale, unit in _TIME_UNITS:
+        fits = size >= scale * 0.9995 and (scale <= 1e9 or size >= _LONG_UNITS_FROM_NS)
+        if fits:
+            return scale, unit
+    return _TIME_UNITS[-1]

@@ -1,0 +1,68 @@
+"""Our own connection to Redis: bounded waits, no silent retries, plain-worded errors."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from contract.errors import BrokerError
+
+BLOCK_S = 1.0
+"""Longest blocking read; the socket's timeout is far above it."""
+
+
+def connect(url: str) -> "redis.Redis[bytes]":
+    """A client whose every wait is bounded. Raises BrokerError when the broker does not answer."""
+    try:
+        client: redis.Redis[bytes] = redis.Redis.from_url(
+            url,
+            socket_timeout=15,
+            socket_connect_timeout=5,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise BrokerError(f"not a broker's URL: {without_password(url)}: {error}") from error
+    with broker_errors(url):
+        client.ping()
+    return client
+
+
+@contextmanager
+def broker_errors(url: str) -> Iterator[None]:
+    """Turn the client's errors into BrokerError, leaving the password out."""
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise BrokerError(
+            f"broker {without_password(url)}: {error}; is Redis running, and reachable from here?"
+        ) from error
+
+
+def clock_offset(client: "redis.Redis[bytes]", now_ns: Callable[[], int]) -> tuple[int, int]:
+    """Broker's clock minus ours, and its error bound (half the best round trip), ns.
+
+    The exchange with the shortest round trip of eight is used (Cristian's algorithm, 1989).
+    """
+    best: tuple[int, int] | None = None
+    for _ in range(8):
+        before = now_ns()
+        seconds, micros = client.time()
+        after = now_ns()
+        error = (after - before) // 2
+        if best is None or error < best[1]:
+            best = (seconds * 10**9 + micros * 1000 - (before + after) // 2, error)
+    assert best is not None
+    return best
+
+
+def without_password(url: str) -> str:
+    """The URL with its password, if any, left out."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    where = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:…@{where}").geturl()

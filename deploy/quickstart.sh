@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# usage: deploy/quickstart.sh [--results DIR] [--no-install]
+#
+# Measures how fast bare processes, containers and virtual machines come and go on this machine, and
+# prints where the report is. About three minutes on two cores; the first time, packages come on top.
+#
+# As root on Debian or Ubuntu it installs what is missing, starts an engine where none runs, and stops
+# what it started. Without root, or elsewhere, it measures with what is there and says what was left out.
+#
+#   --results DIR   where results go (./results/quickstart-DATE-TIME). Given again, the same folder is
+#                   completed: only what is missing is measured.
+#   --no-install    touch no package
+#
+# TONNAGE_VENV names the Python environment to use or make (.venv in this checkout), TONNAGE_PYTHON an
+# interpreter, TONNAGE_DOCKER_SOCKET and TONNAGE_LIBVIRT_URI engines to use.
+# Exit codes are those of `tonnage run`: 0 all measured, 3 something missing or failed, 5 interrupted.
+set -euo pipefail
+
+# shellcheck source=deploy/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=deploy/engines.sh
+source "$ROOT/deploy/engines.sh"
+
+HOST=quickstart
+RESULTS=$PWD/results/quickstart-$(date +%Y%m%d-%H%M%S)
+DRIVERS=()
+LEFT_OUT=()
+CHILD=
+
+read_arguments() {
+  while (($#)); do
+    case $1 in
+      --results) RESULTS=$(realpath -m -- "${2:?--results needs a folder}") && shift ;;
+      --no-install) INSTALL=no ;;
+      -h | --help) say_usage "${BASH_SOURCE[0]}" && exit 0 ;;
+      *) printf 'unknown: %s (see --help)\n' "$1" >&2 && exit 1 ;;
+    esac
+    shift
+  done
+}
+
+# on_signal: the campaign is asked to end, and ends in its own way; before it runs, we just leave.
+on_signal() {
+  [[ -n $CHILD ]] || exit 5
+  kill -s INT "$CHILD" 2>/dev/null || true
+}
+
+clean_up() {
+  local status=$?
+  trap '' INT TERM HUP
+  release_services
+  if [[ -n $ENGINES_DIR ]]; then
+    stop_daemons 30 worker
+    ((status == 0)) || sweep
+    ((status == 0 || status == 5)) || keep_logs
+    stop_engines
+  fi
+  give_back
+  return "$status"
+}
+
+# sweep: what a campaign that did not end well has left in engines that stay.
+sweep() {
+  [[ ! -x $VENV/bin/tonnage ]] || timeout 60 "$VENV/bin/tonnage" sweep >>"$ENGINES_DIR/log/sweep.log" 2>&1 || true
+}
+
+keep_logs() {
+  local kept
+  kept=$(mktemp -d /tmp/tonnage-logs-XXXXXX)
+  cp "$ENGINES_DIR"/log/* "$kept" 2>/dev/null || true
+  printf 'logs: %s\n' "$kept" >&2
+}
+
+# give_back: under sudo, results and environment belong to the one who asked.
+give_back() {
+  [[ -n ${SUDO_UID:-} && $EUID -eq 0 ]] || return 0
+  local path
+  for path in "$RESULTS" "$(dirname "$RESULTS")" "$VENV"; do
+    [[ ! -e $path || $(stat -c %u "$(dirname "$path")") != "$SUDO_UID" ]] ||
+      chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$path"
+  done
+}
+
+set_up() {
+  begin packages
+  if ! install_packages "$ENGINES_DIR/log/apt.log"; then
+    show_log "$ENGINES_DIR/log/apt.log"
+    warn "apt could not install ${PACKAGES[*]}; going on with what is there"
+  elif ((${#PACKAGES[@]} == 0)); then
+    finish 'all there'
+  elif can_install; then
+    finish "installed ${PACKAGES[*]}"
+  else
+    finish "not installed: ${PACKAGES[*]}"
+  fi
+
+  begin python
+  [[ -n $PYTHON ]] || fail 'Python 3.11 or later is needed: apt install python3 python3-venv'
+  if ! make_venv "$ENGINES_DIR/log/pip.log"; then
+    show_log "$ENGINES_DIR/log/pip.log"
+    fail "no Python environment in $VENV (needs python3-venv, and PyPI or a mirror of it)"
+  fi
+  PATH=$VENV/bin:$PATH
+  finish "$VENV"
+}
+
+start_all_engines() {
+  begin process
+  if fetch_busybox "$ENGINES_DIR/log/apt.log"; then
+    DRIVERS+=(process)
+    finish 'ready'
+  else
+    leave_out process 'no static busybox: apt install busybox-static'
+  fi
+
+  begin docker
+  if start_docker; then
+    DRIVERS+=(docker)
+    finish "$(whose "$DOCKER_SOCKET")"
+  else
+    leave_out docker "$(why_no_docker)"
+  fi
+
+  begin libvirt
+  if start_libvirt; then
+    DRIVERS+=(libvirt)
+    if daemon_lives libvirtd; then finish 'started for this run'; else finish "$LIBVIRT_URI"; fi
+  else
+    leave_out libvirt "$(why_no_libvirt)"
+  fi
+}
+
+whose() {
+  [[ $1 == "$ENGINES_DIR"/* ]] && echo 'started for this run' || echo "$1"
+}
+
+# leave_out WHAT WHY
+leave_out() {
+  LEFT_OUT+=("$1: $2")
+  finish 'left out'
+}
+
+why_no_docker() {
+  if ((EUID == 0)); then
+    has dockerd && echo "dockerd does not start; its log is above" || echo 'no engine: apt install docker.io'
+  elif [[ -S /var/run/docker.sock && ! -w /var/run/docker.sock ]]; then
+    echo "this user may not use /var/run/docker.sock: join group docker, or run this script as root"
+  else
+    echo 'no engine answers: start Docker, or run this script as root'
+  fi
+}
+
+why_no_libvirt() {
+  if ! "$VENV/bin/python" -c 'import libvirt' 2>/dev/null; then
+    echo 'its Python client is missing: run this script as root, or apt install libvirt-dev pkg-config gcc python3-dev'
+  elif ((EUID != 0)); then
+    echo "$LIBVIRT_URI does not answer this user: join group libvirt, or run this script as root"
+  elif has libvirtd && has qemu-system-x86_64; then
+    echo 'libvirtd does not start; its log is above'
+  else
+    echo 'no engine: apt install libvirt-daemon-system qemu-system-x86 qemu-utils'
+  fi
+}
+
+# start_worker: the worker of this one host, on a Redis of its own. Without a Redis, one process does both
+# parts and the campaign is the same.
+start_worker() {
+  export TONNAGE_NAME=$HOST TONNAGE_STATE_DIR=$ENGINES_DIR/state TONNAGE_RUN_DIR=$ENGINES_DIR/run
+  export TONNAGE_LIBVIRT_URI=$LIBVIRT_URI
+  [[ -z $DOCKER_SOCKET ]] || export TONNAGE_DOCKER_SOCKET=$DOCKER_SOCKET
+  begin worker
+  if ! start_redis; then
+    unset TONNAGE_BROKER
+    leave_out redis 'no broker, so the campaign runs in one process: apt install redis-server'
+    return
+  fi
+  export TONNAGE_BROKER=$BROKER
+  start_daemon worker "$VENV/bin/tonnage" worker
+  wait_for 60 worker worker_is_known || fail 'the worker does not start'
+  finish "host '$HOST', through Celery and Redis on 127.0.0.1:$REDIS_PORT"
+}
+
+worker_is_known() {
+  timeout 30 "$VENV/bin/tonnage" hosts --broker "$BROKER" 2>/dev/null | grep -q "$HOST"
+}
+
+# choose_campaign: prints the file to run: the sample, cut down to the drivers that work here.
+choose_campaign() {
+  local sample=$ROOT/deploy/campaigns/quickstart.yaml drivers
+  case ${DRIVERS[*]} in
+    'process docker libvirt') echo "$sample" ;;
+    process) echo "$ROOT/deploy/campaigns/quickstart-process.yaml" ;;
+    *)
+      drivers=$(IFS=,; echo "${DRIVERS[*]:-simulated}")
+      sed "s/^\( *drivers:\).*/\1 [${drivers//,/, }]/" "$sample" >"$ENGINES_DIR/quickstart.yaml"
+      echo "$ENGINES_DIR/quickstart.yaml"
+      ;;
+  esac
+}
+
+# run_campaign: in a session of its own, so that one Ctrl-C is one request to end.
+run_campaign() {
+  local status=0 where=(--local)
+  [[ -z ${TONNAGE_BROKER:-} ]] || where=(--broker "$BROKER")
+  printf '\n'
+  setsid env --default-signal=INT "$VENV/bin/tonnage" run "$(choose_campaign)" \
+    "${where[@]}" --results "$RESULTS" &
+  CHILD=$!
+  wait "$CHILD" || status=$?
+  while started_at "$CHILD" >/dev/null; do
+    status=0
+    wait "$CHILD" || status=$?
+  done
+  return "$status"
+}
+
+main() {
+  read_arguments "$@"
+  trap clean_up EXIT
+  trap on_signal INT TERM HUP
+  exec 9<"$ROOT"
+  flock -n 9 || fail "another script is at work in $ROOT"
+  begin_engines
+  set_up
+  start_all_engines
+  start_worker
+  if ((${#LEFT_OUT[@]})); then
+    printf '\nleft out\n'
+    printf '    %s\n' "${LEFT_OUT[@]}"
+  fi
+  run_campaign
+}
+
+main "$@"

@@ -1,0 +1,43 @@
+"""The command line: the only place that prints, exits, and knows workers and analysis at once."""
+
+import sys
+
+import typer
+
+from contract.errors import CampaignError, TonnageError
+from orchestrator.cli import campaigns, hosts, results
+
+EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
+
+app = typer.Typer(
+    name="tonnage",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="How much can your fleet carry, how fast does it load and unload, and how fast does it right "
+    "itself? Containers and virtual machines, measured side by side.",
+    epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, 5 interrupted.",
+)
+campaigns.add_to(app)
+hosts.add_to(app)
+results.add_to(app)
+
+
+def main() -> None:
+    """Entry point: every error of ours becomes one message and an exit code that tells the cause."""
+    try:
+        app()
+    except CampaignError as error:
+        _leave(error, EXIT_CAMPAIGN)
+    except TonnageError as error:
+        _leave(error, EXIT_USE)
+    except KeyboardInterrupt:
+        _leave("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_USE)
+
+
+def _leave(why: object, code: int) -> None:
+    print(f"tonnage: {why}", file=sys.stderr)  # noqa: T201 - the one way out
+    sys.exit(code)

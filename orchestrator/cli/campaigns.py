@@ -1,0 +1,150 @@
+"""validate, plan, run: everything that begins with a campaign file."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contract.campaign import Campaign, load_campaign
+from contract.errors import CampaignError
+from orchestrator.cli.options import (
+    BrokerOption,
+    DockerOption,
+    JsonOption,
+    KernelOption,
+    LibvirtOption,
+    NameOption,
+    ResultsOption,
+    RunDirOption,
+    StateDirOption,
+    host_settings_from,
+)
+from orchestrator.plan import Cell, choose_hosts, plan_cells, plan_trials
+
+CampaignArgument = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A campaign file (YAML).")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(validate)
+    app.command()(plan)
+    app.command()(run)
+
+
+def _read(path: Path) -> tuple[Campaign, tuple[Cell, ...]]:
+    from workers.discover import build_catalog
+
+    campaign, source = load_campaign(path)
+    return campaign, plan_cells(campaign, source, build_catalog())
+
+
+def validate(campaign: CampaignArgument) -> None:
+    """Check a campaign file: shape, names, parameters, and what drivers must be able to do."""
+    read, cells = _read(campaign)
+    per_host = len(cells) * read.blocks
+    typer.echo(
+        f"{campaign}: fine. {len(cells)} cells × {read.blocks} blocks = {per_host} trials per host."
+    )
+
+
+def plan(
+    campaign: CampaignArgument,
+    broker: BrokerOption = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="Plan for hosts of this name.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the cells of a campaign, the trials per host, and what cannot run where."""
+    read, cells = _read(campaign)
+    fleet = _fleet(broker) if broker else {}
+    known = {name: entry.labels for name, entry in fleet.items() if entry.alive}
+    known |= {name: {} for name in host or ([] if broker else list(read.hosts.names) or ["this-host"])}
+    trials = plan_trials(read, cells, choose_hosts(read, known))
+    blocked = Counter(
+        reason
+        for trial in trials
+        if trial.host in fleet
+        for reason in [fleet[trial.host].why_not(trial.driver)]
+        if reason
+    )
+    if as_json:
+        typer.echo(json.dumps([t.model_dump(mode="json") | {"trial_id": t.trial_id} for t in trials]))
+        return
+    for cell in cells:
+        differing = ", ".join(
+            f"{key}={value}" for key, value in cell.params.items() if value is not None
+        )
+        typer.echo(f"{cell.experiment:12} {cell.driver}/{cell.profile:12} {differing}")
+    hosts = sorted({trial.host for trial in trials})
+    typer.echo(f"{len(cells)} cells × {read.blocks} blocks × {len(hosts)} hosts = {len(trials)} trials")
+    for reason, count in blocked.items():
+        typer.echo(f"cannot run: {count} trials, {reason}")
+
+
+def run(
+    campaign: CampaignArgument,
+    broker: BrokerOption = None,
+    local: Annotated[bool, typer.Option("--local", help="Measure on this machine, no broker.")] = False,
+    results: ResultsOption = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Measure failed and partial trials again.")
+    ] = False,
+    skip_driver: Annotated[
+        list[str] | None, typer.Option("--skip-driver", help="Leave this driver's cells out.")
+    ] = None,
+    patience_s: Annotated[
+        float,
+        typer.Option("--patience", min=1, help="Seconds to wait for a host or broker that is away."),
+    ] = 60.0,
+    as_json: JsonOption = False,
+    name: NameOption = None,
+    state_dir: StateDirOption = None,
+    run_dir: RunDirOption = None,
+    docker_socket: DockerOption = None,
+    libvirt_uri: LibvirtOption = None,
+    kernel: KernelOption = None,
+) -> None:
+    """Run a campaign, or what is left of it: running it again is how it is resumed."""
+    from orchestrator.cli.execution import Execution
+
+    if not local and not broker:
+        raise CampaignError(
+            "say where to measure: --local for this machine, or --broker URL for a fleet"
+        )
+    read, cells = _read(campaign)
+    kept = tuple(cell for cell in cells if cell.driver not in (skip_driver or []))
+    if not kept:
+        raise CampaignError("--skip-driver leaves nothing to measure")
+    execution = Execution(
+        campaign=read,
+        text=campaign.read_text(encoding="utf-8"),
+        cells=kept,
+        folder=results or Path("results") / read.campaign,
+        retry_failed=retry_failed,
+        patience_s=patience_s,
+        as_json=as_json,
+    )
+    if local:
+        host = host_settings_from(
+            name=name,
+            state_dir=state_dir,
+            run_dir=run_dir,
+            docker_socket=docker_socket,
+            libvirt_uri=libvirt_uri,
+            kernel=kernel,
+        )
+        execution.run_here(host)
+    else:
+        execution.run_on_fleet(str(broker))
+
+
+def _fleet(broker: str) -> dict[str, Any]:
+    from contract.broker import broker_errors, connect
+    from orchestrator.fleet import read_fleet
+
+    client = connect(broker)
+    with broker_errors(broker):
+        return dict(read_fleet(client))

@@ -1,0 +1,202 @@
+"""One execution of ``tonnage run``: here or on the fleet, watched, gathered, reported."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from contract import CONTRACT_VERSION
+from contract.broker import broker_errors, connect
+from contract.campaign import Campaign
+from contract.errors import CampaignError, TrialCancelled
+from contract.parts import PackedPart
+from contract.rows import InstanceRow
+from contract.trial import Trial
+from orchestrator.cli.progress import watching
+from orchestrator.coordinate import Coordination
+from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
+from orchestrator.fleet import read_fleet
+from orchestrator.gather import Gathered, gather
+from orchestrator.plan import Cell, choose_hosts, plan_trials
+from orchestrator.results import Results
+
+EXIT_MISSING, EXIT_INTERRUPTED = 3, 5
+
+
+@dataclass(slots=True)
+class _Interrupts:
+    """How often a person or the system has asked us to stop."""
+
+    count: int = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count SIGINT and SIGTERM instead of dying of them; a third one is not caught any more."""
+        before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+
+        def count(sign: int, _: object) -> None:
+            self.count += 1
+            if self.count == 1:
+                print("\nstopping; once more to stop at once", file=sys.stderr)  # noqa: T201
+            if self.count >= 2:
+                signal.signal(sign, before[signal.Signals(sign)])
+
+        for sign in before:
+            signal.signal(sign, count)
+        try:
+            yield
+        finally:
+            for sign, handler in before.items():
+                signal.signal(sign, handler)
+
+
+@dataclass(slots=True)
+class Execution:
+    """What to run and where its results go."""
+
+    campaign: Campaign
+    text: str
+    cells: tuple[Cell, ...]
+    folder: Path
+    retry_failed: bool = False
+    patience_s: float = 60.0
+    as_json: bool = False
+    _interrupts: _Interrupts = field(default_factory=_Interrupts)
+
+    def run_here(self, settings: dict[str, Any]) -> None:
+        """Measure on this machine, one trial after another, without a broker."""
+        from workers.host_lock import host_lock
+        from workers.settings import HostSettings
+
+        host = HostSettings.model_validate(settings)
+        trials = plan_trials(self.campaign, self.cells, [host.name])
+        with host_lock(host.state_dir, f"a local run of '{self.campaign.campaign}'"):
+            dispatcher = InlineDispatcher(host.name, _inline_runner(host, self._interrupts))
+            self._conduct(trials, dispatcher, _absent_engines(host, trials))
+
+    def run_on_fleet(self, broker: str) -> None:
+        """Measure on the hosts that are alive on the broker and that the campaign selects."""
+        from orchestrator.dispatch_celery import CeleryDispatcher
+
+        client = connect(broker)
+        with broker_errors(broker):
+            fleet = read_fleet(client)
+        other = [e.name for e in fleet.values() if e.alive and e.contract != CONTRACT_VERSION]
+        if other:
+            raise CampaignError(
+                f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
+            )
+        alive = {name: entry.labels for name, entry in fleet.items() if entry.alive}
+        hosts = choose_hosts(self.campaign, alive)
+        trials = plan_trials(self.campaign, self.cells, hosts)
+        dispatcher = CeleryDispatcher(broker, self.campaign.campaign, hosts)
+        self._conduct(trials, dispatcher, lambda trial: fleet[trial.host].why_not(trial.driver))
+
+    def _conduct(
+        self, trials: tuple[Trial, ...], dispatcher: Dispatcher, why_not: Callable[[Trial], str | None]
+    ) -> None:
+        results = Results(self.folder)
+        with results.locked():
+            results.freeze(self.text, trials)
+            with (
+                self._interrupts.counted(),
+                watching(self.campaign.campaign, plain=self.as_json) as observer,
+            ):
+                Coordination(
+                    trials=trials,
+                    results=results,
+                    dispatcher=dispatcher,
+                    observer=observer,
+                    plan_rows=_planned_rows,
+                    why_not=why_not,
+                    retry_failed=self.retry_failed,
+                    patience_s=self.patience_s,
+                ).run(lambda: self._interrupts.count > 0)
+            if self._interrupts.count:
+                self._say_interrupted(results, len(trials))
+            gathered = gather(results, trials)
+        self._report(results, gathered)
+
+    def _say_interrupted(self, results: Results, planned: int) -> None:
+        there = sum(1 for attempts in results.attempts().values() if attempts[-1] > 0)
+        typer.echo(
+            f"interrupted: {there} of {planned} trials are measured; run the same command again for the rest",
+            err=True,
+        )
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+    def _report(self, results: Results, gathered: Gathered) -> None:
+        from analysis.report import write_report
+
+        report = write_report(results.dataset, results.report)
+        if self.as_json:
+            summary = {"planned": gathered.planned, "outcomes": gathered.outcomes}
+            summary |= {"verdicts": gathered.verdicts, "missing": gathered.missing}
+            summary |= {"dataset": str(results.dataset), "report": str(report)}
+            typer.echo(json.dumps(summary))
+        else:
+            _say_summary(gathered)
+            typer.echo(f"dataset: {results.dataset}")
+            typer.echo(f"report: {report}")
+        if gathered.missing:
+            raise typer.Exit(EXIT_MISSING)
+
+
+def _say_summary(gathered: Gathered) -> None:
+    outcomes = ", ".join(f"{count} {word}" for word, count in sorted(gathered.outcomes.items()))
+    verdicts = ", ".join(f"{count} {word}" for word, count in sorted(gathered.verdicts.items()))
+    typer.echo(f"trials: {gathered.planned} planned; {outcomes or 'none measured'}")
+    typer.echo(f"verdicts: {verdicts or 'none'}")
+    reasons: dict[str, int] = {}
+    for missing in gathered.missing:
+        text = f"{missing['driver']}: {missing['reason']}"
+        reasons[text] = reasons.get(text, 0) + 1
+    for text, count in sorted(reasons.items(), key=lambda item: -item[1])[:10]:
+        typer.echo(f"missing: {count} × {text}")
+    if reasons:
+        typer.echo("to measure failed trials again: the same command with --retry-failed")
+
+
+def _planned_rows(trial: Trial) -> list[InstanceRow]:
+    from workers.discover import find_experiment
+
+    experiment = find_experiment(trial.experiment)
+    return experiment.plan_rows(experiment.Params.model_validate(trial.params))
+
+
+def _absent_engines(host: Any, trials: tuple[Trial, ...]) -> Callable[[Trial], str | None]:
+    """Which of the drivers that the trials need cannot be used here, and why."""
+    from workers.presence import probe_engine
+
+    engines = {driver: probe_engine(driver, host) for driver in {trial.driver for trial in trials}}
+
+    def why_not(trial: Trial) -> str | None:
+        engine = engines[trial.driver]
+        return None if engine["present"] else f"no {trial.driver} here: {engine['reason']}"
+
+    return why_not
+
+
+def _inline_runner(host: Any, interrupts: _Interrupts) -> Callable[[Order], PackedPart | None]:
+    import uuid
+
+    from workers.run import Assignment, run_trial
+
+    boot = uuid.uuid4().hex
+
+    def run(order: Order) -> PackedPart | None:
+        assignment = Assignment(
+            order.trial, order.attempt, host, boot, cancelled=lambda: interrupts.count > 1
+        )
+        try:
+            return run_trial(assignment)
+        except TrialCancelled:
+            return None
+
+    return run

@@ -1,0 +1,190 @@
+"""worker, hosts, sweep, doctor: everything about hosts."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli.options import (
+    BrokerOption,
+    DockerOption,
+    JsonOption,
+    KernelOption,
+    LibvirtOption,
+    NameOption,
+    RunDirOption,
+    StateDirOption,
+    host_settings_from,
+    labels_from,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(worker)
+    app.command()(hosts)
+    app.command()(sweep)
+    app.command()(doctor)
+
+
+def worker(
+    broker: BrokerOption = "redis://127.0.0.1:6379/0",
+    name: NameOption = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE to select by.")] = None,
+    simulate: Annotated[
+        int, typer.Option("--simulate", min=0, max=20_000, help="Stand for this many simulated hosts.")
+    ] = 0,
+    state_dir: StateDirOption = None,
+    run_dir: RunDirOption = None,
+    docker_socket: DockerOption = None,
+    libvirt_uri: LibvirtOption = None,
+    kernel: KernelOption = None,
+) -> None:
+    """Measure on this host what the broker's coordinators ask for, one trial at a time."""
+    import logging
+
+    from workers.launch import run_simulated_workers, run_worker
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("celery").setLevel(logging.WARNING)
+    host = _settings(
+        name=name,
+        labels=labels_from(label or []),
+        state_dir=state_dir,
+        run_dir=run_dir,
+        docker_socket=docker_socket,
+        libvirt_uri=libvirt_uri,
+        kernel=kernel,
+    )
+    if simulate:
+        run_simulated_workers(str(broker), host, simulate)
+    else:
+        run_worker(str(broker), host)
+
+
+def hosts(broker: BrokerOption = "redis://127.0.0.1:6379/0", as_json: JsonOption = False) -> None:
+    """List the hosts that are registered on a broker: state, engines, memory, clock, current trial."""
+    from dataclasses import asdict
+
+    from contract.broker import broker_errors, connect
+    from orchestrator.fleet import read_fleet
+
+    client = connect(str(broker))
+    with broker_errors(str(broker)):
+        fleet = read_fleet(client)
+    if as_json:
+        typer.echo(
+            json.dumps({name: asdict(entry) | {"state": entry.state} for name, entry in fleet.items()})
+        )
+        return
+    if not fleet:
+        typer.echo("no host is registered; start `tonnage worker --broker URL` on each")
+        return
+    heads = ("HOST", "STATE", "DRIVERS", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
+    rows = [heads, *(_host_row(entry) for entry in fleet.values())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
+    for row in rows:
+        typer.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _host_row(entry: Any) -> tuple[str, ...]:
+    present = [name for name, engine in entry.engines.items() if engine.get("present")]
+    beat, activity = entry.beat, entry.activity
+    offset = (
+        f"{beat['clock_offset_ns'] / 1e6:+.2f} ±{beat['clock_error_ns'] / 1e6:.2f} ms" if beat else "n/a"
+    )
+    return (
+        entry.name,
+        entry.state,
+        ",".join(present) or "none",
+        str(entry.facts.get("cpu_count", "n/a")),
+        _gib(entry.facts.get("mem_bytes")),
+        _gib(beat.get("mem_available_bytes")),
+        offset,
+        f"{activity['experiment']} {activity['driver']}/{activity['profile']}" if activity else "-",
+        ",".join(f"{key}={value}" for key, value in entry.labels.items()) or "-",
+    )
+
+
+def sweep(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List only, remove nothing.")] = False,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = None,
+    run_dir: RunDirOption = None,
+    docker_socket: DockerOption = None,
+    libvirt_uri: LibvirtOption = None,
+) -> None:
+    """List and remove everything that Tonnage left on this host; foreign things are never touched."""
+    from contextlib import nullcontext
+    from dataclasses import asdict
+
+    from workers.host_lock import host_lock, lock_holder
+    from workers.sweeping import sweep_host
+
+    host = _settings(
+        state_dir=state_dir, run_dir=run_dir, docker_socket=docker_socket, libvirt_uri=libvirt_uri
+    )
+    if dry_run and (holder := lock_holder(host.state_dir)):
+        typer.echo(f"note: {holder}; what it uses right now is listed too", err=True)
+    with nullcontext() if dry_run else host_lock(host.state_dir, "tonnage sweep"):
+        found, failed = sweep_host(host, dry_run=dry_run, note=lambda text: typer.echo(text, err=True))
+    if as_json:
+        typer.echo(json.dumps({"found": [asdict(leftover) for leftover in found], "failed": failed}))
+    else:
+        for leftover in found:
+            typer.echo(
+                f"{leftover.driver:10} {leftover.kind:10} {leftover.name}  (host {leftover.host})"
+            )
+        done = "" if dry_run or not found else ", removed"
+        typer.echo(f"{len(found)} leftovers{done}")
+    for text in failed:
+        typer.echo(f"not removed: {text}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def doctor(
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+    state_dir: StateDirOption = None,
+    run_dir: RunDirOption = None,
+    docker_socket: DockerOption = None,
+    libvirt_uri: LibvirtOption = None,
+    kernel: KernelOption = None,
+) -> None:
+    """Check this host: engines, images, rights, broker; say what is missing and how to get it."""
+    from orchestrator.cli.doctor import examine
+
+    host = _settings(
+        state_dir=state_dir,
+        run_dir=run_dir,
+        docker_socket=docker_socket,
+        libvirt_uri=libvirt_uri,
+        kernel=kernel,
+    )
+    findings = examine(host, broker)
+    if as_json:
+        typer.echo(json.dumps([finding.as_dict() for finding in findings]))
+        return
+    for finding in findings:
+        typer.echo(f"{'ok     ' if finding.fine else 'missing'}  {finding.what:18} {finding.text}")
+
+
+def _settings(**given: object) -> Any:
+    from pydantic import ValidationError
+
+    from contract.errors import CampaignError
+    from workers.settings import HostSettings
+
+    try:
+        return HostSettings.model_validate(host_settings_from(**given))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise CampaignError(f"--{key}: found {problem['input']!r}; allowed: {problem['msg']}") from error
+
+
+def _gib(size_bytes: float | None) -> str:
+    return "n/a" if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"

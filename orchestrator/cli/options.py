@@ -1,0 +1,70 @@
+"""Options that several commands share, each also an environment variable."""
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contract.errors import CampaignError
+
+BrokerOption = Annotated[
+    str | None,
+    typer.Option("--broker", envvar="TONNAGE_BROKER", help="Broker's URL, such as redis://host:6379/0."),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", envvar="TONNAGE_NAME", help="Host name; default: this machine's.")
+]
+StateDirOption = Annotated[
+    Path | None,
+    typer.Option("--state-dir", envvar="TONNAGE_STATE_DIR", help="Spool, images and the host lock."),
+]
+RunDirOption = Annotated[
+    Path | None,
+    typer.Option("--run-dir", envvar="TONNAGE_RUN_DIR", help="Console sockets; a short path."),
+]
+DockerOption = Annotated[
+    Path | None,
+    typer.Option("--docker-socket", envvar="TONNAGE_DOCKER_SOCKET", help="Docker's Unix socket."),
+]
+LibvirtOption = Annotated[
+    str | None,
+    typer.Option("--libvirt-uri", envvar="TONNAGE_LIBVIRT_URI", help="libvirt connection URI."),
+]
+KernelOption = Annotated[
+    Path | None,
+    typer.Option("--kernel", envvar="TONNAGE_KERNEL", help="Kernel for VMs; default: newest in /boot."),
+]
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", help="Results folder; default: results/CAMPAIGN.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def host_settings_from(**given: object) -> dict[str, object]:
+    """What was said about this host, with the defaults of its user: root or not."""
+    root = os.geteuid() == 0
+    home = Path.home() / ".local/state/tonnage"
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/tonnage-{os.getuid()}") / "tonnage"  # noqa: S108
+    defaults = {
+        "name": host_name(),
+        "state_dir": Path("/var/lib/tonnage") if root else home,
+        "run_dir": Path("/run/tonnage") if root else runtime,
+    }
+    return defaults | {key: value for key, value in given.items() if value is not None}
+
+
+def host_name() -> str:
+    """This machine's name in the form that queues and labels take."""
+    plain = re.sub(r"[^a-z0-9.-]+", "-", socket.gethostname().lower()).strip("-.")
+    return plain[:63] or "localhost"
+
+
+def labels_from(pairs: list[str]) -> dict[str, str]:
+    """``["rack=3"]`` → ``{"rack": "3"}``. Raises CampaignError for anything else."""
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise CampaignError(f"--label: found {wrong[0]!r}; allowed: KEY=VALUE")
+    return dict(pair.split("=", 1) for pair in pairs)

@@ -1,0 +1,63 @@
+"""report, schema: everything about results and their shape."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contract.errors import DatasetError
+
+
+class SchemaOf(StrEnum):
+    """What ``tonnage schema`` can describe."""
+
+    CAMPAIGN = "campaign"
+    TABLES = "tables"
+    METRICS = "metrics"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(report)
+    app.command()(schema)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="A results folder, or a dataset inside one.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write; default: beside it.")
+    ] = None,
+) -> None:
+    """Gather what is there of a campaign and write its report and tables."""
+    from analysis.report import write_report
+
+    from orchestrator.gather import gather
+    from orchestrator.results import Results
+
+    dataset = folder
+    if (folder / "parts").is_dir():
+        results = Results(folder)
+        with results.locked():
+            dataset = gather(results, results.planned()).dataset
+    elif not (folder / "manifest.json").is_file():
+        raise DatasetError(f"{folder}: neither a results folder (parts/) nor a dataset (manifest.json)")
+    target = out or (folder / "report" if dataset != folder else folder.parent / "report")
+    typer.echo(f"report: {write_report(dataset, target)}")
+
+
+def schema(
+    what: Annotated[SchemaOf, typer.Argument(help="campaign, tables or metrics")] = SchemaOf.CAMPAIGN,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people.")] = False,
+) -> None:
+    """Print the campaign's JSON schema (for editors), the published tables, or all metrics."""
+    from contract.campaign import Campaign
+    from orchestrator.cli.schema_page import metrics_page, metrics_rows, tables_page, tables_rows
+
+    if what is SchemaOf.CAMPAIGN:
+        typer.echo(json.dumps(Campaign.model_json_schema(), indent=2))
+    elif what is SchemaOf.TABLES:
+        typer.echo(tables_page() if markdown else json.dumps(tables_rows(), indent=2))
+    else:
+        typer.echo(metrics_page() if markdown else json.dumps(metrics_rows(), indent=2))

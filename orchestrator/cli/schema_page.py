@@ -1,0 +1,61 @@
+"""The published schema as rows and as a page, read from what the code declares."""
+
+from dataclasses import asdict
+
+from contract.tables import SCHEMA_VERSION, TABLES
+
+
+def tables_rows() -> list[dict[str, object]]:
+    """Every column of every table."""
+    return [
+        {
+            "table": table,
+            "column": column.name,
+            "type": str(column.type),
+            "nullable": column.nullable,
+            "unit": column.unit,
+            "meaning": column.meaning,
+        }
+        for table, columns in TABLES.items()
+        for column in columns
+    ]
+
+
+def tables_page() -> str:
+    """The tables as Markdown."""
+    lines = [f"Schema version {SCHEMA_VERSION}.", ""]
+    for table in TABLES:
+        lines += [
+            f"### `{table}`",
+            "",
+            "| column | type | null | unit | meaning |",
+            "|---|---|---|---|---|",
+        ]
+        for row in tables_rows():
+            if row["table"] == table:
+                null = "yes" if row["nullable"] else ""
+                lines.append(
+                    f"| `{row['column']}` | {row['type']} | {null} | {row['unit']} | {row['meaning']} |"
+                )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def metrics_rows() -> list[dict[str, object]]:
+    """Every metric that experiments and the sampler emit."""
+    from workers.discover import build_catalog
+    from workers.sampler import METRICS
+
+    rows = [{"emitted_by": "every trial"} | asdict(metric) for metric in METRICS]
+    for experiment in build_catalog().experiments.values():
+        rows += [{"emitted_by": experiment.name} | asdict(metric) for metric in experiment.metrics]
+    return rows
+
+
+def metrics_page() -> str:
+    """The metrics as Markdown."""
+    lines = ["| metric | emitted by | unit | better | meaning |", "|---|---|---|---|---|"]
+    for row in metrics_rows():
+        cells = (f"`{row['name']}`", row["emitted_by"], row["unit"], row["better"], row["meaning"])
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,212 @@
+"""The campaign loop. What is left to do = plan − parts; so resume, retry and recovery are one thing."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from contract.errors import BrokerError, PartError
+from contract.parts import TrialRecord, pack_part
+from contract.rows import InstanceRow, Rows
+from contract.trial import Outcome, Receipt, Trial
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.results import Results
+
+MAX_ATTEMPTS = 2
+"""A trial that is lost this often is a failed record, not a loop."""
+
+POLL_S = 0.5
+CHECK_S = 2.0
+"""How often hosts are looked at and lost orders are searched."""
+
+
+class Observer(Protocol):
+    """Who watches the loop."""
+
+    def begin(self, total: int, done: int) -> None:
+        """The loop starts with ``done`` of ``total`` trials there already."""
+
+    def received(self, trial: Trial, receipt: Receipt) -> None:
+        """A trial has ended."""
+
+    def hosts(self, states: dict[str, HostState]) -> None:
+        """State of the hosts, every few seconds."""
+
+    def note(self, text: str) -> None:
+        """Something a person should read."""
+
+
+@dataclass(slots=True)
+class Coordination:
+    """One execution of ``tonnage run``: its plan, results and dispatcher, and what is in flight."""
+
+    trials: tuple[Trial, ...]
+    results: Results
+    dispatcher: Dispatcher
+    observer: Observer
+    plan_rows: Callable[[Trial], list[InstanceRow]]
+    why_not: Callable[[Trial], str | None] = lambda _: None
+    """Why a trial cannot be measured on its host at all; None when it can."""
+    retry_failed: bool = False
+    patience_s: float = 60.0
+    """How long a host, or the broker, may be away before the campaign goes on without it."""
+    _by_id: dict[str, Trial] = field(default_factory=dict)
+    _queues: dict[str, deque[Order]] = field(default_factory=dict)
+    _flying: dict[str, Order] = field(default_factory=dict)
+    _away_since: dict[str, float] = field(default_factory=dict)
+    _broker_away_since: float | None = None
+    _checked_at: float = 0.0
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Measure what is missing. Returns when all is there, when nothing more can come, or stopped.
+
+        Raises BrokerError when the broker stays away longer than ``patience_s``, ResultsError when
+        parts cannot be stored.
+        """
+        self._by_id = {trial.trial_id: trial for trial in self.trials}
+        self._take(self.dispatcher.receive(0))  # what came in while no coordinator was there
+        self._plan_orders()
+        while self._queues or self._flying:
+            if stopped():
+                self.dispatcher.cancel()
+                return
+            try:
+                self._top_up()
+                self._take(self.dispatcher.receive(POLL_S))
+                self._check()
+                self._broker_away_since = None
+            except BrokerError as error:
+                self._wait_for_broker(error)
+
+    def _plan_orders(self) -> None:
+        attempts = self.results.attempts()
+        done = 0
+        for trial in self.trials:
+            had = max(attempts.get(trial.trial_id, (0,)))
+            if had > 0 and not (self.retry_failed and self._failed(trial, had)):
+                done += 1
+            else:
+                self._queues.setdefault(trial.host, deque()).append(Order(trial, had + 1, had))
+        self.observer.begin(len(self.trials), done)
+        for host in list(self._queues):
+            for order in list(self._queues[host]):
+                if reason := self.why_not(order.trial):
+                    self._queues[host].remove(order)
+                    self._record(order, "skipped", reason, attempt=0)
+            self._drop_if_empty(host)
+
+    def _failed(self, trial: Trial, attempt: int) -> bool:
+        try:
+            return self.results.read(trial.trial_id, attempt).record.outcome in ("failed", "partial")
+        except PartError:
+            return True
+
+    def _top_up(self) -> None:
+        """Give every host that is there as many orders as its window holds."""
+        flying: dict[str, int] = {}
+        for order in self._flying.values():
+            flying[order.trial.host] = flying.get(order.trial.host, 0) + 1
+        for host in list(self._queues):
+            queue = self._queues[host]
+            while (
+                queue and flying.get(host, 0) < self.dispatcher.window and host not in self._away_since
+            ):
+                self.dispatcher.send(queue[0])
+                order = queue.popleft()
+                self._flying[order.trial.trial_id] = order
+                flying[host] = flying.get(host, 0) + 1
+            self._drop_if_empty(host)
+
+    def _take(self, deliveries: list[Delivery]) -> None:
+        """Store what came in; only then may its sender forget it."""
+        for delivery in deliveries:
+            receipt = delivery.receipt
+            trial = self._by_id.get(receipt.trial_id)
+            if trial is not None and not self._has(receipt):
+                self.results.store(f"{receipt.trial_id}.{receipt.attempt}.part", delivery.data)
+                self._flying.pop(receipt.trial_id, None)
+                self.observer.received(trial, receipt)
+            self.dispatcher.confirm(delivery)
+
+    def _has(self, receipt: Receipt) -> bool:
+        return (self.results.parts / f"{receipt.trial_id}.{receipt.attempt}.part").exists()
+
+    def _check(self) -> None:
+        """Every few seconds: who is away, what is lost."""
+        now = time.monotonic()
+        if now - self._checked_at < CHECK_S:
+            return
+        self._checked_at = now
+        states = self.dispatcher.hosts()
+        self.observer.hosts(states)
+        for host, state in states.items():
+            self._see(host, state.alive, now)
+        for order in self.dispatcher.lost(list(self._flying.values())):
+            self._again(order)
+        for host, since in self._away_since.items():
+            if now - since > self.patience_s:
+                self._give_up(host)
+
+    def _see(self, host: str, alive: bool, now: float) -> None:
+        """Note a host's going and coming back."""
+        if alive and self._away_since.pop(host, None) is not None:
+            self.observer.note(f"host {host} is back")
+        elif not alive and host not in self._away_since:
+            self._away_since[host] = now
+            self.observer.note(f"host {host} has no heartbeat; waiting {self.patience_s:g} s for it")
+
+    def _again(self, order: Order) -> None:
+        """Send a lost order again, or record that it kills its worker."""
+        del self._flying[order.trial.trial_id]
+        if order.attempt - order.newer_than >= MAX_ATTEMPTS:
+            why = f"its worker was lost {MAX_ATTEMPTS} times while measuring it"
+            self._record(order, "failed", why, attempt=order.attempt)
+            return
+        again = Order(order.trial, order.attempt + 1, order.newer_than)
+        self._queues.setdefault(order.trial.host, deque()).appendleft(again)
+        self.observer.note(f"a trial was lost on host {order.trial.host}; it is sent again")
+
+    def _give_up(self, host: str) -> None:
+        """Record everything that waits for a host as lost; the campaign goes on without it."""
+        flying = [order for order in self._flying.values() if order.trial.host == host]
+        waiting = [*flying, *self._queues.pop(host, ())]
+        for order in waiting:
+            self._flying.pop(order.trial.trial_id, None)
+            why = f"host {host} went away and did not come back within {self.patience_s:g} s"
+            self._record(order, "lost", why, attempt=0)
+        if waiting:
+            self.observer.note(f"host {host} is given up: {len(waiting)} trials are lost")
+
+    def _record(self, order: Order, outcome: Outcome, why: str, attempt: int) -> None:
+        """The coordinator's own record of a trial that nobody measured."""
+        rows = self.plan_rows(order.trial)
+        for row in rows:
+            row.outcome = "lost" if outcome in ("lost", "failed") else "skipped"
+            row.error_class, row.error_text = outcome, why
+        record = TrialRecord(
+            trial=order.trial,
+            attempt=attempt,
+            outcome=outcome,
+            verdict="invalid",
+            reasons=(why,),
+            error_class=outcome,
+            error_text=why,
+            started_at_ns=time.time_ns(),
+        )
+        packed = pack_part(record, Rows(rows))
+        self.results.store(packed.name, packed.data)
+        self.observer.received(order.trial, packed.receipt)
+
+    def _wait_for_broker(self, error: BrokerError) -> None:
+        now = time.monotonic()
+        if self._broker_away_since is None:
+            self._broker_away_since = now
+            self.observer.note(f"{error}; waiting for it")
+        if now - self._broker_away_since > self.patience_s:
+            raise error
+        time.sleep(POLL_S)
+
+    def _drop_if_empty(self, host: str) -> None:
+        if not self._queues.get(host, True):
+            del self._queues[host]

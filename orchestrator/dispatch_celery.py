@@ -1,0 +1,136 @@
+"""Dispatch over Celery and Redis: one message per trial on the host's own queue, parts by stream.
+
+Celery gives either duplicates or losses; we choose early acknowledgement (losses) and find what was
+lost ourselves: a trial that has neither a message in its queue, nor a lease, nor a part.
+"""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import Celery  # noqa: TID251 - one of the two places
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+from pydantic import ValidationError
+
+from contract import wire
+from contract.broker import broker_errors, connect
+from contract.errors import BrokerError
+from contract.trial import Receipt
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.fleet import read_fleet
+
+LOST_AFTER_S = 6.0
+"""A trial without message, lease and part for this long is lost: longer than from queue to lease."""
+
+
+class CeleryDispatcher(Dispatcher):
+    """The fleet behind one broker, as one run of one campaign sees it."""
+
+    window = 2
+
+    def __init__(self, broker: str, campaign: str, hosts: list[str]) -> None:
+        self.run = uuid.uuid4().hex
+        self._broker = broker
+        self._campaign = campaign
+        self._hosts = hosts
+        self._client = connect(broker)
+        self._last = b"0"
+        self._missing_since: dict[str, float] = {}
+        self._app = Celery("tonnage-coordinator", set_as_current=False)
+        self._app.conf.update(wire.celery_settings(broker))
+        self._app.conf.task_queues = [Queue(wire.queue_for(host)) for host in hosts]
+        self._app.conf.task_default_queue = wire.queue_for(hosts[0])
+
+    def send(self, order: Order) -> None:
+        """Publish the order's message. Raises BrokerError when the broker does not take it."""
+        message = wire.Message(
+            run=self.run,
+            host=order.trial.host,
+            attempt=order.attempt,
+            newer_than=order.newer_than,
+            issued_at_ns=time.time_ns(),
+            nonce=uuid.uuid4().hex,
+            trial=order.trial,
+        )
+        with self._errors():
+            self._app.send_task(
+                wire.TASK,
+                args=[message.model_dump(mode="json")],
+                queue=wire.queue_for(order.trial.host),
+                retry=False,
+            )
+
+    def receive(self, wait_s: float) -> list[Delivery]:
+        """Completion records since the last call. A record that is not one of ours is dropped."""
+        stream = wire.stream_key(self._campaign)
+        with self._errors():
+            block_ms = max(1, round(wait_s * 1000))
+            found = self._client.xread({stream: self._last}, count=100, block=block_ms)
+        deliveries = []
+        for ticket, fields in _entries(found):
+            self._last = ticket
+            try:
+                receipt = Receipt.model_validate_json(fields[b"receipt"])
+                deliveries.append(Delivery(receipt, fields[b"part"], ticket.decode()))
+            except (ValidationError, KeyError):
+                self._client.xdel(stream, ticket)
+        return deliveries
+
+    def confirm(self, delivery: Delivery) -> None:
+        """Take the record off the stream."""
+        with self._errors():
+            self._client.xdel(wire.stream_key(self._campaign), delivery.ticket)
+
+    def hosts(self) -> dict[str, HostState]:
+        """State of the campaign's hosts, from their heartbeats."""
+        with self._errors():
+            fleet = read_fleet(self._client)
+        return {
+            name: HostState(fleet[name].alive, str(fleet[name].activity.get("driver", "")))
+            if name in fleet
+            else HostState(alive=False)
+            for name in self._hosts
+        }
+
+    def lost(self, orders: list[Order]) -> list[Order]:
+        """Orders with neither message nor lease, twice in a row and some seconds apart."""
+        if not orders:
+            return []
+        with self._errors():
+            pipe = self._client.pipeline(transaction=False)
+            for order in orders:
+                pipe.exists(wire.lease_key(order.trial.trial_id))
+                pipe.llen(wire.PREFIX + wire.queue_for(order.trial.host))
+            answers = pipe.execute()
+        now, gone = time.monotonic(), []
+        for order, leased, queued in zip(orders, answers[::2], answers[1::2], strict=True):
+            trial_id = order.trial.trial_id
+            if leased or queued:
+                self._missing_since.pop(trial_id, None)
+            elif now - self._missing_since.setdefault(trial_id, now) > LOST_AFTER_S:
+                del self._missing_since[trial_id]
+                gone.append(order)
+        return gone
+
+    def cancel(self) -> None:
+        """Let workers drop what is still queued of this run; what is being measured is delivered."""
+        with self._errors():
+            self._client.set(wire.cancel_key(self.run), wire.CANCEL_QUEUED, ex=wire.STREAM_TTL_S)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with broker_errors(self._broker):
+            try:
+                yield
+            except OperationalError as error:
+                raise BrokerError(f"the broker took no message: {error}") from error
+
+
+def _entries(found: object) -> "Iterator[tuple[bytes, dict[bytes, bytes]]]":
+    """Entries of one stream from an XREAD answer, in its old (list) or new (mapping) form."""
+    streams = found.items() if isinstance(found, dict) else (found or [])
+    for _, entries in streams:  # type: ignore[attr-defined]
+        batch = entries[0] if entries and isinstance(entries[0], list) else entries
+        yield from batch

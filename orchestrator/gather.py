@@ -1,0 +1,151 @@
+"""From parts to dataset: verify every part, compact, and write a manifest with provenance.
+
+Layout of a dataset, version 1: ``trials/trials.parquet``; ``instances`` and ``samples`` as one file per
+experiment and host under ``experiment=…/host=…/``, which DuckDB, pandas and Spark read as columns.
+"""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from contract.errors import PartError, ResultsError
+from contract.parts import Part, TrialRecord, trials_table
+from contract.tables import SCHEMA_VERSION, schema_of
+from contract.trial import Trial
+from orchestrator.results import Results
+
+ROW_TABLES = ("instances", "samples")
+_RANK = {"completed": 0, "partial": 1, "failed": 2, "lost": 3, "skipped": 3}
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What gathering found."""
+
+    dataset: Path
+    planned: int
+    records: list[TrialRecord] = field(default_factory=list)
+    missing: list[dict[str, Any]] = field(default_factory=list)
+    """Trials of the plan without a usable measurement, each with the reason."""
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many trials ended how."""
+        return dict(Counter(record.outcome for record in self.records))
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many trials may be believed."""
+        return dict(Counter(record.verdict for record in self.records))
+
+
+def gather(results: Results, trials: tuple[Trial, ...]) -> Gathered:
+    """Build ``results.dataset`` from its parts, replacing an older one whole.
+
+    Raises ResultsError when the folder cannot be written.
+    """
+    building = results.folder / ".dataset"
+    found = Gathered(results.dataset, len(trials))
+    try:
+        shutil.rmtree(building, ignore_errors=True)
+        files = _write_tables(results, trials, building, found)
+        manifest = _manifest(results, trials, found, files)
+        (building / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+        shutil.rmtree(results.dataset, ignore_errors=True)
+        building.replace(results.dataset)
+    except OSError as error:
+        raise ResultsError(f"{results.folder}: the dataset cannot be written: {error}") from error
+    return found
+
+
+def _write_tables(
+    results: Results, trials: tuple[Trial, ...], building: Path, found: Gathered
+) -> list[dict[str, Any]]:
+    """All tables; one pass over the parts, one group's writers open at a time."""
+    files = []
+    ordered = sorted(trials, key=lambda t: (t.experiment, t.host, t.block, t.order))
+    attempts = results.attempts()
+    for (experiment, host), group in groupby(ordered, key=lambda t: (t.experiment, t.host)):
+        paths = {
+            table: building / table / f"experiment={experiment}" / f"host={host}" / "data-0.parquet"
+            for table in ROW_TABLES
+        }
+        with ExitStack() as stack:
+            writers: dict[str, pq.ParquetWriter] = {}
+            for part in _parts(results, list(group), attempts, found):
+                for table in ROW_TABLES:
+                    if table not in writers:
+                        paths[table].parent.mkdir(parents=True)
+                        writer = pq.ParquetWriter(paths[table], schema_of(table), compression="zstd")
+                        writers[table] = stack.enter_context(writer)
+                    writers[table].write_table(part.tables[table])
+        files += [_described(path, building) for path in paths.values() if path.exists()]
+    target = building / "trials" / "trials.parquet"
+    target.parent.mkdir(parents=True)
+    pq.write_table(trials_table(found.records), target, compression="zstd")
+    return [_described(target, building), *files]
+
+
+def _parts(
+    results: Results, trials: list[Trial], attempts: dict[str, tuple[int, ...]], found: Gathered
+) -> Iterator[Part]:
+    """The one part of each trial that counts: the best outcome, and of equals the first attempt."""
+    for trial in trials:
+        readable, damage = [], "not measured yet"
+        for attempt in attempts.get(trial.trial_id, ()):
+            try:
+                readable.append(results.read(trial.trial_id, attempt))
+            except PartError as error:
+                damage = f"its part was damaged and set aside: {error}"
+        if not readable:
+            found.missing.append(_missing(trial, damage))
+            continue
+        part = min(readable, key=lambda p: (_RANK[p.record.outcome], p.record.attempt))
+        found.records.append(part.record)
+        if part.record.outcome != "completed":
+            found.missing.append(_missing(trial, part.record.error_text or part.record.outcome))
+        yield part
+
+
+def _missing(trial: Trial, reason: str) -> dict[str, Any]:
+    keys = {"host", "experiment", "driver", "profile", "block"}
+    return {"trial_id": trial.trial_id, "reason": reason} | trial.model_dump(include=keys)
+
+
+def _manifest(
+    results: Results, trials: tuple[Trial, ...], found: Gathered, files: list[dict[str, Any]]
+) -> dict[str, Any]:
+    campaign_file = results.folder / "campaign.yaml"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "campaign": trials[0].campaign if trials else results.folder.name,
+        "tonnage": version("tonnage"),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "planned": found.planned,
+        "gathered": len(found.records),
+        "outcomes": found.outcomes,
+        "verdicts": found.verdicts,
+        "missing": found.missing,
+        "hosts": sorted({trial.host for trial in trials}),
+        "files": files,
+        "campaign_file": campaign_file.read_text(encoding="utf-8") if campaign_file.exists() else "",
+        "rerun": "tonnage run campaign.yaml --retry-failed",
+    }
+
+
+def _described(path: Path, root: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    rows = pq.read_metadata(path).num_rows
+    return {"path": str(path.relative_to(root)), "rows": rows, "sha256": digest}

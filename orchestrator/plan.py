@@ -1,0 +1,168 @@
+"""From a campaign to its trials: pure, so the same file, catalog and hosts give the same plan.
+
+Every host passes over all cells once per block, in a fresh random order (randomised multiple
+interleaved trials): drift of the host then hits all alternatives alike.
+"""
+
+import hashlib
+import itertools
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from contract.campaign import Campaign, ExperimentEntry, Limits
+from contract.catalog import Catalog, DriverInfo, ExperimentInfo
+from contract.errors import CampaignError
+from contract.trial import Trial, canonical_json
+from contract.yaml_source import Location, YamlSource
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One combination of experiment, driver, profile and parameters, defaults filled in."""
+
+    experiment: str
+    driver: str
+    profile: str
+    settings: dict[str, Any]
+    params: dict[str, Any]
+    image: str
+    limits: Limits
+    deadline_s: float
+
+    def text(self) -> str:
+        """Canonical JSON of the cell: the same text for the same cell, in any campaign."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return canonical_json(plain | {"limits": self.limits.model_dump()})
+
+
+def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tuple[Cell, ...]:
+    """All cells of a campaign, checked against the catalog. Raises CampaignError with file and line."""
+    cells: dict[str, Cell] = {}
+    for index, entry in enumerate(campaign.experiments):
+        loc: Location = ("experiments", index)
+        experiment = catalog.experiments.get(entry.experiment)
+        if experiment is None:
+            raise source.error(
+                (*loc, "experiment"), entry.experiment, "one of " + ", ".join(catalog.experiments)
+            )
+        for place, name in enumerate(entry.drivers):
+            driver, settings = _resolve(campaign, source, catalog, (*loc, "drivers", place))
+            for params in _param_sets(entry, experiment, source, loc):
+                _check_needs(experiment, driver, params, source, (*loc, "drivers", place))
+                cell = _cell(campaign, entry, (driver.name, name), (settings, params))
+                if cell.text() in cells:
+                    raise source.error((*loc, "drivers", place), name, "every combination only once")
+                cells[cell.text()] = cell
+    return tuple(cells.values())
+
+
+def plan_trials(campaign: Campaign, cells: tuple[Cell, ...], hosts: list[str]) -> tuple[Trial, ...]:
+    """One trial per host, block and cell, in the order in which each host shall run them."""
+    trials = []
+    for host in sorted(hosts):
+        for block in range(campaign.blocks):
+            order = list(cells)
+            random.Random(f"{campaign.seed}/{host}/{block}").shuffle(order)
+            for place, cell in enumerate(order):
+                seed = _seed(campaign.seed, host, block, cell.text())
+                trials.append(
+                    Trial(
+                        campaign=campaign.campaign,
+                        host=host,
+                        block=block,
+                        order=place,
+                        seed=seed,
+                        **{name: getattr(cell, name) for name in cell.__slots__},
+                    )
+                )
+    return tuple(trials)
+
+
+def _resolve(
+    campaign: Campaign, source: YamlSource, catalog: Catalog, loc: Location
+) -> tuple[DriverInfo, BaseModel]:
+    """The driver and settings behind a name in ``drivers``: a driver, or a profile of one."""
+    _, index, _, place = loc
+    name = campaign.experiments[int(index)].drivers[int(place)]
+    profile = campaign.profiles.get(name)
+    driver = catalog.drivers.get(profile.driver if profile else name)
+    if driver is None and profile:
+        allowed = "one of " + ", ".join(catalog.drivers)
+        raise source.error(("profiles", name, "driver"), profile.driver, allowed)
+    if driver is None:
+        known = [*catalog.drivers, *campaign.profiles]
+        raise source.error(loc, name, "a driver or profile: " + ", ".join(known))
+    try:
+        return driver, driver.settings.model_validate(profile.settings if profile else {})
+    except ValidationError as error:
+        raise source.refuse(error, driver.settings, ("profiles", name)) from error
+
+
+def _param_sets(
+    entry: ExperimentEntry, experiment: ExperimentInfo, source: YamlSource, loc: Location
+) -> list[BaseModel]:
+    """Every combination of the listed values, each checked as a whole."""
+    names = list(entry.params)
+    values = [v if isinstance(v, list) else [v] for v in entry.params.values()]
+    found: list[BaseModel] = []
+    for combination in itertools.product(*values):
+        try:
+            given = dict(zip(names, combination, strict=True))
+            found.append(experiment.params.model_validate(given))
+        except ValidationError as error:
+            raise source.refuse(error, experiment.params, (*loc, "params")) from error
+    return found
+
+
+def _check_needs(
+    experiment: ExperimentInfo, driver: DriverInfo, params: BaseModel, source: YamlSource, loc: Location
+) -> None:
+    missing = experiment.needs(params) - driver.offers
+    if missing:
+        able = ", ".join(sorted(driver.offers))
+        needed = ", ".join(sorted(missing))
+        text = f"a driver that offers {needed} for these parameters ({driver.name} offers {able})"
+        raise source.error(loc, driver.name, text)
+
+
+def _cell(
+    campaign: Campaign,
+    entry: ExperimentEntry,
+    names: tuple[str, str],
+    models: tuple[BaseModel, BaseModel],
+) -> Cell:
+    driver, profile = names
+    settings, params = (model.model_dump(mode="json") for model in models)
+    return Cell(
+        experiment=entry.experiment,
+        driver=driver,
+        profile="default" if profile == driver else profile,
+        settings=settings,
+        params=params,
+        image=entry.image or campaign.image,
+        limits=entry.limits or campaign.limits,
+        deadline_s=entry.deadline_s or campaign.deadline_s,
+    )
+
+
+def _seed(*content: object) -> int:
+    digest = hashlib.sha256("/".join(map(str, content)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def choose_hosts(campaign: Campaign, known: dict[str, dict[str, str]]) -> list[str]:
+    """Names of the known hosts (name → labels) that the campaign selects.
+
+    Raises CampaignError when it names a host that is not there, or selects none.
+    """
+    absent = sorted(set(campaign.hosts.names) - set(known))
+    have = ", ".join(sorted(known)) or "none"
+    if absent:
+        raise CampaignError(f"no such host: {', '.join(absent)}; hosts that are alive: {have}")
+    chosen = [name for name, labels in known.items() if campaign.hosts.chooses(name, labels)]
+    if not chosen:
+        raise CampaignError(f"the campaign's 'hosts' selects none; hosts that are alive: {have}")
+    return sorted(chosen)

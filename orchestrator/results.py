@@ -1,0 +1,92 @@
+"""The results folder of one campaign: frozen campaign file, parts, dataset, report. State = files."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contract.errors import PartError, ResultsError
+from contract.parts import Part, list_parts, part_name, read_part, store_part
+from contract.trial import Trial
+
+
+class Results:
+    """Where a campaign's parts are gathered, on the coordinator."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.parts = folder / "parts"
+        self.dataset = folder / "dataset"
+        self.report = folder / "report"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one coordinator. Raises ResultsError when it is held or unwritable."""
+        try:
+            self.parts.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ResultsError(
+                f"results folder {self.folder} cannot be written: {error.strerror}; choose another "
+                "with --results"
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            raise ResultsError(
+                f"another coordinator is at work on {self.folder}; wait for it or choose --results"
+            ) from error
+        try:
+            yield
+        finally:
+            os.close(handle)
+
+    def freeze(self, campaign_text: str, trials: tuple[Trial, ...]) -> None:
+        """Keep the campaign as it was read, and the plan that came of it."""
+        plan = [{"trial_id": trial.trial_id} | trial.model_dump(mode="json") for trial in trials]
+        try:
+            _replace(self.folder / "campaign.yaml", campaign_text)
+            _replace(self.folder / "plan.json", json.dumps(plan, indent=1))
+        except OSError as error:
+            raise ResultsError(f"{self.folder} cannot be written: {error.strerror}") from error
+
+    def planned(self) -> tuple[Trial, ...]:
+        """The plan of the last run. Raises ResultsError when there is none."""
+        try:
+            plan = json.loads((self.folder / "plan.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
+        for trial in plan:
+            del trial["trial_id"]
+        return tuple(Trial.model_validate(trial) for trial in plan)
+
+    def attempts(self) -> dict[str, tuple[int, ...]]:
+        """Which trials have parts, and of which attempts. One listing."""
+        return list_parts(self.parts)
+
+    def store(self, name: str, data: bytes) -> None:
+        """Publish a part that has come in."""
+        store_part(self.parts, name, data)
+
+    def read(self, trial_id: str, attempt: int) -> Part:
+        """Read and verify a part. A damaged one is set aside and PartError raised."""
+        path = self.parts / part_name(trial_id, attempt)
+        try:
+            part = read_part(path.read_bytes())
+            if part.record.trial.trial_id != trial_id:
+                raise PartError("a part under another trial's name")
+        except PartError:
+            aside = self.folder / "damaged"
+            aside.mkdir(exist_ok=True)
+            path.replace(aside / path.name)
+            raise
+        return part
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

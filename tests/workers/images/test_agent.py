@@ -1,0 +1,224 @@
+"""The agent itself, spoken to through pipes."""
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from workers.images import tiny
+
+DEADLINE_S = 20.0
+
+
+class Spoken:
+    """One running agent."""
+
+    def __init__(self, root: Path, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            tiny.command(root),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            bufsize=0,
+        )
+        self._pending = b""
+        self._asked = 0
+
+    def send(self, data: bytes) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(data)
+
+    def line(self) -> bytes:
+        """The next line, or b"" at the end."""
+        assert self.process.stdout is not None
+        while b"\n" not in self._pending:
+            assert select.select([self.process.stdout], [], [], DEADLINE_S)[0], "the agent is silent"
+            more = os.read(self.process.stdout.fileno(), 65536)
+            if not more:
+                return b""
+            self._pending += more
+        line, self._pending = self._pending.split(b"\n", 1)
+        return line
+
+    def answer(self) -> dict[str, object]:
+        spoken = json.loads(self.line())
+        assert isinstance(spoken, dict)
+        return spoken
+
+    def ask(self, request: str) -> dict[str, object]:
+        self._asked += 1
+        ticket = f"t-{self._asked}"
+        self.send(f"{ticket} {request}\n".encode())
+        spoken = self.answer()
+        assert spoken.pop("re") == ticket
+        return spoken
+
+    def end(self) -> int:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.process.wait(DEADLINE_S)
+
+
+Start = Callable[..., Spoken]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.rootfs(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture
+def start(root: Path, tmp_path: Path) -> Iterator[Start]:
+    running: list[Spoken] = []
+
+    def begin(**environment: str) -> Spoken:
+        environment = {"TONNAGE_NONCE": "n0nce", "TONNAGE_WORK": str(tmp_path), **environment}
+        running.append(Spoken(root, **environment))
+        return running[-1]
+
+    yield begin
+    for agent in running:
+        agent.process.kill()
+        agent.process.wait()
+        for pipe in (agent.process.stdin, agent.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@pytest.fixture
+def agent(start: Start) -> Spoken:
+    agent = start()
+    assert agent.answer() == {"beacon": "n0nce", "uptime_s": ""}
+    return agent
+
+
+def test_ping_is_answered_with_its_ticket(agent: Spoken) -> None:
+    agent.send(b"one ping\n\n   \ntwo  ping\n")
+    assert agent.answer() == {"re": "one", "ok": True}
+    assert agent.answer() == {"re": "two", "ok": True}
+
+
+def test_only_a_guest_tells_its_uptime(agent: Spoken, start: Start) -> None:
+    assert agent.ask("uptime") == {"ok": True, "uptime_s": ""}
+    guest = start(TONNAGE_GUEST="1")
+    assert float(str(guest.answer()["uptime_s"])) > 0
+    assert float(str(guest.ask("uptime")["uptime_s"])) > 0
+
+
+@pytest.mark.parametrize("request_line", ["cpu 2", "mem 8", "disk 2", "sys 1000", "fork 5"])
+def test_work_is_done_and_says_its_own_time(agent: Spoken, request_line: str, tmp_path: Path) -> None:
+    spoken = agent.ask(request_line)
+    assert spoken["ok"] is True
+    assert isinstance(spoken["elapsed_s"], float)
+    assert spoken["elapsed_s"] >= 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_work_that_cannot_be_done_is_an_error(start: Start) -> None:
+    agent = start(TONNAGE_WORK="/nonexistent")
+    agent.line()
+    assert agent.ask("disk 1") == {"ok": False, "error": "disk failed"}
+    assert agent.ask("ping") == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["", "0", "-1", "1.5", "08", "0x10", "1e3", "12345678", "one", "$((1))", "*", "1;id", "1 2"],
+)
+def test_amounts_that_are_no_small_whole_numbers_are_refused(agent: Spoken, amount: str) -> None:
+    assert agent.ask(f"cpu {amount}")["ok"] is False
+    assert agent.ask("ping") == {"ok": True}
+
+
+def test_unknown_requests_are_refused(agent: Spoken) -> None:
+    for request in ["", "work_cpu 1", "leave", "ping 1 2", "PING", "$(id)"]:
+        assert agent.ask(request)["ok"] is False
+
+
+def test_inspect_tells_facts_with_their_types(agent: Spoken) -> None:
+    spoken = agent.ask("inspect")
+    assert spoken["kernel"] == os.uname().release
+    assert spoken["hostname"] == os.uname().nodename
+    assert spoken["uid"] == os.getuid()
+    assert spoken["pid1"] == Path("/proc/1/comm").read_text().strip()
+    assert len(str(spoken["uid_map"]).split()) % 3 == 0
+    for key in ("seccomp", "no_new_privs", "mem_total_kb", "cpus", "dev_entries"):
+        assert isinstance(spoken[key], int), key
+    assert int(str(spoken["cap_eff"]), 16) >= 0
+    assert isinstance(spoken["namespaces"], dict)
+    assert spoken["namespaces"]["pid"] == str(Path("/proc/self/ns/pid").readlink())
+
+
+@pytest.mark.parametrize(
+    "nonce", ["", 'a"b', "back\\slash", "tab\there", "%s%n", "$(id)", "a b  c", "é"]
+)
+def test_any_nonce_comes_back_as_valid_json(start: Start, nonce: str) -> None:
+    spoken = start(TONNAGE_NONCE=nonce).answer()
+    assert spoken["beacon"] == nonce.replace("\t", "")
+
+
+def test_quit_and_the_end_of_input_end_it(agent: Spoken, start: Start) -> None:
+    agent.send(b"q quit\n")
+    assert agent.answer() == {"re": "q", "ok": True}
+    assert agent.process.wait(DEADLINE_S) == 0
+    other = start()
+    other.send(b"half a line")
+    assert other.end() == 0
+
+
+@pytest.mark.parametrize(
+    "request_line", [None, b"t disk 9999\n", b"t cpu 9999999\n", b"t fork 999999\n"]
+)
+def test_term_ends_it_at_once_whatever_it_does(
+    agent: Spoken, request_line: bytes | None, tmp_path: Path
+) -> None:
+    if request_line is not None:
+        agent.send(b"p ping\n" + request_line)
+        agent.answer()
+    agent.process.send_signal(signal.SIGTERM)
+    assert agent.process.wait(DEADLINE_S) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_line_of_any_length_is_answered_shortly(agent: Spoken) -> None:
+    agent.send(b"a" * 100_000 + b"\n" + b"b ping " + b"c" * 100_000 + b"\n")
+    for ticket in ("", "b"):
+        line = agent.line()
+        assert len(line) < 200
+        assert json.loads(line)["re"] == ticket
+    assert agent.ask("ping") == {"ok": True}
+
+
+bad_lines = st.lists(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(max_size=80).map(lambda text: text.encode("utf-8", "replace")),
+        st.sampled_from([b"x cpu \xff", b"\x81\x82 ping", b'"} ping', b"t\x00 ping", b"-n ping"]),
+    ).map(lambda line: line.replace(b"\n", b" ")),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(lines=[b"quit", b"x", b"x ping extra words here"])
+@given(lines=bad_lines)
+def test_no_line_makes_it_fall_silent_or_speak_anything_but_json(
+    agent: Spoken, lines: list[bytes]
+) -> None:
+    harmless = [line for line in lines if line.split()[1:2] != [b"quit"]]
+    ticket = f"after-{random.getrandbits(32)}"
+    agent.send(b"".join(line + b"\n" for line in harmless) + f"{ticket} ping\n".encode())
+    for _ in range(len(harmless) + 1):
+        spoken = json.loads(agent.line().decode("utf-8", "replace"))
+        if spoken["re"] == ticket:
+            assert spoken["ok"] is True
+            return
+    raise AssertionError("the ping after bad lines was not answered")

@@ -1,0 +1,34 @@
+"""The Celery app of a worker and its single, thin task. Configured by environment, as children are."""
+
+import os
+
+from celery import Celery  # noqa: TID251 - one of the two places
+from kombu.entity import Queue
+
+from contract import wire
+from workers.service import Service, WorkerConfig, load_config
+
+CONFIG_VARIABLE = "TONNAGE_WORKER_CONFIG"
+
+
+def make_app(config: WorkerConfig) -> Celery:
+    """The app for one worker: its own queues and no others."""
+    made = Celery("tonnage", set_as_current=True)
+    made.conf.update(wire.celery_settings(config.broker))
+    made.conf.task_queues = [Queue(wire.queue_for(host.name)) for host in config.hosts]
+    made.conf.task_default_queue = wire.queue_for(config.hosts[0].name)
+    return made
+
+
+config = load_config(os.environ.get(CONFIG_VARIABLE))
+app = make_app(config)
+_service: dict[int, Service] = {}
+
+
+@app.task(name=wire.TASK, ignore_result=True, max_retries=0)  # type: ignore[untyped-decorator]
+def enter(body: object) -> None:
+    """Hand the message to the service of this process: connections are opened after the start."""
+    pid = os.getpid()
+    if pid not in _service:
+        _service[pid] = Service(config)
+    _service[pid].handle(body)

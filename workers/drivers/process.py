@@ -1,0 +1,317 @@
+"""process: the agent as a bare process of this host, the native baseline of every comparison."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from contract.campaign import Limits
+from contract.catalog import Capability, Settings
+from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError
+from workers.cgroup import Cgroups, Group
+from workers.console import Console
+from workers.drivers import base
+from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
+from workers.drivers.process_owners import kill_owned, owned_processes, owner_variables
+from workers.drivers.process_pipes import Pipes
+from workers.exit_watch import watch_process
+from workers.images import tiny
+from workers.ownership import Leftover, Owner, owner_from_labels
+from workers.settings import HostSettings
+
+STOP_GRACE_S = 10.0
+"""How long a graceful stop waits before it kills: the same as Docker's."""
+_OWNER_FILE = "owner.json"
+_HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ENTER_GROUPS = """
+count=$1 && shift
+while [ "$count" -gt 0 ]; do
+    echo $$ >"$1" || exit 125
+    shift && count=$((count - 1))
+done
+exec "$@"
+"""
+"""Joins the groups named by its arguments and becomes the program, so that no moment goes unlimited."""
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Processes of this worker that are not reaped yet. A number in here names nobody else's process."""
+
+
+class ProcessSettings(Settings):
+    """A bare process has nothing to choose."""
+
+
+@dataclass(slots=True)
+class ProcessInstance(Instance):
+    """A folder to work in, a group when there are limits, and the process once it was started."""
+
+    folder: Path
+    command: list[str]
+    path: str
+    """Its PATH."""
+    group: Group | None = None
+    pipes: Pipes | None = None
+    process: subprocess.Popen[bytes] | None = None
+    removed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Between a start whose caller gave up and the removal that follows."""
+
+
+class Driver(base.Driver[ProcessSettings]):
+    """Bare processes. Images: ``tiny``, or the absolute path of a program on this host."""
+
+    name = "process"
+    summary = "bare processes of the host: the native baseline"
+    Settings: ClassVar[type[Settings]] = ProcessSettings
+    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+
+    def __init__(self, settings: ProcessSettings, host: HostSettings, owner: Owner) -> None:
+        super().__init__(settings, host, owner)
+        self._folder = host.state_dir / "process"
+        self._cgroups = Cgroups()
+        self._tiny: Path | None = None
+        self._pipes: set[Pipes] = set()
+
+    async def open(self) -> None:
+        """See that the folder of work folders can be used."""
+        try:
+            await self.engine(self._folder.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineAbsent(f"process: state_dir cannot be used: {error}") from error
+
+    async def close(self) -> None:
+        """Close the consoles of what was not removed, which ends its agents."""
+        for pipes in self._pipes:
+            pipes.close()
+        self._pipes.clear()
+        self._threads.close()
+
+    async def facts(self) -> dict[str, Any]:
+        """Kernel and cgroups: there is no engine. Other processes of the host are no instances."""
+        return {
+            "emulated": False,
+            "foreign_instances": 0,
+            "kernel_version": os.uname().release,
+            "cgroup_version": self._cgroups.version,
+            "limits_obstacle": self._cgroups.obstacle(),
+        }
+
+    async def prepare(self, image: str) -> None:
+        """Build ``tiny`` when it is not there; of a program, see that it can be run."""
+        if image == "tiny":
+            self._tiny = await self.engine(tiny.rootfs, self.host.state_dir)
+        else:
+            _check_program(image)
+
+    async def create(self, spec: InstanceSpec) -> Instance:
+        """Make the work folder and, when there are limits, the group."""
+        if spec.image == "tiny":
+            root = self._tiny
+            if root is None or not root.is_dir():
+                raise ImageError("image 'tiny' is not on this host: it was not prepared, or was removed")
+            command, path = tiny.command(root), str(root / "bin")
+        else:
+            _check_program(spec.image)
+            command, path = [spec.image], _HOST_PATH
+        own = ProcessInstance(spec, self._folder / spec.name, command, path)
+        await self.engine(self._create, own)
+        return own
+
+    async def attach(self, instance: Instance) -> Console:
+        """Make the pipes that the process will have as its standard input and output."""
+        own = _own(instance)
+        own.pipes = Pipes()
+        self._pipes.add(own.pipes)
+        return await own.pipes.console()
+
+    async def start(self, instance: Instance) -> None:
+        """Run it: returns when the program, or the shell that puts it into its group, is loaded."""
+        await self.engine(self._start, _own(instance))
+
+    async def pid(self, instance: Instance) -> int | None:
+        """PID of the agent or program itself."""
+        process = _own(instance).process
+        return None if process is None else process.pid
+
+    async def stop(self, instance: Instance, *, graceful: bool) -> None:
+        """SIGTERM and at most 10 s to end when graceful; then SIGKILL for it and all that it started."""
+        own = _own(instance)
+        if own.process is None or own.process.returncode is not None:
+            return
+        pid = own.process.pid
+        if graceful:
+            os.kill(pid, signal.SIGTERM)
+            await _dies(pid, STOP_GRACE_S)
+        # Not reaped yet, so its number still names its session and nobody else's.
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        if own.group is not None:
+            await self.engine(own.group.kill)
+        await self._reap(pid)
+
+    async def remove(self, instance: Instance) -> None:
+        """Kill it when it runs, and remove its group, pipes and folder."""
+        own = _own(instance)
+        await self.engine(_retire, own)
+        await self.stop(own, graceful=False)
+        if own.pipes is not None:
+            own.pipes.close()
+            self._pipes.discard(own.pipes)
+        await self.engine(_clear, own.folder, own.group)
+
+    async def remains(self, instance: Instance) -> list[str]:
+        """Process, group and folder."""
+        own = _own(instance)
+        left = [f"cgroup {path}" for path in own.group.folders if path.exists()] if own.group else []
+        if own.process is not None and own.process.returncode is None:
+            left.append(f"process {own.process.pid}")
+        return left + ([f"folder {own.folder}"] if own.folder.exists() else [])
+
+    async def leftovers(self, host: str | None) -> list[Leftover]:
+        """Processes by the owner in their environment, then groups, then folders."""
+        return await self.engine(self._leftovers, host)
+
+    async def sweep(self, leftover: Leftover) -> None:
+        """Kill a process, or remove a group with all in it, or a folder."""
+        if leftover.kind == "process":
+            pid = int(leftover.name)
+            if kill_owned(pid):
+                await self._reap(pid)
+        elif leftover.kind == "cgroup":
+            for group in self._cgroups.ours():
+                if (group.host, group.name) == (leftover.host, leftover.name):
+                    await self.engine(group.kill)
+                    await self.engine(group.remove)
+        else:
+            await self.engine(_clear, self._folder / Path(leftover.name).name, None)
+
+    def _create(self, own: ProcessInstance) -> None:
+        limits = own.spec.limits
+        try:
+            own.folder.mkdir(parents=True)
+        except OSError as error:
+            raise EngineError(f"process: cannot create '{own.spec.name}': {error}") from error
+        try:
+            (own.folder / _OWNER_FILE).write_text(json.dumps(self.owner.labels()))
+            if limits != Limits():
+                own.group = self._cgroups.create(self.owner.host, own.spec.name, limits)
+        except (EngineError, OSError) as error:
+            shutil.rmtree(own.folder, ignore_errors=True)
+            raise EngineError(f"process: cannot create '{own.spec.name}': {error}") from error
+
+    def _start(self, own: ProcessInstance) -> None:
+        with own.lock:
+            if own.removed:
+                raise EngineError(f"process: '{own.spec.name}' was removed before it started")
+            command = own.command
+            if own.group is not None:
+                entrances = [str(path) for path in own.group.entrances]
+                script = ["/bin/sh", "-c", _ENTER_GROUPS, "sh"]
+                command = [*script, str(len(entrances)), *entrances, *command]
+            own.process = self._spawn(own, command)
+            _children[own.process.pid] = own.process
+        with suppress(OSError):
+            Path(f"/proc/{own.process.pid}/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
+
+    def _spawn(self, own: ProcessInstance, command: list[str]) -> subprocess.Popen[bytes]:
+        heard = own.pipes is not None
+        if own.pipes is None:  # nobody listens, yet an end of input would end the agent
+            own.pipes = Pipes()
+            self._pipes.add(own.pipes)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - arguments only, no shell reads any of them
+                command,
+                stdin=own.pipes.child_stdin,
+                stdout=own.pipes.child_stdout if heard else subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                cwd=own.folder,
+                env=_environment(own, self.owner),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise EngineError(f"process: cannot run '{own.spec.image}': {error}") from error
+        own.pipes.handed_over()
+        return process
+
+    async def _reap(self, pid: int) -> None:
+        if not await _dies(pid, self.host.engine_deadline_s):
+            raise EngineTimeout(f"process {pid} outlives SIGKILL by {self.host.engine_deadline_s:g} s")
+        if (process := _children.pop(pid, None)) is not None:
+            process.poll()
+
+    def _leftovers(self, host: str | None) -> list[Leftover]:
+        owned = [("process", str(pid), owner.host) for pid, owner in owned_processes()]
+        owned += [("cgroup", group.name, group.host) for group in self._cgroups.ours()]
+        owned += [("folder", path.name, self._host_of(path)) for path in self._folder.glob("*/")]
+        return [Leftover(self.name, *thing) for thing in owned if host in (None, thing[2])]
+
+    def _host_of(self, folder: Path) -> str:
+        """Who the folder says its owner is; one that was cut off before it could say is this host's."""
+        try:
+            owner = owner_from_labels(json.loads((folder / _OWNER_FILE).read_text()))
+        except (OSError, ValueError):
+            owner = None
+        return self.host.name if owner is None else owner.host
+
+
+def _own(instance: Instance) -> ProcessInstance:
+    assert isinstance(instance, ProcessInstance)
+    return instance
+
+
+def _check_program(image: str) -> None:
+    path = Path(image)
+    if not path.is_absolute():
+        raise ImageError(f"process runs 'tiny' or the absolute path of a program, not '{image}'")
+    if not path.is_file():
+        raise ImageError(f"there is no program {image} on this host")
+    if not os.access(path, os.X_OK):
+        raise ImageError(f"{image} may not be executed by this worker")
+
+
+def _environment(own: ProcessInstance, owner: Owner) -> dict[str, str]:
+    """All that the process knows of its surroundings: nothing of the worker's own environment."""
+    return {
+        "PATH": own.path,
+        "HOME": str(own.folder),
+        "TMPDIR": str(own.folder),
+        "LC_ALL": "C",
+        "TONNAGE_NONCE": own.spec.nonce,
+        "TONNAGE_WORK": str(own.folder),
+        "TONNAGE_INSTANCE": own.spec.name,
+        **owner_variables(owner),
+    }
+
+
+def _retire(own: ProcessInstance) -> None:
+    """From here on no start can succeed; one that is under way has ended when this returns."""
+    with own.lock:
+        own.removed = True
+
+
+def _clear(folder: Path, group: Group | None) -> None:
+    if group is not None:
+        group.kill()
+        group.remove()
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise EngineError(f"process: {folder} cannot be removed: {error}") from error
+
+
+async def _dies(pid: int, within_s: float) -> bool:
+    """Whether the process is dead within that time. Seen even before it is reaped."""
+    death = watch_process(pid)
+    done, _ = await asyncio.wait({death}, timeout=within_s)
+    if not done:
+        death.cancel()
+    return bool(done)

@@ -1,0 +1,193 @@
+#!/bin/busybox sh
+# The agent: the same bytes in a container, a virtual machine and a bare process.
+#
+#   busybox sh ROOT/agent.sh     with busybox and its applets under ROOT/bin
+#
+# It says one beacon, then answers each line "TICKET REQUEST [N]" on stdin by one JSON line on stdout:
+#
+#   ping        nothing but the answer          uptime   seconds since the guest's kernel started
+#   cpu N       SHA-256 over N MiB of zeros     mem N    N MiB moved through a 1 MiB buffer
+#   disk N      N MiB written with fsync, read back, removed
+#   sys N       N reads and N writes of one byte
+#   fork N      N times fork and exec           inspect  what can be seen from in here
+#   quit        end, as the end of stdin does
+#
+# Environment: TONNAGE_NONCE (said in the beacon; a guest takes it from tonnage.nonce= on its kernel's
+# line), TONNAGE_GUEST=1 (there is a kernel of our own: its uptime means something), TONNAGE_WORK (folder
+# for `disk`). Nothing that comes over stdin is ever evaluated.
+
+set -f # a request is split into words, never matched against file names
+export LC_ALL=C
+
+root=${0%/*}
+[ "$root" != "$0" ] || root=.
+PATH=$root/bin
+busybox=$root/bin/busybox
+child=
+scratch=
+
+leave() {
+    [ -z "$child" ] || kill -9 "$child" 2>/dev/null
+    [ -z "$scratch" ] || rm -f "$scratch"
+    exit 0
+}
+# As PID 1 a shell has no default for these signals: without a trap it would not hear them.
+trap leave TERM INT HUP
+
+quote() { # a JSON string; control characters are left out
+    printf '"%s"' "$(printf '%s' "$1" | tr -d '\000-\037\177' | sed 's/[\\"]/\\&/g')"
+}
+
+answer() { # $1 = ',"key":value…'; no fork, so that ping costs a read and a write
+    printf '{"re":"%s","ok":true%s}\n' "$ticket" "$1"
+}
+
+refuse() { # $1 = constant text
+    printf '{"re":"%s","ok":false,"error":"%s"}\n' "$ticket" "$1"
+}
+
+own_uptime() { # into $uptime: of the guest's kernel, or nothing where the kernel is the host's
+    uptime=
+    [ "$TONNAGE_GUEST" != 1 ] || read -r uptime _ </proc/uptime
+}
+
+centiseconds() { # into $now
+    read -r now _ </proc/uptime
+    now=$((${now%.*} * 100 + 1${now#*.} - 100)) # the 1 keeps 08 from being read as octal
+}
+
+fits() { # $1 = text, $2 = characters at most, $3 = pattern that it must not match
+    [ "${#1}" -le "$2" ] || return 1
+    case $1 in $3) return 1 ;; esac
+}
+
+whole() { # $1 = text, $2 = digits at most: is it a whole number from 1?
+    fits "$1" "$2" '*[!0-9]*' && fits "$1" "$2" '0*' && [ -n "$1" ]
+}
+
+run() { # in the background, so that a signal ends the wait
+    "$@" </dev/null >/dev/null 2>&1 &
+    child=$!
+    wait "$child"
+    set -- $?
+    child=
+    return "$1"
+}
+
+work_cpu() {
+    dd if=/dev/zero bs=1048576 count="$1" 2>/dev/null | sha256sum >/dev/null 2>&1 &
+    child=$!
+    wait "$child"
+    set -- $?
+    child=
+    return "$1"
+}
+
+work_mem() { run dd if=/dev/zero of=/dev/null bs=1048576 count="$1"; }
+
+work_sys() { run dd if=/dev/zero of=/dev/null bs=1 count="$1"; }
+
+work_disk() {
+    scratch=${TONNAGE_WORK:-${root%/}/work}/disk.$$
+    run dd if=/dev/zero of="$scratch" bs=1048576 count="$1" conv=fsync &&
+        run dd if="$scratch" of=/dev/null bs=1048576
+    set -- $?
+    rm -f "$scratch"
+    scratch=
+    return "$1"
+}
+
+work_fork() {
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        "$busybox" true || return 1 # by its path: a bare `true` is the shell's own
+        left=$((left - 1))
+    done
+}
+
+work() { # $1 = name, $2 = amount, $3 = digits at most
+    whole "$2" "$3" || {
+        refuse "$1 wants a whole number from 1, of at most $3 digits"
+        return
+    }
+    centiseconds
+    begun=$now
+    "work_$1" "$2" || {
+        refuse "$1 failed"
+        return
+    }
+    centiseconds
+    took=$((now - begun))
+    answer ",\"elapsed_s\":$((took / 100)).$((took / 10 % 10))$((took % 10))"
+}
+
+number() { # a JSON number, or null
+    case $1 in
+        '' | *[!0-9]*) printf null ;;
+        *) printf '%s' "$1" ;;
+    esac
+}
+
+facts() {
+    while read -r key value; do
+        case $key in
+            CapEff:) printf ',"cap_eff":%s' "$(quote "$value")" ;;
+            Seccomp:) printf ',"seccomp":%s' "$(number "$value")" ;;
+            NoNewPrivs:) printf ',"no_new_privs":%s' "$(number "$value")" ;;
+        esac
+    done <"/proc/$$/status"
+    while read -r key value _; do
+        [ "$key" != MemTotal: ] || printf ',"mem_total_kb":%s' "$(number "$value")"
+    done </proc/meminfo
+    while read -r key; do set -- "$@" $key; done <"/proc/$$/uid_map"
+    printf ',"uid_map":%s,"uid":%s' "$(quote "$*")" "$(number "$(id -u)")"
+    printf ',"kernel":%s,"pid1":%s' "$(quote "$(uname -r)")" "$(quote "$(cat /proc/1/comm)")"
+    printf ',"hostname":%s,"cpus":%s' "$(quote "$(hostname)")" "$(number "$(nproc)")"
+    printf ',"dev_entries":%s,"namespaces":{' "$(number "$(ls /dev | wc -l)")"
+    comma=
+    for name in $(ls "/proc/$$/ns"); do
+        printf '%s%s:%s' "$comma" "$(quote "$name")" "$(quote "$(readlink "/proc/$$/ns/$name")")"
+        comma=,
+    done
+    printf '}'
+}
+
+serve() { # $1 = request, $2 = its argument
+    [ $# -le 2 ] || set -- 'too many words'
+    case $1 in
+        ping) answer '' ;;
+        uptime) own_uptime && answer ",\"uptime_s\":\"$uptime\"" ;;
+        cpu | mem) work "$1" "$2" 7 ;;
+        disk) work disk "$2" 4 ;;
+        sys) work sys "$2" 9 ;;
+        fork) work fork "$2" 6 ;;
+        inspect) answer "$(facts 2>/dev/null)" ;;
+        quit) answer '' && leave ;;
+        *) refuse 'no such request' ;;
+    esac
+}
+
+if [ "$TONNAGE_GUEST" = 1 ] && [ -z "$TONNAGE_NONCE" ]; then
+    read -r line </proc/cmdline
+    for word in $line; do
+        case $word in tonnage.nonce=*) TONNAGE_NONCE=${word#*=} ;; esac
+    done
+fi
+[ ! -t 0 ] || stty raw -echo
+
+own_uptime
+printf '{"beacon":%s,"uptime_s":"%s"}\n' "$(quote "$TONNAGE_NONCE")" "$uptime"
+
+while IFS= read -r line; do
+    set -- $line
+    [ $# -gt 0 ] || continue
+    ticket=
+    if fits "$1" 80 '*[!A-Za-z0-9._-]*'; then
+        ticket=$1
+        shift
+        serve "$@"
+    else
+        refuse 'a ticket holds at most 80 letters, digits, dots, dashes and underscores'
+    fi
+done
+leave

@@ -1,0 +1,42 @@
+"""Starting a worker: lock the host, take its name, register, then let Celery take messages."""
+
+import os
+import uuid
+
+from contract.errors import BrokerError
+from workers.host_lock import host_lock
+from workers.presence import Presence, probe_engines
+from workers.service import WorkerConfig
+from workers.settings import HostSettings
+
+
+def run_worker(broker: str, host: HostSettings) -> None:
+    """Be the worker of ``host`` until told to stop. Raises HostBusy, BrokerError, ResultsError."""
+    with host_lock(host.state_dir, f"worker '{host.name}'"):
+        config = WorkerConfig(broker=broker, hosts=(host,), boot=uuid.uuid4().hex)
+        _serve(config, probe_engines(host), ["--pool", "prefork", "--concurrency", "1"])
+
+
+def run_simulated_workers(broker: str, base: HostSettings, count: int) -> None:
+    """Stand for ``count`` simulated hosts, ``sim-0001`` onwards, until told to stop."""
+    hosts = tuple(base.model_copy(update={"name": f"sim-{i:04d}"}) for i in range(1, count + 1))
+    config = WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, simulated=True)
+    engines = {"simulated": probe_engines(base)["simulated"]}
+    _serve(config, engines, ["--pool", "solo"])
+
+
+def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: list[str]) -> None:
+    """Register, then run Celery in this process; its child, if any, reads the same environment."""
+    presence = Presence(config)
+    presence.begin(engines)
+    os.environ["TONNAGE_WORKER_CONFIG"] = config.model_dump_json()
+    from workers.app import app
+
+    name = config.hosts[0].name
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+    try:
+        app.worker_main(["worker", "--hostname", f"tonnage.{name}@%h", *pool, *quiet])
+    except OSError as error:
+        raise BrokerError(f"the worker lost its broker: {error}") from error
+    finally:
+        presence.end()

@@ -1,0 +1,156 @@
+"""A worker's presence on the broker: name lease, registration with facts, heartbeat, late deliveries."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from typing import Any
+
+import redis
+
+from contract import CONTRACT_VERSION, wire
+from contract.broker import clock_offset, connect
+from contract.errors import BrokerError, HostBusy, PartError, TonnageError
+from contract.parts import read_part
+from workers import host as machine
+from workers.discover import build_catalog, find_driver
+from workers.ownership import Owner
+from workers.service import WorkerConfig, deliver, receipt_of
+from workers.settings import HostSettings
+from workers.spool import Spool
+
+log = logging.getLogger("tonnage.worker")
+
+LATE_DELIVERY_S = 10.0
+"""A part that has waited this long in the spool was not delivered by the trial itself."""
+
+
+def probe_engines(host: HostSettings) -> dict[str, dict[str, Any]]:
+    """For every driver: its facts, or why it cannot be used here."""
+    return {name: probe_engine(name, host) for name in build_catalog().drivers}
+
+
+def probe_engine(name: str, host: HostSettings) -> dict[str, Any]:
+    """One driver's facts with ``present: True``, or ``present: False`` and the reason."""
+    return asyncio.run(_probe(name, host))
+
+
+async def _probe(name: str, host: HostSettings) -> dict[str, Any]:
+    kind = find_driver(name)
+    driver = kind(kind.Settings(), host, Owner(host.name, "probe", "0" * 32, 0, "probe"))
+    try:
+        await driver.open()
+        facts = await driver.facts()
+    except TonnageError as error:
+        return {"present": False, "reason": str(error)}
+    finally:
+        await driver.close()
+    return {"present": True} | facts
+
+
+class Presence:
+    """Keeps a worker's hosts registered and alive on the broker, from a thread of its own."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._client = connect(config.broker)
+        self._entries: dict[str | bytes, bytes | float | int | str] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat_on, name="presence", daemon=True)
+
+    def begin(self, engines: dict[str, dict[str, Any]]) -> None:
+        """Take the names and register. Raises HostBusy when another worker has one of them."""
+        for host in self._config.hosts:
+            self._take_name(host.name)
+        self._client.hdel(wire.REGISTRY, *(host.name for host in self._config.hosts))
+        facts = machine.host_facts()
+        since = time.time()
+        for host in self._config.hosts:
+            self._entries[host.name] = json.dumps(
+                {
+                    "name": host.name,
+                    "contract": CONTRACT_VERSION,
+                    "boot": self._config.boot,
+                    "labels": host.labels,
+                    "since": since,
+                    "facts": facts,
+                    "versions": machine.versions(),
+                    "engines": engines,
+                    "simulated": self._config.simulated,
+                }
+            )
+        self._beat()
+        self._thread.start()
+
+    def end(self) -> None:
+        """Leave: the hosts stop being alive at once."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+        try:
+            for host in self._config.hosts:
+                self._client.delete(wire.heartbeat_key(host.name), wire.owner_key(host.name))
+        except redis.RedisError as error:
+            log.warning("leaving: %s", error)
+
+    def _take_name(self, name: str) -> None:
+        """Celery lets two workers share a name and its queue; we do not."""
+        give_up = time.monotonic() + wire.HEARTBEAT_TTL_S + 2
+        while True:
+            taken = self._client.set(
+                wire.owner_key(name), self._config.boot, nx=True, ex=wire.HEARTBEAT_TTL_S
+            )
+            if taken:
+                return
+            if time.monotonic() > give_up:
+                raise HostBusy(
+                    f"another worker is host '{name}' on this broker; stop it, or choose another --name"
+                )
+            time.sleep(0.5)
+
+    def _beat_on(self) -> None:
+        while not self._ended.wait(wire.HEARTBEAT_S):
+            try:
+                self._beat()
+                self._deliver_late()
+            except (redis.RedisError, BrokerError) as error:
+                log.warning("heartbeat: %s", error)
+
+    def _beat(self) -> None:
+        load = machine.load_now()
+        offset_ns, error_ns = clock_offset(self._client, time.time_ns)
+        beat = json.dumps(
+            {
+                "at": time.time(),
+                "load1": load.load1,
+                "mem_available_bytes": load.mem_available_bytes,
+                "clock_offset_ns": offset_ns,
+                "clock_error_ns": error_ns,
+            }
+        )
+        pipe = self._client.pipeline(transaction=False)
+        if not self._client.hexists(wire.REGISTRY, self._config.hosts[0].name):
+            pipe.hset(
+                wire.REGISTRY, mapping=self._entries
+            )  # first beat, or a broker that came back empty
+        for host in self._config.hosts:
+            pipe.set(wire.heartbeat_key(host.name), beat, ex=wire.HEARTBEAT_TTL_S)
+            pipe.set(wire.owner_key(host.name), self._config.boot, ex=wire.HEARTBEAT_TTL_S)
+        pipe.execute()
+
+    def _deliver_late(self) -> None:
+        """Deliver what a broken broker kept from being delivered when it was measured."""
+        for host in () if self._config.simulated else self._config.hosts:
+            spool = Spool(host.state_dir / "spool")
+            for path in spool.waiting():
+                if time.time() - path.stat().st_mtime < LATE_DELIVERY_S:
+                    continue
+                data = path.read_bytes()
+                try:
+                    record = read_part(data).record
+                except PartError as error:
+                    log.error("spool: %s: %s", path.name, error)
+                    path.rename(path.with_suffix(".damaged"))
+                    continue
+                deliver(self._client, receipt_of(data, record.attempt), data, record.trial.campaign)
+                spool.mark_delivered(path.name)

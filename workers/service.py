@@ -1,0 +1,208 @@
+"""What a worker does with a message: check, look into the spool, take the lease, measure, deliver."""
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import redis
+
+from contract import wire
+from contract.broker import clock_offset, connect
+from contract.campaign import Frozen
+from contract.errors import BrokerError, MessageError, PartError, ResultsError, TrialCancelled
+from contract.parts import PackedPart, read_part
+from contract.trial import Receipt
+from workers.run import Assignment, run_trial
+from workers.settings import HostSettings
+from workers.spool import Spool
+
+log = logging.getLogger("tonnage.worker")
+
+RENEW_S = 3.0
+
+
+class WorkerConfig(Frozen):
+    """One worker process: its broker, the host (or simulated hosts) that it stands for."""
+
+    broker: str = "redis://127.0.0.1:6379/0"
+    hosts: tuple[HostSettings, ...] = (HostSettings(name="unnamed"),)
+    boot: str = "unset"
+    simulated: bool = False
+
+
+def load_config(text: str | None) -> WorkerConfig:
+    """The worker's configuration from its environment variable."""
+    return WorkerConfig.model_validate_json(text) if text else WorkerConfig()
+
+
+class Service:
+    """Handles messages, one at a time, in the worker's child process."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._hosts = {host.name: host for host in config.hosts}
+        self._client = connect(config.broker)
+
+    def handle(self, body: object) -> None:
+        """Measure or deliver what the message asks for. A message that is not for us is logged."""
+        name = str(body.get("host")) if isinstance(body, dict) else ""
+        host = self._hosts.get(name)
+        try:
+            if host is None:
+                raise MessageError(f"a message for host '{name}' reached {', '.join(self._hosts)}")
+            message = wire.decode_message(body, host.name)
+        except MessageError as error:
+            log.error("message refused: %s", error)
+            return
+        if self._cancel_word(message.run) is not None:
+            log.info("trial %s: dropped, its run was cancelled", message.trial.trial_id)
+            return
+        spool = None if self._config.simulated else Spool(host.state_dir / "spool")
+        if spool is None or not self._deliver_from(spool, message):
+            self._measure(message, host, spool)
+
+    def _deliver_from(self, spool: Spool, message: wire.Message) -> bool:
+        """Deliver a part that is there already. Measuring it again would be a second truth."""
+        try:
+            found = spool.find(message.trial.trial_id, message.newer_than)
+        except PartError as error:
+            log.warning("spool: %s; the trial is measured again", error)
+            return False
+        if found is None:
+            return False
+        data, part = found
+        self._deliver(receipt_of(data, part.record.attempt), data, message.trial.campaign)
+        return True
+
+    def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
+        trial = message.trial
+        with self._lease(message, host.name) as taken:
+            if not taken:
+                log.warning("trial %s: another worker is at it, dropped", trial.trial_id)
+                return
+            assignment = Assignment(
+                trial=trial,
+                attempt=message.attempt,
+                host=host,
+                boot=self._config.boot,
+                cancelled=lambda: self._cancel_word(message.run) == wire.CANCEL_NOW,
+                clock_offset=self._clock_offset,
+            )
+            try:
+                packed = run_trial(assignment)
+            except TrialCancelled:
+                log.info("trial %s: cancelled, nothing of it is kept", trial.trial_id)
+                return
+            self._keep_and_deliver(packed, trial.campaign, spool)
+            if spool is not None:
+                (host.state_dir / "wal" / f"{trial.trial_id}.jsonl").unlink(missing_ok=True)
+
+    def _keep_and_deliver(self, packed: PackedPart, campaign: str, spool: Spool | None) -> None:
+        """Spool first, so that what was measured outlives the broker; then deliver."""
+        kept = False
+        if spool is not None:
+            try:
+                spool.put(packed)
+                kept = True
+            except ResultsError as error:
+                log.error("spool: %s; the part is delivered without it", error)
+        try:
+            self._deliver(packed.receipt, packed.data, campaign)
+        except BrokerError as error:
+            log.error("%s; the part waits in the spool", error)
+            return
+        if kept and spool is not None:
+            spool.mark_delivered(packed.name)
+
+    def _deliver(self, receipt: Receipt, data: bytes, campaign: str) -> None:
+        deliver(self._client, receipt, data, campaign)
+
+    def _cancel_word(self, run: str) -> bytes | None:
+        """What was said about ending this run; a broker that is away has said nothing."""
+        try:
+            return self._client.get(wire.cancel_key(run))
+        except redis.RedisError:
+            return None
+
+    def _clock_offset(self) -> tuple[int, int] | None:
+        try:
+            return clock_offset(self._client, time.time_ns)
+        except redis.RedisError:
+            return None
+
+    @contextmanager
+    def _lease(self, message: wire.Message, host: str) -> Iterator[bool]:
+        """Hold the trial's lease, renewed from a side thread; False when another worker has it."""
+        key, token = wire.lease_key(message.trial.trial_id), uuid.uuid4().hex
+        try:
+            taken = self._client.set(key, token, nx=True, ex=wire.LEASE_TTL_S)
+        except redis.RedisError as error:
+            log.warning("lease of %s: %s; going on without", key, error)
+            taken = True
+        if not taken:
+            yield False
+            return
+        what = {"trial": message.trial.trial_id, "experiment": message.trial.experiment}
+        what |= {"driver": message.trial.driver, "profile": message.trial.profile}
+        activity = json.dumps(what | {"since_ns": time.time_ns()})
+        ended = threading.Event()
+        renewer = threading.Thread(
+            target=self._renew, args=(key, token, wire.activity_key(host), activity, ended), daemon=True
+        )
+        renewer.start()
+        try:
+            yield True
+        finally:
+            ended.set()
+            renewer.join(timeout=5)
+            with suppress(redis.RedisError):
+                self._client.delete(key, wire.activity_key(host))
+
+    def _renew(
+        self, key: str, token: str, activity_key: str, activity: str, ended: threading.Event
+    ) -> None:
+        while not ended.is_set():
+            with suppress(redis.RedisError):
+                pipe = self._client.pipeline(transaction=False)
+                pipe.set(key, token, ex=wire.LEASE_TTL_S)
+                pipe.set(activity_key, activity, ex=wire.LEASE_TTL_S)
+                pipe.execute()
+            ended.wait(RENEW_S)
+
+
+def receipt_of(data: bytes, attempt: int) -> Receipt:
+    """The receipt of a part that is at hand as bytes."""
+    import hashlib
+
+    record = read_part(data).record
+    return Receipt(
+        trial_id=record.trial.trial_id,
+        attempt=attempt,
+        host=record.trial.host,
+        outcome=record.outcome,
+        verdict=record.verdict,
+        reasons=record.reasons,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+    )
+
+
+def deliver(client: "redis.Redis[bytes]", receipt: Receipt, data: bytes, campaign: str) -> None:
+    """Append the completion record, with the part inside, to the campaign's stream."""
+    if len(data) > wire.MAX_MESSAGE_PART_BYTES:
+        raise BrokerError(
+            f"a part of {len(data)} bytes is too large for a completion record "
+            f"({wire.MAX_MESSAGE_PART_BYTES} at most); measure fewer instances per trial"
+        )
+    stream = wire.stream_key(campaign)
+    try:
+        pipe = client.pipeline(transaction=False)
+        pipe.xadd(stream, {"receipt": receipt.model_dump_json(), "part": data})
+        pipe.expire(stream, wire.STREAM_TTL_S)
+        pipe.execute()
+    except redis.RedisError as error:
+        raise BrokerError(f"a part could not be delivered: {error}") from error

@@ -1,0 +1,48 @@
+"""The worker's durable spool: a finished trial survives broker, coordinator and reboot here."""
+
+import time
+from pathlib import Path
+
+from contract.parts import PackedPart, Part, list_parts, part_name, read_part, store_part
+
+KEEP_DELIVERED_S = 14 * 24 * 3600
+"""How long a delivered part is kept, in case its campaign's results are lost."""
+
+
+class Spool:
+    """Parts of this host: ``waiting`` until delivered, then ``delivered`` for two weeks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._waiting = folder / "waiting"
+        self._delivered = folder / "delivered"
+
+    def put(self, packed: PackedPart) -> None:
+        """Keep a part durably. Raises ResultsError when the disk cannot take it."""
+        store_part(self._waiting, packed.name, packed.data)
+
+    def find(self, trial_id: str, newer_than: int) -> tuple[bytes, Part] | None:
+        """The newest readable part of a trial whose attempt is above ``newer_than``."""
+        for folder in (self._waiting, self._delivered):
+            attempts = list_parts(folder).get(trial_id, ())
+            if attempts and attempts[-1] > newer_than:
+                data = (folder / part_name(trial_id, attempts[-1])).read_bytes()
+                return data, read_part(data)
+        return None
+
+    def waiting(self) -> list[Path]:
+        """Parts that nobody has taken yet, oldest first."""
+        if not self._waiting.is_dir():
+            return []
+        return sorted(self._waiting.glob("*.part"), key=lambda path: path.stat().st_mtime)
+
+    def mark_delivered(self, name: str) -> None:
+        """The broker or the results folder has the part now."""
+        self._delivered.mkdir(parents=True, exist_ok=True)
+        (self._waiting / name).replace(self._delivered / name)
+
+    def forget_old(self) -> None:
+        """Drop parts that were delivered long ago."""
+        if self._delivered.is_dir():
+            for path in self._delivered.glob("*.part"):
+                if time.time() - path.stat().st_mtime > KEEP_DELIVERED_S:
+                    path.unlink(missing_ok=True)

@@ -1,0 +1,54 @@
+"""Finding and removing everything of ours on this host, whichever trial or worker left it."""
+
+import asyncio
+from collections.abc import Callable
+
+from contract.errors import EngineAbsent, TonnageError
+from workers.discover import build_catalog, find_driver
+from workers.drivers.base import AnyDriver
+from workers.ownership import Leftover, Owner
+from workers.settings import HostSettings
+
+
+def sweep_host(
+    host: HostSettings, *, dry_run: bool, note: Callable[[str], None]
+) -> tuple[list[Leftover], list[str]]:
+    """List, and unless ``dry_run`` remove, what any Tonnage left here. Foreign things: never.
+
+    Returns what was found and, in words, what could not be removed. An engine that is absent can hold
+    nothing and is passed over; ``note`` is told about one that does not answer.
+    """
+    return asyncio.run(_sweep_all(host, dry_run, note))
+
+
+async def _sweep_all(
+    host: HostSettings, dry_run: bool, note: Callable[[str], None]
+) -> tuple[list[Leftover], list[str]]:
+    found: list[Leftover] = []
+    failed: list[str] = []
+    for name in build_catalog().drivers:
+        kind = find_driver(name)
+        driver = kind(kind.Settings(), host, Owner(host.name, "sweep", "0" * 32, 0, "sweep"))
+        try:
+            await driver.open()
+            leftovers = await driver.leftovers(None)
+            found += leftovers
+            if not dry_run:
+                failed += await _remove(driver, leftovers)
+        except EngineAbsent:
+            continue
+        except TonnageError as error:
+            note(f"{name}: {error}")
+        finally:
+            await driver.close()
+    return found, failed
+
+
+async def _remove(driver: AnyDriver, leftovers: list[Leftover]) -> list[str]:
+    failed = []
+    for leftover in leftovers:
+        try:
+            await driver.sweep(leftover)
+        except TonnageError as error:
+            failed.append(f"{leftover.kind} {leftover.name}: {error}")
+    return failed
