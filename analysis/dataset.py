@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -65,11 +64,16 @@ class Manifest(_Read):
 
 
 class Dataset:
-    """An open dataset: views ``trials``, ``instances`` and ``samples`` in DuckDB. Use with ``with``."""
+    """An open dataset: views ``trials``, ``instances`` and ``samples`` in DuckDB. Use with ``with``.
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    The views hold everything. Which trials may be believed is for ``analysis.cells``, which hands out
+    suspect ones only where there is nothing else, or where ``include_suspect`` asks for them.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, *, include_suspect: bool = False) -> None:
         self.path = path
         self.manifest = manifest
+        self.include_suspect = include_suspect
         self._duckdb = duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,
@@ -110,12 +114,13 @@ class Dataset:
         found = self.query("SELECT DISTINCT experiment FROM trials ORDER BY 1")
         return tuple(found.column(0).to_pylist())
 
-    def trials(self) -> pd.DataFrame:
-        """All trial rows without their facts and versions: small enough for pandas."""
-        names = [c.name for c in TABLES["trials"] if c.name not in ("facts", "versions")]
-        columns = ", ".join(f'"{name}"' for name in names)
-        table = self.query(f"SELECT {columns} FROM trials ORDER BY host, block, \"order\", trial_id")  # noqa: S608 - names of our own columns
-        return table.to_pandas(types_mapper=pd.ArrowDtype)
+    def trials(self) -> list[dict[str, Any]]:
+        """All trial rows without their facts and versions, in the order of host, block and place."""
+        sql = """
+            SELECT * EXCLUDE (facts, versions, settings, deadline_ns, seed)
+            FROM trials ORDER BY host, block, "order", trial_id
+        """
+        return self.query(sql).to_pylist()
 
     def _view(self, table: str, paths: list[str]) -> None:
         if not paths:
@@ -127,7 +132,7 @@ class Dataset:
         self._duckdb.sql(read, params={"f": files}).create_view(table)
 
 
-def open_dataset(path: Path, *, check_sums: bool = True) -> Dataset:
+def open_dataset(path: Path, *, check_sums: bool = True, include_suspect: bool = False) -> Dataset:
     """Open the dataset in folder ``path`` after checking it.
 
     Every file of the manifest must be there with the published schema, the row count and (unless
@@ -139,7 +144,7 @@ def open_dataset(path: Path, *, check_sums: bool = True) -> Dataset:
     if not any(entry.path.startswith("trials/") for entry in manifest.files):
         raise DatasetError(f"{path}: its manifest names no trials table; gather the campaign again")
     try:
-        return Dataset(path, manifest)
+        return Dataset(path, manifest, include_suspect=include_suspect)
     except duckdb.Error as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
 

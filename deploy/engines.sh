@@ -17,7 +17,21 @@ LIBVIRT_MAX_REQUESTS=64 # libvirt's own 5 would make its queue the thing that is
 begin_engines() {
   local top=/tmp
   [[ $(stat -f -c %T /tmp) != tmpfs ]] || top=/var/tmp
+  clear_abandoned "$top"
   use_engines_dir "$(mktemp -d "$top/tonnage-XXXXXX")"
+  printf '%s %s\n' "$$" "$(started_at "$$")" >"$ENGINES_DIR/script"
+}
+
+# clear_abandoned TOP: private folders of scripts that were killed before they could tidy up.
+clear_abandoned() {
+  local script pid start
+  for script in "$1"/tonnage-??????/script; do
+    [[ -O $script ]] || continue
+    read -r pid start <"$script"
+    [[ $(started_at "$pid") != "$start" ]] || continue
+    ENGINES_DIR=$(dirname "$script")
+    stop_engines
+  done
 }
 
 # use_engines_dir FOLDER: begins, or goes on, with a folder that has a name.
@@ -33,7 +47,7 @@ use_engines_dir() {
 # ever. Returns 1 when it is dead, whether or not somebody has fetched its exit code.
 started_at() {
   local stat fields
-  { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
   read -ra fields <<<"${stat##*) }"
   [[ ${fields[0]} != [ZX] ]] && echo "${fields[19]}"
 }

@@ -124,7 +124,7 @@ start_workers() {
 }
 
 is_known() {
-  timeout 30 "$VENV/bin/tonnage" hosts --broker "$BROKER" 2>/dev/null | grep -qw "$1"
+  TONNAGE_BROKER=$BROKER timeout 30 "$VENV/bin/tonnage" hosts 2>/dev/null | grep -qw "$1"
 }
 
 # host_names: those that were made, in order.

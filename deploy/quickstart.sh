@@ -181,36 +181,32 @@ start_worker() {
 }
 
 worker_is_known() {
-  timeout 30 "$VENV/bin/tonnage" hosts --broker "$BROKER" 2>/dev/null | grep -q "$HOST"
+  timeout 30 "$VENV/bin/tonnage" hosts 2>/dev/null | grep -qw "$HOST"
 }
 
-# choose_campaign: prints the file to run: the sample, cut down to the drivers that work here.
-choose_campaign() {
-  local sample=$ROOT/deploy/campaigns/quickstart.yaml drivers
-  case ${DRIVERS[*]} in
-    'process docker libvirt') echo "$sample" ;;
-    process) echo "$ROOT/deploy/campaigns/quickstart-process.yaml" ;;
+# run_campaign: the sample, cut down to the drivers that work here. In a session of its own, so that one
+# Ctrl-C is one request to end.
+run_campaign() {
+  local status=0 driver campaign=quickstart.yaml options=(--results "$RESULTS")
+  case ${DRIVERS[*]-} in
+    '') campaign=simulated.yaml ;;
+    process) campaign=quickstart-process.yaml ;;
     *)
-      drivers=$(IFS=,; echo "${DRIVERS[*]:-simulated}")
-      sed "s/^\( *drivers:\).*/\1 [${drivers//,/, }]/" "$sample" >"$ENGINES_DIR/quickstart.yaml"
-      echo "$ENGINES_DIR/quickstart.yaml"
+      for driver in process docker libvirt; do
+        [[ " ${DRIVERS[*]} " == *" $driver "* ]] || options+=(--skip-driver "$driver")
+      done
       ;;
   esac
-}
-
-# run_campaign: in a session of its own, so that one Ctrl-C is one request to end.
-run_campaign() {
-  local status=0 where=(--local)
-  [[ -z ${TONNAGE_BROKER:-} ]] || where=(--broker "$BROKER")
+  [[ -n ${TONNAGE_BROKER:-} ]] || options+=(--local)
   printf '\n'
-  setsid env --default-signal=INT "$VENV/bin/tonnage" run "$(choose_campaign)" \
-    "${where[@]}" --results "$RESULTS" &
+  setsid env --default-signal=INT "$VENV/bin/tonnage" run "$ROOT/deploy/campaigns/$campaign" "${options[@]}" &
   CHILD=$!
   wait "$CHILD" || status=$?
   while started_at "$CHILD" >/dev/null; do
     status=0
     wait "$CHILD" || status=$?
   done
+  ((status != 5)) || printf 'to go on: deploy/quickstart.sh --results %q\n' "$RESULTS" >&2
   return "$status"
 }
 

@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery  # noqa: TID251 - one of the two places
+from celery.platforms import SecurityWarning  # noqa: TID251
 from kombu.entity import Queue
 
 from contract import wire
@@ -32,3 +33,6 @@ def enter(body: object) -> None:
     if pid not in _service:
         _service[pid] = Service(config)
     _service[pid].handle(body)
+
+
+__all__ = ["SecurityWarning", "app", "enter", "make_app"]

@@ -32,16 +32,16 @@ class Recorder:
         """Announce all instances, so that each has its row however the trial ends."""
         self.rows.instances.extend(rows)
         for row in rows:
-            self._append("instance", asdict(row))
+            self._append("instance", row)
 
     def finish(self, row: InstanceRow) -> None:
         """A row that was planned is now final."""
-        self._append("instance", asdict(row))
+        self._append("instance", row)
 
     def sample(self, sample: Sample) -> None:
         """Note one observation."""
         self.rows.samples.append(sample)
-        self._append("sample", asdict(sample))
+        self._append("sample", sample)
 
     def close(self) -> None:
         """Let go of the write-ahead file."""
@@ -49,9 +49,9 @@ class Recorder:
             self._wal.close()
             self._wal = None
 
-    def _append(self, kind: str, content: dict[str, Any]) -> None:
+    def _append(self, kind: str, content: InstanceRow | Sample) -> None:
         if self._wal is not None:
-            self._wal.write(json.dumps({kind: content}) + "\n")
+            self._wal.write(json.dumps({kind: asdict(content)}) + "\n")
             self._wal.flush()
 
 

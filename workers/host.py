@@ -3,6 +3,8 @@
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +49,9 @@ def host_facts() -> dict[str, Any]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what runs on every host; drivers add their engines'."""
-    from importlib.metadata import version
-
     return {
         "tonnage": version("tonnage"),
         "python": platform.python_version(),

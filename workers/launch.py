@@ -2,10 +2,11 @@
 
 import os
 import uuid
+import warnings
 
 from contract.errors import BrokerError
 from workers.host_lock import host_lock
-from workers.presence import Presence, probe_engines
+from workers.presence import Presence, probe_engine, probe_engines
 from workers.service import WorkerConfig
 from workers.settings import HostSettings
 
@@ -21,7 +22,7 @@ def run_simulated_workers(broker: str, base: HostSettings, count: int) -> None:
     """Stand for ``count`` simulated hosts, ``sim-0001`` onwards, until told to stop."""
     hosts = tuple(base.model_copy(update={"name": f"sim-{i:04d}"}) for i in range(1, count + 1))
     config = WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, simulated=True)
-    engines = {"simulated": probe_engines(base)["simulated"]}
+    engines = {"simulated": probe_engine("simulated", base)}
     _serve(config, engines, ["--pool", "solo"])
 
 
@@ -30,12 +31,14 @@ def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: li
     presence = Presence(config)
     presence.begin(engines)
     os.environ["TONNAGE_WORKER_CONFIG"] = config.model_dump_json()
-    from workers.app import app
+    from workers.app import SecurityWarning, app
 
     name = config.hosts[0].name
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     try:
-        app.worker_main(["worker", "--hostname", f"tonnage.{name}@%h", *pool, *quiet])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)  # we take JSON only; root is said by doctor
+            app.worker_main(["--quiet", "worker", "--hostname", f"tonnage.{name}@%h", *pool, *quiet])
     except OSError as error:
         raise BrokerError(f"the worker lost its broker: {error}") from error
     finally:

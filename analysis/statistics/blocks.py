@@ -31,6 +31,8 @@ class Blocks:
     sizes: Ints
     hosts: Ints
     """Host code of each block: blocks are compared within their host only."""
+    numbers: Ints
+    """Number of each block on its host."""
 
     @cached_property
     def n(self) -> int:
@@ -168,12 +170,18 @@ class BlockedSample:
             )
         )
 
-    def of_block(self, code: int) -> "BlockedSample":
-        """The values of one block."""
-        mine = self.block == code
-        counts = self.counts[mine]
-        alone = Blocks(np.array([counts.sum()]), self.blocks.hosts[code : code + 1])
-        return BlockedSample(self.values[mine], counts, np.zeros_like(counts), alone)
+    def by_block(self) -> "dict[tuple[int, int], BlockedSample]":
+        """The values of each block alone, by host code and block number."""
+        order = np.argsort(self.block, kind="stable")
+        bounds = np.searchsorted(self.block[order], np.arange(self.blocks.sizes.size + 1))
+        found = {}
+        for code, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+            mine, one = order[start:end], slice(code, code + 1)
+            alone = Blocks(self.blocks.sizes[one], self.blocks.hosts[one], self.blocks.numbers[one])
+            zeros = np.zeros(mine.size, dtype=np.int64)
+            key = int(self.blocks.hosts[code]), int(self.blocks.numbers[code])
+            found[key] = BlockedSample(self.values[mine], self.counts[mine], zeros, alone)
+        return found
 
 
 def blocked_sample(values: Any, blocks: Any, hosts: Any = None, counts: Any = None) -> BlockedSample:
@@ -191,4 +199,4 @@ def sorted_sample(values: Floats, blocks: Ints, hosts: Ints, counts: Ints) -> Bl
     width = int(blocks.max()) + 1 if blocks.size else 1
     keys, codes = np.unique(hosts.astype(np.int64) * width + blocks, return_inverse=True)
     sizes = np.bincount(codes, weights=counts, minlength=keys.size).astype(np.int64)
-    return BlockedSample(values, counts, codes, Blocks(sizes, keys // width))
+    return BlockedSample(values, counts, codes, Blocks(sizes, keys // width, keys % width))

@@ -38,7 +38,8 @@ def estimate_share(hits: Floats, sizes: Floats, hosts: Floats) -> Estimate:
     Blocks without attempts are left out. No interval below three blocks.
     """
     some = sizes > 0
-    blocks = Blocks(sizes[some].astype(np.int64), hosts[some].astype(np.int64))
+    numbers = np.arange(int(some.sum()))
+    blocks = Blocks(sizes[some].astype(np.int64), hosts[some].astype(np.int64), numbers)
     if blocks.n == 0:
         return Estimate(None, None, None)
     share = float(hits[some].sum() / blocks.n)

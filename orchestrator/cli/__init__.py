@@ -14,8 +14,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    help="How much can your fleet carry, how fast does it load and unload, and how fast does it right "
-    "itself? Containers and virtual machines, measured side by side.",
+    help="How much can your fleet carry, how fast does it load and unload, and how fast does it "
+    "right itself? Containers and virtual machines, measured side by side.",
     epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, 5 interrupted.",
 )
 campaigns.add_to(app)
@@ -26,12 +26,14 @@ results.add_to(app)
 def main() -> None:
     """Entry point: every error of ours becomes one message and an exit code that tells the cause."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except typer.TyperException as error:  # wrong options and arguments
+        _leave(getattr(error, "format_message", lambda: error)() or "see above", EXIT_USE)
     except CampaignError as error:
         _leave(error, EXIT_CAMPAIGN)
     except TonnageError as error:
         _leave(error, EXIT_USE)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _leave("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()

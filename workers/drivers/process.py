@@ -182,7 +182,7 @@ class Driver(base.Driver[ProcessSettings]):
         """Kill a process, or remove a group with all in it, or a folder."""
         if leftover.kind == "process":
             pid = int(leftover.name)
-            if kill_owned(pid):
+            if kill_owned(pid) or pid in _children:
                 await self._reap(pid)
         elif leftover.kind == "cgroup":
             for group in self._cgroups.ours():
@@ -247,6 +247,9 @@ class Driver(base.Driver[ProcessSettings]):
             process.poll()
 
     def _leftovers(self, host: str | None) -> list[Leftover]:
+        for pid, process in list(_children.items()):
+            if process.poll() is not None:  # ended with the console that an earlier driver closed
+                del _children[pid]
         owned = [("process", str(pid), owner.host) for pid, owner in owned_processes()]
         owned += [("cgroup", group.name, group.host) for group in self._cgroups.ours()]
         owned += [("folder", path.name, self._host_of(path)) for path in self._folder.glob("*/")]

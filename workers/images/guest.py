@@ -1,5 +1,6 @@
 """What virtual machines boot: kernel, initramfs, and the disk that instances have overlays of."""
 
+import gzip
 import hashlib
 import json
 import stat
@@ -102,10 +103,11 @@ def _guest(state_dir: Path, kernel: Kernel, *, with_disk: bool) -> Guest:
             f"kernel under {modules.folder}: install that kernel's package, or use 'boot: initramfs'"
         )
     packed = pack(initramfs_entries([*disk, *(button or [])], with_disk=with_disk))
+    compressed = gzip.compress(packed, mtime=0)
     return Guest(
         kernel=_copy_kernel(state_dir, kernel),
         kernel_version=kernel.version,
-        initramfs=built(state_dir, f"initramfs-{_digest(packed)}", _write(packed)),
+        initramfs=built(state_dir, f"initramfs-{_digest(packed)}", _write(compressed)),
         disk=_base_disk(state_dir) if with_disk else None,
         power_button=button is not None,
     )

@@ -1,0 +1,217 @@
+"""Cells of one experiment: which trials belong together, which of them are believed, how they are named."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from analysis import quantities
+from analysis.dataset import Dataset
+
+BASELINE_DRIVER = "process"
+"""The bare process: what containers and virtual machines are compared with first."""
+
+Evidence = Literal["valid", "suspect", "valid and suspect", "failed"]
+"""What kind of trials a row of numbers rests on; ``failed``: no instance of any trial became ready."""
+
+Role = Literal["timed", "failed", "set aside"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of driver, profile and conditions. Emulated and simulated ones stand apart."""
+
+    index: int
+    driver: str
+    profile: str
+    params: str
+    image: str
+    limits: str
+    emulated: bool
+    virtual: bool
+
+    @property
+    def variant(self) -> str:
+        """What was measured: ``docker/crun``, with a warning beside what is not a real machine."""
+        name = self.driver if self.profile in ("default", self.driver) else f"{self.driver}/{self.profile}"
+        if self.virtual:
+            return f"{name} (simulated)"
+        return f"{name} (emulated CPU)" if self.emulated else name
+
+    @property
+    def under(self) -> tuple[str, str, str]:
+        """Everything that must be equal in two cells before they may be compared."""
+        return self.params, self.image, self.limits
+
+    @cached_property
+    def conditions(self) -> dict[str, Any]:
+        """Parameters, image and limits as one flat mapping."""
+        limits = {f"limit_{key}": value for key, value in json.loads(self.limits).items()}
+        return json.loads(self.params) | {"image": self.image} | limits
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Where one trial belongs."""
+
+    trial_id: str
+    cell: int
+    host: int
+    block: int
+    role: Role
+
+
+class Cells:
+    """All cells of one experiment in a dataset, in the order in which tables list them."""
+
+    def __init__(self, dataset: Dataset, experiment: str) -> None:
+        self.dataset = dataset
+        self.experiment = experiment
+        trials = [t for t in dataset.trials() if t["experiment"] == experiment]
+        self.trials = _with_kind(trials)
+        self.hosts: list[str] = sorted({t["host"] for t in trials})
+        keys = sorted({_key(t) for t in self.trials}, key=_place)
+        self._cell_of = {key: Cell(i, *key) for i, key in enumerate(keys)}
+        self.cells = list(self._cell_of.values())
+        self.evidence: dict[tuple[int, int | None], Evidence] = {}
+        self.memberships = self._sort_trials()
+
+    @cached_property
+    def varying(self) -> list[str]:
+        """Names of conditions that differ between cells: only these need to be shown beside numbers."""
+        names = sorted({name for cell in self.cells for name in cell.conditions})
+        return [name for name in names if len({_plain(c.conditions.get(name)) for c in self.cells}) > 1]
+
+    @cached_property
+    def constant(self) -> dict[str, Any]:
+        """Conditions that are the same in all cells."""
+        first = self.cells[0].conditions if self.cells else {}
+        return {name: value for name, value in sorted(first.items()) if name not in self.varying}
+
+    def condition(self, cell: Cell) -> str:
+        """What tells this cell's conditions from the others': ``concurrency 8, residents 10``."""
+        found = {name: cell.conditions.get(name) for name in self.varying}
+        return condition_words(found) or "same for all"
+
+    def groups(self) -> list[list[Cell]]:
+        """Cells under the same conditions, in table order."""
+        found: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+        for cell in self.cells:
+            found[cell.under].append(cell)
+        return list(found.values())
+
+    def variants(self) -> list[str]:
+        """Names of what was measured, the baseline first."""
+        ranked = sorted(self.cells, key=lambda c: (c.driver != BASELINE_DRIVER, c.driver, c.variant))
+        return list(dict.fromkeys(cell.variant for cell in ranked))
+
+    def table(self, *roles: Role) -> pa.Table:
+        """Trials of some roles as a table that queries can join: trial_id, cell, host, block, role."""
+        chosen = [m for m in self.memberships if m.role in roles]
+        return pa.table(
+            {
+                "trial_id": pa.array([m.trial_id for m in chosen], pa.string()),
+                "cell": pa.array([m.cell for m in chosen], pa.int32()),
+                "host": pa.array([m.host for m in chosen], pa.int32()),
+                "block": pa.array([m.block for m in chosen], pa.int32()),
+                "role": pa.array([m.role for m in chosen], pa.string()),
+            }
+        )
+
+    def in_fleet(self, cell: int, host: int) -> bool:
+        """Whether a host's numbers enter the fleet's: never suspect ones beside valid ones."""
+        fleet, own = self.evidence.get((cell, None)), self.evidence.get((cell, host))
+        return own is not None and (own in (fleet, "failed") or fleet == "valid and suspect")
+
+    def _sort_trials(self) -> list[Membership]:
+        code = {host: code for code, host in enumerate(self.hosts)}
+        of_cell: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        on_host: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
+        for trial in self.trials:
+            index = self._cell_of[_key(trial)].index
+            of_cell[index].append(trial)
+            on_host[index, code[trial["host"]]].append(trial)
+        for index, trials in of_cell.items():
+            self._note(index, None, trials)
+        found = []
+        for (index, host), trials in sorted(on_host.items(), key=lambda item: item[0]):
+            evidence = self._note(index, host, trials)
+            found += [Membership(t["trial_id"], index, host, t["block"], _role(t, evidence)) for t in trials]
+        return found
+
+    def _note(self, cell: int, host: int | None, trials: list[dict[str, Any]]) -> Evidence | None:
+        """Find out, and keep, what kind of trials the numbers of a cell on a host can rest on."""
+        timed = {t["verdict"] for t in trials if t["outcome"] in ("completed", "partial")}
+        evidence: Evidence | None = None
+        if self.dataset.include_suspect and timed >= {"valid", "suspect"}:
+            evidence = "valid and suspect"
+        elif "valid" in timed or "suspect" in timed:
+            evidence = "valid" if "valid" in timed else "suspect"
+        elif any(t["outcome"] == "failed" for t in trials):
+            evidence = "failed"
+        if evidence is not None:
+            self.evidence[cell, host] = evidence
+        return evidence
+
+
+def condition_words(conditions: dict[str, Any]) -> str:
+    """Conditions as a person says them: ``concurrency 8, graceful no``."""
+    return ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in conditions.items())
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return quantities.digits(value, 6) if isinstance(value, int | float) else str(value)
+
+
+def _role(trial: dict[str, Any], evidence: Evidence | None) -> Role:
+    """A failed trial has nothing to time, but its failures count whatever its verdict says."""
+    if trial["outcome"] == "failed":
+        return "failed"
+    believed = {"valid": ("valid",), "suspect": ("suspect",), "valid and suspect": ("valid", "suspect")}
+    timed = trial["outcome"] in ("completed", "partial")
+    return "timed" if timed and trial["verdict"] in believed.get(evidence or "", ()) else "set aside"
+
+
+_Key = tuple[str, str, str, str, str, bool, bool]
+
+
+def _key(trial: dict[str, Any]) -> _Key:
+    what = trial["driver"], trial["profile"], trial["params"], trial["image"], trial["limits"]
+    return (*what, trial["emulated"], trial["virtual"])
+
+
+def _with_kind(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Trials that ended before their driver could say what CPU it has, with the kind of their fellows."""
+    known: dict[tuple[str, ...], dict[str, bool]] = {}
+    for trial in trials:
+        if trial["outcome"] in ("completed", "partial"):
+            kind = {"emulated": trial["emulated"], "virtual": trial["virtual"]}
+            known.setdefault((trial["driver"], trial["profile"]), kind)
+            known[trial["driver"], trial["profile"], trial["host"]] = kind
+
+    def kind_of(trial: dict[str, Any]) -> dict[str, bool]:
+        key = trial["driver"], trial["profile"]
+        ended_early = trial["outcome"] not in ("completed", "partial")
+        return known.get((*key, trial["host"]), known.get(key, {})) if ended_early else {}
+
+    return [trial | kind_of(trial) for trial in trials]
+
+
+def _place(key: _Key) -> tuple[Any, ...]:
+    """Conditions in the order of their values, the baseline first under each."""
+    driver, profile, params, image, limits, emulated, virtual = key
+    values = [(name, _sortable(value)) for name, value in sorted(json.loads(params).items())]
+    return values, image, limits, driver != BASELINE_DRIVER, driver, profile, emulated, virtual
+
+
+def _sortable(value: Any) -> tuple[int, float, str]:
+    if isinstance(value, int | float):
+        return 1, float(value), ""
+    return (0, 0.0, "") if value is None else (2, 0.0, str(value))

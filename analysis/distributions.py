@@ -1,0 +1,157 @@
+"""Reducing instance rows to sorted values per cell, host and block, and to counts. DuckDB does it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from analysis.cells import Cells
+from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
+
+EXACT_ROWS = 4_000_000
+"""From more rows than this, values are rounded to steps of 0.1 % and counted: it bounds the memory."""
+_STEP = 0.001
+
+HARNESS_CAUSES = ("cancelled", "host_busy", "internal")
+"""Error classes that say nothing about an engine: such rows are no attempts."""
+
+_MEASURED = "NOT i.warm_up AND NOT i.resident"
+_CAUSES = ", ".join(f"'{cause}'" for cause in HARNESS_CAUSES)
+_ATTEMPTED = f"""
+    i.outcome IN ('ok', 'failed', 'timeout') AND coalesce(i.error_class, '') NOT IN ({_CAUSES})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of an instance's life between two stamps.
+
+    ``start`` and ``end`` are SQL over the columns of the instances table (alias ``i``), never text from
+    outside. ``unreached`` says in SQL when a failed attempt counts as never ending: its value is then
+    infinite. Without it only attempts that passed both stamps count.
+    """
+
+    name: str
+    meaning: str
+    start: str
+    end: str
+    unreached: str | None = None
+
+    @property
+    def basis(self) -> Literal["all attempts", "successful"]:
+        """Which attempts the stage's quantiles are over."""
+        return "all attempts" if self.unreached else "successful"
+
+    def sql(self) -> str:
+        """The value in nanoseconds, infinite for an attempt that never got there, else null."""
+        past = f"WHEN {self.start} IS NOT NULL AND {self.end} IS NOT NULL THEN {self.end} - {self.start}"
+        never = ""
+        if self.unreached:
+            never = f"WHEN i.outcome IN ('failed', 'timeout') AND {self.unreached} THEN 'infinity'::DOUBLE"
+        return f"CASE {past} {never} END"
+
+
+class Distribution:
+    """Values of one stage over all cells, sorted by value within each cell."""
+
+    def __init__(self, columns: dict[str, Any], cells: Cells) -> None:
+        self._cells = cells
+        self._value: Floats = columns["value"].astype(np.float64)
+        self._count: Ints = columns["count"].astype(np.int64)
+        self._host: Ints = columns["host"].astype(np.int64)
+        self._block: Ints = columns["block"].astype(np.int64)
+        bounds = np.searchsorted(columns["cell"], np.arange(len(cells.cells) + 1))
+        self._slice = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._samples: dict[tuple[int, int | None], BlockedSample] = {}
+
+    def sample(self, cell: int, host: int | None = None) -> BlockedSample:
+        """The values of a cell in the fleet or on one host."""
+        key = cell, host
+        if key not in self._samples:
+            self._samples[key] = self._select(cell, host)
+        return self._samples[key]
+
+    def _select(self, cell: int, host: int | None) -> BlockedSample:
+        part = self._slice[cell]
+        hosts = self._host[part]
+        if host is not None:
+            mine = hosts == host
+        else:
+            codes = np.arange(len(self._cells.hosts))
+            mine = np.array([self._cells.in_fleet(cell, int(code)) for code in codes], dtype=bool)[hosts]
+        columns = self._value[part][mine], self._block[part][mine], hosts[mine], self._count[part][mine]
+        return sorted_sample(*columns)
+
+
+class Reduction:
+    """All that statistics need of one experiment's instance rows."""
+
+    def __init__(self, cells: Cells) -> None:
+        self.cells = cells
+        self._dataset = cells.dataset
+
+    @cached_property
+    def rounded(self) -> bool:
+        """Whether there are so many rows that values are rounded to steps of 0.1 %."""
+        rows = self._dataset.query("SELECT count(*) AS n FROM instances").column(0)[0].as_py()
+        return bool(rows > EXACT_ROWS)
+
+    def distribution(self, stage: Stage) -> Distribution:
+        """The stage's values in all trials that count."""
+        value, count, group = "v", "1", ""
+        if self.rounded:
+            rounded = f"sign(v) * exp(round(ln(greatest(abs(v), 1)) / {_STEP}) * {_STEP})"
+            value = f"CASE WHEN isinf(v) THEN v ELSE {rounded} END"
+            count, group = "count(*)", "GROUP BY ALL"
+        sql = f"""
+            WITH timed AS (
+                SELECT m.cell, m.host, m.block, ({stage.sql()})::DOUBLE AS v
+                FROM instances i JOIN members m USING (trial_id)
+                WHERE {_MEASURED} AND {_ATTEMPTED}
+            )
+            SELECT cell, host, block, {value} AS value, {count} AS count
+            FROM timed WHERE v IS NOT NULL {group}
+            ORDER BY cell, value, host, block
+        """  # noqa: S608 - built of this module's own text
+        found = self._dataset.query(sql, members=self.cells.table("timed", "failed"))
+        return Distribution({name: found[name].to_numpy() for name in found.column_names}, self.cells)
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Measured rows per cell, host, block and role, by how they ended, and the time they took.
+
+        ``span_ns`` is the time from the first intent to the last ready, summed over trials.
+        """
+        sql = f"""
+            WITH per_trial AS (
+                SELECT m.cell, m.host, m.block, m.role, m.trial_id, count(*) AS planned,
+                    count(*) FILTER (WHERE {_ATTEMPTED}) AS attempted,
+                    count(*) FILTER (WHERE i.outcome = 'ok') AS ok,
+                    count(*) FILTER (WHERE i.t_ready IS NOT NULL) AS ready,
+                    count(*) FILTER (WHERE i.outcome = 'skipped') AS skipped,
+                    count(*) FILTER (WHERE i.outcome = 'lost') AS lost,
+                    max(i.t_ready) - min(i.t_intent) AS span_ns
+                FROM instances i JOIN members m USING (trial_id) WHERE {_MEASURED} GROUP BY ALL
+            )
+            SELECT cell, host, block, role, count(*) AS trials, sum(planned)::BIGINT AS planned,
+                sum(attempted)::BIGINT AS attempted, sum(ok)::BIGINT AS ok, sum(ready)::BIGINT AS ready,
+                sum(skipped)::BIGINT AS skipped, sum(lost)::BIGINT AS lost,
+                coalesce(sum(span_ns), 0)::BIGINT AS span_ns
+            FROM per_trial GROUP BY ALL ORDER BY ALL
+        """  # noqa: S608 - built of this module's own text
+        members = self.cells.table("timed", "failed", "set aside")
+        return self._dataset.query(sql, members=members).to_pylist()
+
+    def reasons(self) -> list[dict[str, Any]]:
+        """Why measured instances did not end well: per cell, outcome and error class, with an example."""
+        sql = f"""
+            SELECT m.cell, i.outcome, coalesce(i.error_class, 'not said') AS error_class,
+                count(*) AS instances, count(DISTINCT m.host) AS hosts,
+                count(*) FILTER (WHERE m.role = 'set aside' OR NOT ({_ATTEMPTED})) AS not_counted,
+                coalesce(min(left(i.error_text, 300)), '') AS example
+            FROM instances i JOIN members m USING (trial_id)
+            WHERE {_MEASURED} AND i.outcome <> 'ok'
+            GROUP BY ALL ORDER BY cell, instances DESC, i.outcome, error_class
+        """  # noqa: S608 - built of this module's own text
+        members = self.cells.table("timed", "failed", "set aside")
+        return self._dataset.query(sql, members=members).to_pylist()

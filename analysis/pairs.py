@@ -1,0 +1,139 @@
+"""The table of paired ratios between variants under the same conditions, with verdict words."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from analysis.cells import BASELINE_DRIVER, Cell, Cells
+from analysis.distributions import Distribution, Reduction, Stage
+from analysis.section import Field
+from analysis.statistics.blocks import MINIMUM_BLOCKS, BlockedSample
+from analysis.statistics.comparison import Ratio, holm, paired_ratio, verdict_word
+
+SEED = 20_260_301
+"""Fixes all bootstrap draws, so that one dataset gives one report."""
+MOST_FAILED_SHARE = 0.1
+"""With more failures on either side, the survivors' speed is no answer."""
+
+PAIR_FIELDS = (
+    Field("conditions", "string", "what was equal on both sides, where it varies in the campaign"),
+    Field("metric", "string", "stage of an instance's life"),
+    Field("baseline", "string", "variant that the other is compared with"),
+    Field("other", "string", "variant that the verdict speaks of"),
+    Field("ratio", "Float64", "other / baseline: geometric mean over blocks of the ratio of medians"),
+    Field("ratio_low", "Float64", "lower end of its 95 % interval"),
+    Field("ratio_high", "Float64", "upper end of it"),
+    Field("p_value", "Float64", "two-sided"),
+    Field("p_holm", "Float64", "the same after Holm's correction over the verdicts of this table"),
+    Field("verdict", "string", "faster, slower, equivalent, undecided or withheld"),
+    Field("why", "string", "why undecided or withheld"),
+    Field("blocks", "Int64", "blocks that measured both"),
+    Field("hosts", "Int64", "hosts of those blocks"),
+    Field("n", "Int64", "values in those blocks, of the side that has fewer"),
+    Field("host_low", "Float64", "smallest ratio of a single host"),
+    Field("host_high", "Float64", "largest ratio of a single host"),
+    Field("params", "string", "the experiment's parameters on both sides, canonical JSON"),
+    Field("image", "string", "image on both sides"),
+    Field("limits", "string", "limits on both sides, canonical JSON"),
+    Field("virtual", "boolean", "time was simulated: nothing is real"),
+)
+
+
+def pair_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """Every variant against every other under the same conditions; the bare process is a baseline first."""
+    rows = []
+    for stage in stages:
+        distribution = reduction.distribution(stage)
+        for baseline, other in _pairs(reduction.cells):
+            rng = np.random.default_rng([SEED, len(rows)])
+            row = _compare(reduction.cells, distribution, (baseline, other), rng)
+            rows.append(row | {"metric": stage.name})
+    _judge(rows)
+    return rows
+
+
+def _pairs(cells: Cells) -> Iterator[tuple[Cell, Cell]]:
+    for group in cells.groups():
+        yield from combinations(sorted(group, key=lambda c: c.driver != BASELINE_DRIVER), 2)
+
+
+def _compare(
+    cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell], rng: np.random.Generator
+) -> dict[str, Any]:
+    baseline, other = pair
+    left = distribution.sample(baseline.index).by_block()
+    right = distribution.sample(other.index).by_block()
+    shared = sorted(left.keys() & right.keys())
+    ratio = paired_ratio([(right[key], left[key]) for key in shared], rng)
+    of_hosts = _host_ratios({key: (right[key], left[key]) for key in shared})
+    return {
+        "conditions": cells.condition(baseline),
+        "baseline": baseline.variant,
+        "other": other.variant,
+        "ratio": ratio.value,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
+        "p_value": ratio.p_value,
+        "blocks": ratio.blocks,
+        "hosts": len({host for host, _ in shared}),
+        "n": ratio.within,
+        "host_low": min(of_hosts, default=None),
+        "host_high": max(of_hosts, default=None),
+        "params": baseline.params,
+        "image": baseline.image,
+        "limits": baseline.limits,
+        "virtual": baseline.virtual or other.virtual,
+        "withheld": _withheld(cells, distribution, pair),
+        "found": ratio,
+    }
+
+
+def _host_ratios(pairs: dict[tuple[int, int], tuple[BlockedSample, BlockedSample]]) -> list[float]:
+    """The ratio on each host alone, where its medians are numbers."""
+    logs: dict[int, list[float]] = {}
+    for (host, _), (other, baseline) in pairs.items():
+        above, below = other.quantile(0.5), baseline.quantile(0.5)
+        if 0 < above < np.inf and 0 < below < np.inf:
+            logs.setdefault(host, []).append(float(np.log(above / below)))
+    return [float(np.exp(np.mean(values))) for values in logs.values()]
+
+
+def _withheld(cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell]) -> str | None:
+    """Why no verdict may be given, whatever the numbers say."""
+    baseline, other = pair
+    if baseline.virtual != other.virtual:
+        return "one side is simulated"
+    if baseline.emulated != other.emulated:
+        return "emulated CPU"
+    for cell in pair:
+        evidence = cells.evidence.get((cell.index, None))
+        if evidence != "valid":
+            return f"{cell.variant} has no valid trials" if evidence != "valid and suspect" else "suspect trials"
+        sample = distribution.sample(cell.index)
+        failed = sample.counts[np.isinf(sample.values)].sum() / sample.n if sample.n else 0
+        if failed > MOST_FAILED_SHARE:
+            return f"{failed:.0%} of {cell.variant} failed"
+    return None
+
+
+def _judge(rows: list[dict[str, Any]]) -> None:
+    """Give every row its verdict; those that may have one share Holm's correction."""
+    adjusted = holm([None if row["withheld"] else row["p_value"] for row in rows])
+    for row, p_holm in zip(rows, adjusted, strict=True):
+        ratio: Ratio = row.pop("found")
+        withheld = row.pop("withheld")
+        row["p_holm"] = p_holm
+        row["verdict"] = "withheld" if withheld else verdict_word(ratio, p_holm)
+        row["why"] = withheld or (_why_undecided(ratio) if row["verdict"] == "undecided" else None)
+
+
+def _why_undecided(ratio: Ratio) -> str:
+    if ratio.blocks == 0:
+        return "no block measured both"
+    if ratio.value is None:
+        return "a block's median lies among failures"
+    if ratio.blocks < MINIMUM_BLOCKS:
+        return f"fewer than {MINIMUM_BLOCKS} blocks measured both"
+    return "the interval holds both difference and none"

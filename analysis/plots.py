@@ -1,0 +1,251 @@
+"""Static plots as SVG text: drawn by Vega-Lite without network, coloured by the page they stand in."""
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import altair as alt
+import vl_convert
+
+from analysis.section import LegendEntry, Panel
+
+WIDE, HALF = 600, 330
+"""Widths of a lone panel and of one among several, CSS pixels."""
+_INK, _GRID, _PAPER = "#010203", "#010204", "#010205"
+"""Stand-ins in the drawing for what the page's style decides."""
+_LOG_FROM = 12.0
+"""A range wider than this, largest over smallest, gets a logarithmic axis."""
+_ELEMENTS = {"svg", "g", "path", "rect", "line", "text", "tspan", "defs", "clipPath", "title"}
+
+_UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"))
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAxis:
+    """Unit, scale and range of an axis of durations, the same in all panels of a figure."""
+
+    title: str
+    ns_per_unit: float
+    logarithmic: bool
+    low: float
+    high: float
+
+    def scaled(self, ns: float) -> float:
+        """A duration in the axis's unit, brought to the axis's end when it lies beyond."""
+        return min(max(ns / self.ns_per_unit, self.low), self.high)
+
+    def scale(self) -> alt.Scale:
+        """The scale for an encoding."""
+        kind: Any = "log" if self.logarithmic else "linear"
+        return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, zero=False)
+
+    def axis(self) -> alt.Axis:
+        """The axis for an encoding."""
+        return alt.Axis(title=self.title, format="~r" if self.logarithmic else "~g", tickCount=6)
+
+
+def time_axis(durations_ns: Sequence[float], what: str, *, bars: bool = False) -> TimeAxis:
+    """The axis that suits the durations: unit by their size, logarithmic when they span far.
+
+    Bars need an axis that begins at 0 and is linear.
+    """
+    finite = [d for d in durations_ns if math.isfinite(d)] or [0.0]
+    largest, least = max(max(finite), 1.0), min(finite)
+    logarithmic = not bars and least > 0 and largest / least > _LOG_FROM
+    typical = math.sqrt(largest * least) if logarithmic else largest
+    scale, unit = next(((s, u) for s, u in _UNITS if typical >= s), _UNITS[-1])
+    if logarithmic:
+        ends = least / 1.15 / scale, largest * 1.15 / scale
+    elif bars or least < largest / 3:
+        ends = 0.0, largest * 1.04 / scale
+    else:
+        margin = max((largest - least) * 0.06, largest * 0.01)
+        ends = (least - margin) / scale, (largest + margin) / scale
+    return TimeAxis(f"{what}, {unit}", scale, logarithmic, *ends)
+
+
+def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+    """Distribution curves: rows of variant, value_ns, share."""
+    data = [{"v": r["variant"], "x": axis.scaled(r["value_ns"]), "y": r["share"]} for r in rows]
+    lines = _chart(data).mark_line(interpolate="step-after", strokeWidth=2)
+    return {
+        "title": title,
+        "chart": lines.encode(
+            x=alt.X("x:Q", scale=axis.scale(), axis=axis.axis()),
+            y=alt.Y(
+                "y:Q",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(title="share of attempts", format="%", tickCount=5),
+            ),
+            color=_colour(looks),
+            strokeDash=_dash(looks),
+        ),
+        "height": 220,
+    }
+
+
+def level_panel(
+    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axes: tuple[str, TimeAxis]
+) -> Row:
+    """Latency against a level: rows of variant, level, value_ns, low_ns, high_ns (None: no interval)."""
+    level_title, axis = axes
+    data = [
+        {
+            "v": r["variant"],
+            "x": r["level"],
+            "y": axis.scaled(r["value_ns"]),
+            **_span(r, axis),
+        }
+        for r in rows
+    ]
+    levels = sorted({r["x"] for r in data})
+    x_scale = alt.Scale(type="log" if levels[0] > 0 and levels[-1] / levels[0] > 3 else "linear", padding=12)
+    x = alt.X("x:Q", scale=x_scale, axis=alt.Axis(title=level_title, values=levels, format="~r", grid=False))
+    y = alt.Y("y:Q", scale=axis.scale(), axis=axis.axis())
+    base = _chart(data).encode(x=x, color=_colour(looks))
+    spans = base.mark_rule(strokeWidth=1.5).encode(
+        y=alt.Y("low:Q", scale=axis.scale(), axis=axis.axis()), y2="high:Q"
+    )
+    lines = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=_dash(looks))
+    points = base.mark_point(size=46, filled=True, opacity=1).encode(y=y, shape=_shape(looks))
+    return {"title": title, "chart": alt.layer(spans, lines, points), "height": 220}
+
+
+def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+    """Stacked bars: rows of bar, part, value_ns; ``looks`` are those of the parts, in order."""
+    order = {look.label: place for place, look in enumerate(looks)}
+    data = [
+        {"b": r["bar"], "v": r["part"], "x": axis.scaled(r["value_ns"]), "o": order[r["part"]]}
+        for r in rows
+    ]
+    bars = list(dict.fromkeys(r["b"] for r in data))
+    chart = (
+        _chart(data)
+        .mark_bar(stroke=_PAPER, strokeWidth=1)
+        .encode(
+            x=alt.X("x:Q", stack="zero", scale=axis.scale(), axis=axis.axis()),
+            y=alt.Y("b:N", sort=bars, axis=_names()),
+            color=_colour(looks),
+            order=alt.Order("o:Q"),
+        )
+    )
+    return {"title": title, "chart": chart, "height": 26 * len(bars) + 10}
+
+
+def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+    """Dots with intervals: rows of name, variant, value_ns, low_ns, high_ns (None: no interval)."""
+    data = [
+        {
+            "n": r["name"],
+            "v": r["variant"],
+            "x": axis.scaled(r["value_ns"]),
+            **_span(r, axis),
+        }
+        for r in rows
+    ]
+    names = list(dict.fromkeys(r["n"] for r in data))
+    y = alt.Y("n:N", sort=names, axis=_names(grid=True))
+    x = alt.X("x:Q", scale=axis.scale(), axis=axis.axis())
+    base = _chart(data).encode(y=y, color=_colour(looks))
+    spans = base.mark_rule(strokeWidth=1.5).encode(
+        x=alt.X("low:Q", scale=axis.scale(), axis=axis.axis()), x2="high:Q"
+    )
+    points = base.mark_point(size=44, filled=True, opacity=0.9).encode(x=x, shape=_shape(looks))
+    return {"title": title, "chart": alt.layer(spans, points), "height": max(60, 18 * len(names))}
+
+
+def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
+    """Render panels. A lone one is drawn wide; several share the row."""
+    width = WIDE if wide or len(panels) == 1 else HALF
+    return tuple(Panel(p["title"], _render(p["chart"], width, p["height"]), width) for p in panels)
+
+
+def swatch(look: LegendEntry) -> str:
+    """A legend's sample of one look, as SVG."""
+    chart = alt.layer(
+        _chart([{"x": 0, "y": 0}, {"x": 1, "y": 0}])
+        .mark_line(strokeWidth=2, strokeDash=list(look.dash) or [1, 0], color=look.colour)
+        .encode(x=alt.X("x:Q", axis=None), y=alt.Y("y:Q", axis=None)),
+        _chart([{"x": 0.5, "y": 0}])
+        .mark_point(shape=look.shape, filled=True, size=46, opacity=1, color=look.colour)
+        .encode(x=alt.X("x:Q", axis=None), y=alt.Y("y:Q", axis=None)),
+    )
+    return _render(chart, 30, 10, padding=1)
+
+
+def _span(row: Row, axis: TimeAxis) -> dict[str, float]:
+    """Both ends of a row's interval; a row without one is a point."""
+    low, high, value = row["low_ns"], row["high_ns"], row["value_ns"]
+    return {
+        "low": axis.scaled(value if low is None else low),
+        "high": axis.scaled(value if high is None else high),
+    }
+
+
+def _chart(data: list[Row]) -> alt.Chart:
+    return alt.Chart(alt.Data(values=data))
+
+
+def _colour(looks: Sequence[LegendEntry]) -> alt.Color:
+    return alt.Color("v:N", legend=None, scale=_named([k.label for k in looks], [k.colour for k in looks]))
+
+
+def _dash(looks: Sequence[LegendEntry]) -> alt.StrokeDash:
+    dashes = [list(k.dash) or [1, 0] for k in looks]
+    return alt.StrokeDash("v:N", legend=None, scale=_named([k.label for k in looks], dashes))
+
+
+def _shape(looks: Sequence[LegendEntry]) -> alt.Shape:
+    return alt.Shape("v:N", legend=None, scale=_named([k.label for k in looks], [k.shape for k in looks]))
+
+
+def _named(names: list[str], looks: list[Any]) -> alt.Scale:
+    return alt.Scale(domain=names, range=looks)
+
+
+def _names(*, grid: bool = False) -> alt.Axis:
+    return alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, grid=grid, labelPadding=6)
+
+
+def _render(chart: Any, width: int, height: int, padding: int = 4) -> str:
+    ink = {"labelColor": _INK, "titleColor": _INK, "domainColor": _INK, "tickColor": _INK}
+    axis = ink | {"gridColor": _GRID, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
+    styled = chart.properties(
+        width=width, height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    ).configure(
+        aria=False,
+        background="transparent",
+        font="sans-serif",
+        padding=padding,
+        axis=axis,
+        view={"stroke": None},
+    )
+    drawn = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
+    return _for_page(drawn)
+
+
+def _for_page(svg: str) -> str:
+    """The drawing as part of a page: checked, its ids its own, its ink the page's."""
+    _check(svg)
+    own = hashlib.sha256(svg.encode()).hexdigest()[:10]
+    svg = re.sub(r'(id="|url\(#)', rf"\g<1>p{own}-", svg)
+    svg = svg.replace(_INK, "currentColor").replace(_GRID, "var(--grid)").replace(_PAPER, "var(--paper)")
+    box = re.search(r'viewBox="[^"]*"', svg)
+    head = f'<svg {box[0] if box else ""} aria-hidden="true" focusable="false" class="plot">'
+    return re.sub(r"^<svg [^>]*>", head, svg, count=1)
+
+
+def _check(svg: str) -> None:
+    """Refuse a drawing with anything in it that runs or loads."""
+    for element in ElementTree.fromstring(svg).iter():  # noqa: S314 - our own drawing, checked here
+        name = element.tag.rpartition("}")[2]
+        for key, value in element.attrib.items():
+            loads = "url(" in value and not value.startswith("url(#")
+            if name not in _ELEMENTS or key.rpartition("}")[2].startswith(("on", "href")) or loads:
+                raise AssertionError(f"a plot holds <{name} {key}={value!r}>")

@@ -1,0 +1,222 @@
+"""Tables as the report shows them: formatted, in plain words, and short; exports hold everything."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis import quantities
+from analysis.latency import QUANTILES
+from analysis.section import ShownTable
+
+MOST_ROWS = 150
+MOST_EXAMPLE = 160
+"""Characters of an error's example."""
+
+Row = dict[str, Any]
+Tables = Mapping[str, Sequence[Row]]
+Metric = tuple[str, str]
+
+
+def quantiles(title: str, meaning: str, tables: Tables, metric: Metric) -> ShownTable | None:
+    """Quantiles of one stage in the fleet, with intervals and failures."""
+    rows = [r for r in of_metric(tables["latency"], metric) if r["scope"] == "fleet"]
+    failed = {key_of(r): r for r in tables["outcomes"] if r["scope"] == "fleet"}
+    body = [
+        (
+            r["conditions"],
+            marked(r),
+            quantities.count(r["n"]),
+            quantities.count(failed[key_of(r)]["failed"]) if metric[0] == "e2e" else "",
+            *(with_interval(r, name) for name in QUANTILES),
+            effective(r["p50_n_eff"]),
+        )
+        for r in rows
+    ]
+    names = [f"{p:.0%}".replace("%", " %") for p in QUANTILES.values()]
+    heads = ("Conditions", "Variant", "Attempts", "Failed", "Median", *names[1:], "Effective n")
+    caption = (
+        f"{meaning[0].upper()}{meaning[1:]}: within which time this share of all attempts got there, with "
+        "the 95 % interval below it. n/a: too few independent values to say."
+    )
+    return _table(title, caption, heads, body, full="latency", numeric_from=2)
+
+
+def outcomes(rows: Sequence[Row]) -> ShownTable | None:
+    """How attempts ended, and how many became ready per second."""
+    body = [
+        (
+            r["conditions"],
+            marked(r),
+            quantities.count(r["trials"]),
+            quantities.count(r["blocks"]),
+            quantities.count(r["planned"]),
+            quantities.count(r["attempted"]),
+            quantities.count(r["failed"]),
+            f"{quantities.share(r['failed_share'])}\n"
+            f"{quantities.share_range(r['failed_share_low'], r['failed_share_high'])}",
+            quantities.count(r["skipped"] + r["lost"]),
+            quantities.count(r["set_aside"]),
+            f"{quantities.rate(r['rate_per_s'])}\n"
+            f"{quantities.rate_range(r['rate_per_s_low'], r['rate_per_s_high'])}",
+        )
+        for r in rows
+        if r["scope"] == "fleet"
+    ]
+    heads = ("Conditions", "Variant", "Trials", "Blocks", "Planned", "Attempted", "Failed")
+    heads = (*heads, "Failed share", "Not attempted", "Set aside", "Ready per second and host")
+    caption = (
+        "Measured instances, warm-ups and residents left out. Set aside: attempts in trials that are "
+        "suspect or invalid. Second line: 95 % interval."
+    )
+    return _table("How attempts ended", caption, heads, body, full="outcomes", numeric_from=2)
+
+
+def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | None:
+    """Paired ratios with verdict words."""
+    body = [
+        (
+            r["conditions"],
+            metrics[r["metric"]],
+            f"{r['other']} against {r['baseline']}",
+            r["verdict"] + (f": {r['why']}" if r["why"] else ""),
+            f"{quantities.ratio(r['ratio'])}\n{quantities.ratio_range(r['ratio_low'], r['ratio_high'])}",
+            quantities.ratio_range(r["host_low"], r["host_high"]) if r["hosts"] > 1 else "one host",
+            quantities.count(r["blocks"]),
+            quantities.count(r["n"]),
+        )
+        for r in rows
+    ]
+    heads = ("Conditions", "What", "Which", "Verdict", "Ratio of medians")
+    heads = (*heads, "Single hosts", "Blocks", "Values")
+    caption = (
+        "Paired by block; second line: 95 % interval. Faster or slower needs a significant difference "
+        "after Holm's correction, equivalent an interval within 0.95 to 1.05."
+    )
+    return _table("Compared", caption, heads, body, full="comparison", numeric_from=4)
+
+
+def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
+    """Median of every stage, one column each."""
+    medians: dict[tuple[str, str], dict[str, str]] = {}
+    for r in rows:
+        if r["scope"] == "fleet" and r["metric"] in parts:
+            of_cell = medians.setdefault((r["conditions"], marked(r)), {})
+            of_cell.setdefault(r["metric"], quantities.duration(r["p50_ns"]))
+    body = [
+        (*key, *(found.get(name, quantities.NOT_AVAILABLE) for name in parts))
+        for key, found in medians.items()
+    ]
+    heads = ("Conditions", "Variant", *parts)
+    caption = "Medians. " + "; ".join(f"{name}: {meaning}" for name, meaning in parts.items()) + "."
+    return _table("Every stage", caption, heads, body, full="latency", numeric_from=2)
+
+
+def hosts(
+    rows: Sequence[Row], outcome_rows: Sequence[Row], metric: Metric
+) -> ShownTable | None:
+    """Median and tail of every host."""
+    of_hosts = [r for r in of_metric(rows, metric) if r["scope"] == "host"]
+    if len({r["host"] for r in of_hosts}) < 2:
+        return None
+    failed = {(r["host"], *key_of(r)): r["failed"] for r in outcome_rows if r["scope"] == "host"}
+    body = [
+        (
+            r["conditions"],
+            r["host"],
+            marked(r),
+            quantities.count(r["n"]),
+            quantities.count(failed[r["host"], *key_of(r)]),
+            with_interval(r, "p50"),
+            with_interval(r, "p95"),
+        )
+        for r in of_hosts
+    ]
+    heads = ("Conditions", "Host", "Variant", "Attempts", "Failed", "Median", "95 %")
+    caption = "Time to ready on each host; second line: 95 % interval."
+    return _table("Host by host", caption, heads, body, full="latency", numeric_from=3)
+
+
+def reasons(rows: Sequence[Row]) -> ShownTable | None:
+    """Why instances did not end well."""
+    body = [
+        (
+            r["conditions"],
+            r["variant"],
+            r["outcome"],
+            r["error_class"],
+            quantities.count(r["instances"]),
+            quantities.count(r["not_counted"]),
+            quantities.count(r["hosts"]),
+            shortened(r["example"]),
+        )
+        for r in rows
+    ]
+    heads = ("Conditions", "Variant", "Outcome", "Cause", "Instances", "Not counted", "Hosts", "Example")
+    caption = "Not counted: never attempted, or part of a trial that is set aside."
+    return _table("Why instances failed", caption, heads, body, full="reasons", numeric_from=99)
+
+
+def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:
+    """Rows of one stage on one basis."""
+    return [r for r in rows if (r["metric"], r["basis"]) == metric]
+
+
+def key_of(row: Row) -> tuple[Any, ...]:
+    """What tells a row's cell from all others."""
+    what = row["driver"], row["profile"], row["params"], row["image"], row["limits"]
+    return (*what, row["emulated"], row["virtual"])
+
+
+def marked(row: Row) -> str:
+    """A variant's name, with a warning when its numbers do not rest on valid trials."""
+    warning = {
+        "suspect": "suspect trials only",
+        "valid and suspect": "suspect trials included",
+        "failed": "nothing became ready",
+    }.get(row["evidence"])
+    return f"{row['variant']} ({warning})" if warning else str(row["variant"])
+
+
+def with_interval(row: Row, name: str) -> str:
+    """A quantile over its interval; a tail without an interval is not worth printing."""
+    value, low, high = row[f"{name}_ns"], row[f"{name}_low_ns"], row[f"{name}_high_ns"]
+    if low is None and name != "p50":
+        return quantities.NOT_AVAILABLE
+    return f"{quantities.duration(value)}\n{quantities.duration_range(low, high)}"
+
+
+def effective(n_eff: float | None) -> str:
+    """An effective number of values."""
+    return quantities.NOT_AVAILABLE if n_eff is None else quantities.count(int(n_eff))
+
+
+def shortened(text: str | None) -> str:
+    """An error's words on one line, cut to a bearable length."""
+    flat = " ".join((text or "").split())
+    return flat if len(flat) <= MOST_EXAMPLE else f"{flat[: MOST_EXAMPLE - 1]}…"
+
+
+def _table(
+    title: str,
+    caption: str,
+    heads: tuple[str, ...],
+    body: Sequence[tuple[str, ...]],
+    *,
+    full: str,
+    numeric_from: int,
+) -> ShownTable | None:
+    """The table without the columns that say nothing, cut to ``MOST_ROWS``; None when it is empty."""
+    if not body:
+        return None
+    silent = {"Conditions": {"same for all"}, "Failed": {""}, "Single hosts": {"one host"}}
+    kept = [
+        i for i, head in enumerate(heads) if not {row[i] for row in body} <= silent.get(head, set())
+    ]
+    return ShownTable(
+        title=title,
+        caption=caption,
+        columns=tuple(heads[i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for row in body[:MOST_ROWS]),
+        full=full,
+        numeric_from=sum(1 for i in kept if i < numeric_from),
+        left_out=max(0, len(body) - MOST_ROWS),
+    )

@@ -1,0 +1,74 @@
+"""Engines and hosts that tests share. An absent engine skips its tests; in CI it fails them."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import engines
+import pytest
+from engines import DockerEngine
+
+from workers.settings import HostSettings
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """The engine that TONNAGE_TEST_DOCKER_SOCKET names, or a private one."""
+    if named := os.environ.get("TONNAGE_TEST_DOCKER_SOCKET"):
+        yield DockerEngine(Path(named))
+    else:
+        yield from _session("docker", engines.dockerd)
+
+
+@pytest.fixture(scope="session")
+def libvirt_engine() -> Iterator[str]:
+    """URI of the libvirt that TONNAGE_TEST_LIBVIRT_URI names, of the machine's, or of our own."""
+    uri = os.environ.get("TONNAGE_TEST_LIBVIRT_URI", "qemu:///system")
+    yield from _session("libvirt", lambda: engines.libvirtd(uri))
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """URL of a private Redis that keeps nothing, or of the one that TONNAGE_TEST_BROKER names."""
+    yield from _session("redis", engines.redis, os.environ.get("TONNAGE_TEST_BROKER"))
+
+
+@pytest.fixture(scope="session")
+def shared_state_dir() -> Iterator[Path]:
+    """A state folder for a whole session, so that images are built once. Readable by QEMU's user."""
+    with engines.short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def host_settings(tmp_path: Path) -> Iterator[HostSettings]:
+    """A host of its own for every test: a name, a state folder, and a run folder with a short path."""
+    with engines.short_folder() as run_dir:
+        yield HostSettings(
+            name=f"test-{secrets.token_hex(4)}", state_dir=tmp_path / "state", run_dir=run_dir
+        )
+
+
+def _session(
+    name: str, start: Callable[[], AbstractContextManager[T]], otherwise: T | None = None
+) -> Iterator[T]:
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(start())
+        except engines.Absent as absence:
+            if otherwise is None:
+                _absent(name, absence)
+            engine = otherwise
+        yield engine
+
+
+def _absent(name: str, absence: engines.Absent) -> None:
+    reason = f"no {name}: {absence}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

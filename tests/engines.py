@@ -1,0 +1,208 @@
+"""Private engines for tests: started where none is named by the environment, ended by process id."""
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+UP_S = 60
+DOWN_S = 40
+
+
+class Absent(Exception):
+    """This machine cannot have the engine; the text says why."""
+
+
+@dataclass(frozen=True)
+class DockerEngine:
+    """A Docker engine that answers."""
+
+    socket: Path
+    has_bridge: bool = True
+    """Whether containers can get an address."""
+    pid: int | None = None
+    """Of dockerd, when it is our own and so may be stopped by a test."""
+
+
+def needs_root(*programs: str) -> None:
+    """Raises Absent when we are not root or a program is missing."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        raise Absent(f"there is no {missing[0]}")
+    if os.geteuid() != 0:
+        raise Absent("starting one takes root")
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder with a short name that other users' processes can pass through, as QEMU's must."""
+    with tempfile.TemporaryDirectory(prefix="tng-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def daemon(command: list[str], log: Path, answers: Callable[[], bool]) -> Iterator[int]:
+    """Run a daemon in the foreground until it answers, and end it after. Raises Absent with its log."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + UP_S
+        while not answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Absent(f"{command[0]} does not come up: {log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(DOWN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(DOWN_S)
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """A Redis that keeps nothing, on a free port of the loopback."""
+    server = shutil.which("redis-server") or shutil.which("valkey-server")
+    if server is None:
+        raise Absent("there is no redis-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as link:
+            link.sendall(b"PING\r\n")
+            return link.recv(16).startswith(b"+PONG")
+        return False
+
+    with short_folder() as folder:
+        options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        command = [server, *options, "--save", "", "--appendonly", "no"]
+        with daemon(command, folder / "log", answers):
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def dockerd() -> Iterator[DockerEngine]:
+    """An engine of our own that leaves the machine's packet filter and its other engines alone."""
+    needs_root("dockerd")
+    with short_folder() as folder, _bridge() as bridge:
+        path = folder / "docker.sock"
+        (folder / "daemon.json").write_text("{}")  # the machine's own settings may contradict ours
+        options = [f"--config-file={folder}/daemon.json", f"--data-root={folder}/data"]
+        options += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", f"--host=unix://{path}"]
+        options += [f"--bridge={bridge or 'none'}", "--iptables=false", "--ip-masq=false"]
+        options += ["--ip-forward=false", "--userland-proxy=false", "--log-level=warn"]
+        if crun := shutil.which("crun"):
+            options.append(f"--add-runtime=crun={crun}")
+        if Path("/run/containerd/containerd.sock").exists():
+            space = f"tng-{folder.name}"
+            options += [f"--containerd-namespace={space}", f"--containerd-plugins-namespace={space}-p"]
+        try:
+            with daemon(["dockerd", *options], folder / "log", lambda: docker_answers(path)) as pid:
+                yield DockerEngine(path, bridge is not None, pid)
+        finally:
+            _kill_containerd(folder)
+            _unmount_below(folder)
+
+
+def docker_answers(path: Path) -> bool:
+    """Whether an engine answers at the socket."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as link:
+        link.settimeout(10)
+        link.connect(str(path))
+        link.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+        return b" 200 " in link.recv(64)
+    return False
+
+
+@contextmanager
+def libvirtd(uri: str) -> Iterator[str]:
+    """The machine's libvirt, or its two daemons run by us for as long as the tests run."""
+    if importlib.util.find_spec("libvirt") is None:
+        raise Absent("libvirt-python is not installed")
+    if libvirt_answers(uri):
+        yield uri
+        return
+    needs_root("virtlogd", "libvirtd", "qemu-system-x86_64")
+    with short_folder() as folder:
+        config = folder / "libvirtd.conf"
+        config.write_text('auth_unix_ro = "none"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n')
+        log = ["virtlogd", "--pid-file", str(folder / "virtlogd.pid")]
+        main = ["libvirtd", "--config", str(config), "--pid-file", str(folder / "libvirtd.pid")]
+        with (
+            daemon(log, folder / "virtlogd.log", lambda: True),
+            daemon(main, folder / "libvirtd.log", lambda: libvirt_answers(uri)),
+        ):
+            yield uri
+
+
+def libvirt_answers(uri: str) -> bool:
+    """Whether libvirt can be used. Asked in a process of its own, since its library may hang."""
+    ask = "import libvirt, sys; libvirt.open(sys.argv[1]).close()"
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return (
+            subprocess.run([sys.executable, "-c", ask, uri], capture_output=True, timeout=20).returncode
+            == 0
+        )
+    return False
+
+
+@contextmanager
+def _bridge() -> Iterator[str | None]:
+    """A bridge on a subnet that no route of the machine knows; None where none can be made."""
+    name = f"tng{secrets.token_hex(4)}"
+    made = False
+    for number in range(1, 250):
+        if not _ip("link", "add", name, "type", "bridge"):
+            break
+        made = True
+        address = f"10.215.{number}.1"
+        routes = subprocess.run(
+            ["ip", "-4", "route", "show", "to", "match", address],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        ).stdout.splitlines()
+        if all(route.startswith("default") for route in routes):
+            made = _ip("addr", "add", f"{address}/24", "dev", name) and _ip("link", "set", name, "up")
+            break
+    try:
+        yield name if made else None
+    finally:
+        _ip("link", "delete", name)
+
+
+def _ip(*arguments: str) -> bool:
+    if shutil.which("ip") is None:
+        return False
+    return subprocess.run(["ip", *arguments], capture_output=True, timeout=10).returncode == 0
+
+
+def _kill_containerd(folder: Path) -> None:
+    """A dockerd that had to be killed leaves its containerd behind."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / "exec/containerd/containerd.pid").read_text())
+        if str(folder) in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, 9)
+
+
+def _unmount_below(folder: Path) -> None:
+    targets = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for target in sorted((t for t in targets if t.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "-l", target], capture_output=True, timeout=10)

@@ -1,0 +1,230 @@
+"""Blocking calls of a Docker engine, for a thread, and everything that can go wrong in our words."""
+
+import fcntl
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
+from workers.cgroup import Cgroups
+from workers.drivers.docker_records import TINY_REPOSITORY, Places, reference, tiny_tag
+from workers.images import tiny
+from workers.ownership import LABEL_PREFIX
+from workers.settings import HostSettings
+
+if TYPE_CHECKING:
+    from docker import APIClient  # noqa: TID251 - one half of the driver
+
+STOP_GRACE_S = 10
+"""How long a graceful stop waits before the engine kills: its own default."""
+_NEWEST_API = "1.44"
+"""Answers change shape in later versions; every engine from 25 on speaks this one."""
+
+
+def connect(host: HostSettings) -> "APIClient":
+    """A client of the engine at the host's socket, whatever the environment says of others.
+
+    Raises EngineAbsent when the client library is missing, and the library's own errors.
+    """
+    try:
+        from docker import APIClient  # noqa: TID251 - one half of the driver
+    except ImportError as error:
+        raise EngineAbsent(
+            "docker: the client library is not installed: pip install 'tonnage[docker]'"
+        ) from error
+    base_url = f"unix://{host.docker_socket}"
+    timeout_s = math.ceil(host.engine_deadline_s)
+    client = APIClient(base_url, version="auto", timeout=timeout_s)
+    if _number(client.api_version) > _number(_NEWEST_API):
+        client.close()
+        client = APIClient(base_url, version=_NEWEST_API, timeout=timeout_s)
+    return client
+
+
+@contextmanager
+def in_our_words(doing: str, engine_socket: Path) -> Iterator[None]:
+    """Turn every error of engine, client library and socket into EngineError or a class below it."""
+    try:
+        yield
+    except TonnageError:
+        raise
+    except _foreign_errors() as error:
+        raise _translate(error, doing.strip("_"), engine_socket) from error
+
+
+def has_image(api: "APIClient", image: str) -> bool:
+    """Whether the engine has the image."""
+    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
+
+    try:
+        api.inspect_image(image)  # type: ignore[no-untyped-call]
+    except NotFound:
+        return False
+    return True
+
+
+def import_tiny(api: "APIClient", state_dir: Path) -> None:
+    """Import ``tiny`` unless it is there. Of several workers one imports and the others wait."""
+    if has_image(api, reference("tiny")):
+        return
+    try:
+        lock = state_dir / "images" / ".docker-tiny.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = lock.open("w")
+    except OSError as error:
+        raise ImageError(f"image 'tiny' could not be imported: {error}") from error
+    with held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not has_image(api, reference("tiny")):
+            _import_tiny(api)
+
+
+def pull(api: "APIClient", image: str) -> None:
+    """Pull the image. The engine tells of a failure inside a stream that began as a success."""
+    from docker.errors import APIError  # noqa: TID251 - one half of the driver
+
+    name = image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
+    try:
+        for event in api.pull(name, stream=True, decode=True):
+            if "error" in event:
+                raise ImageError(f"image '{image}' could not be pulled: {event['error']}")
+    except APIError as error:
+        raise ImageError(
+            f"image '{image}' is not here and could not be pulled: {error.explanation or error}; "
+            "check its name, or bring it to this host with 'docker pull' or 'docker load'"
+        ) from error
+    if not has_image(api, image):
+        raise ImageError(f"image '{image}' was pulled and is not there")
+
+
+def drop_image(api: "APIClient", image: str) -> None:
+    """Remove the image; one that is not there is no error."""
+    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
+
+    try:
+        api.remove_image(image)
+    except NotFound:
+        return
+
+
+def stop(api: "APIClient", container: str) -> None:
+    """Ask the container to end, wait, then kill; one that is gone is no error."""
+    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
+
+    try:
+        api.stop(container, timeout=STOP_GRACE_S)
+    except NotFound:
+        return
+
+
+def kill(api: "APIClient", container: str) -> None:
+    """Kill the container; one that does not run, or is gone, is no error."""
+    from docker.errors import APIError  # noqa: TID251 - one half of the driver
+
+    try:
+        api.kill(container)
+    except APIError as error:
+        if error.status_code not in (404, 409):
+            raise
+
+
+def remove(api: "APIClient", container: str) -> bool:
+    """Remove the container and its anonymous volumes. False: another removal of it is under way."""
+    from docker.errors import APIError  # noqa: TID251 - one half of the driver
+
+    try:
+        api.remove_container(container, v=True, force=True)
+    except APIError as error:
+        if error.status_code not in (404, 409):
+            raise
+        return error.status_code == 404
+    return True
+
+
+def inspect(api: "APIClient", container: str) -> dict[str, Any] | None:
+    """The engine's record of the container; None when it has none."""
+    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
+
+    try:
+        record: dict[str, Any] = api.inspect_container(container)
+    except NotFound:
+        return None
+    return record
+
+
+def remains(api: "APIClient", cgroups: Cgroups, container: str, places: Places) -> list[str]:
+    """Record, cgroups, mounts and layer that are still there of a container."""
+    left = [f"record {container}"] if inspect(api, container) is not None else []
+    left += [f"cgroup {path}" for path in cgroups.find_named(container)]
+    keys = [container, *places.all()]
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    left += [f"mount {line.split()[4]}" for line in mounts if any(key in line for key in keys)]
+    # Of a network namespace only the mount counts: the engine leaves the empty file for a minute.
+    return left + ([f"layer {places.layer}"] if _is_there(places.layer) else [])
+
+
+def _import_tiny(api: "APIClient") -> None:
+    entrypoint = json.dumps(tiny.command())
+    changes = [f"ENTRYPOINT {entrypoint}", "ENV PATH=/bin", f"LABEL {LABEL_PREFIX}image=tiny"]
+    answer = api.import_image_from_data(
+        tiny.docker_archive(), repository=TINY_REPOSITORY, tag=tiny_tag(), changes=changes
+    )
+    if not has_image(api, reference("tiny")):
+        raise ImageError(f"image 'tiny' could not be imported: {answer!r:.500}")
+
+
+def _foreign_errors() -> tuple[type[Exception], ...]:
+    """Everything that the client library lets through; requests' errors are OSErrors."""
+    from docker.errors import DockerException  # noqa: TID251 - one half of the driver
+    from urllib3.exceptions import HTTPError
+
+    return (DockerException, HTTPError, OSError)
+
+
+def _translate(error: Exception, doing: str, engine_socket: Path) -> EngineError:
+    from docker.errors import APIError, ImageNotFound  # noqa: TID251 - one half of the driver
+    from requests.exceptions import Timeout
+    from urllib3.exceptions import TimeoutError as PoolTimeout
+
+    if isinstance(error, ImageNotFound):
+        words = error.explanation or error
+        return ImageError(f"docker: {words}; check the name, or bring the image to this host first")
+    if isinstance(error, APIError):
+        return EngineError(f"docker refused '{doing}': {error.explanation or error}")
+    causes = list(_causes(error))
+    if any(isinstance(cause, (TimeoutError, Timeout, PoolTimeout)) for cause in causes):
+        return EngineTimeout(f"docker did not answer '{doing}' in time")
+    if any(isinstance(cause, PermissionError) for cause in causes):
+        return EngineAbsent(
+            f"docker: this worker may not use {engine_socket}: run it as root or in the group 'docker'"
+        )
+    if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError)) for cause in causes):
+        return EngineAbsent(
+            f"docker: no engine listens at {engine_socket}: start Docker, or set 'docker_socket'"
+        )
+    return EngineError(f"docker: the connection broke during '{doing}': {error}")
+
+
+def _causes(error: BaseException | None, depth: int = 8) -> Iterator[BaseException]:
+    """The error and everything it wraps, by chaining or, as urllib3 and requests do, as an argument."""
+    if error is None or depth == 0:
+        return
+    yield error
+    inner: list[Any] = [error.__cause__, error.__context__, *error.args]
+    for cause in inner:
+        if isinstance(cause, BaseException):
+            yield from _causes(cause, depth - 1)
+
+
+def _is_there(place: str | None) -> bool:
+    try:
+        return place is not None and bool(Path(place).lstat())
+    except OSError:  # gone, or not for us to see
+        return False
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

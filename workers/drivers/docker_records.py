@@ -1,0 +1,151 @@
+"""Docker's records: what a container shall be, and what the engine tells, in the words of its API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from contract.catalog import Settings
+from workers.drivers.base import OOM_SCORE_ADJ, InstanceSpec
+from workers.images import tiny
+from workers.ownership import LABEL_PREFIX, Owner, owner_from_labels
+
+TINY_REPOSITORY = "tonnage/tiny"
+_MIB = 1024 * 1024
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Paths that belong to one container alone; None where the engine does not tell."""
+
+    layer: str | None = None
+    namespace: str | None = None
+
+    def all(self) -> list[str]:
+        """Those that are known."""
+        return [place for place in (self.layer, self.namespace) if place is not None]
+
+
+class DockerSettings(Settings):
+    """One way to run a container. The defaults are the engine's, but for network and logs."""
+
+    runtime: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._-]+$", description="OCI runtime; None is the engine's default"
+    )
+    network: str = Field(
+        "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="none, bridge, host or a network"
+    )
+    log_driver: Literal["none", "json-file", "local"] = Field(
+        "none", description="where the engine keeps a copy of the output"
+    )
+    read_only: bool = Field(False, description="root file system read-only, /work and /tmp in memory")
+    no_new_privileges: bool = Field(False, description="no gain of privileges by set-uid programs")
+    drop_capabilities: bool = Field(False, description="drop all capabilities")
+    seccomp: Literal["default", "unconfined"] = Field("default", description="system call filter")
+    cpuset: str | None = Field(
+        None, pattern=r"^[0-9]+([,-][0-9]+)*$", description="processors to be pinned to, like 0-3,8"
+    )
+    pids_limit: int | None = Field(None, ge=1, le=4_194_304, description="processes and threads")
+
+
+@cache
+def tiny_tag() -> str:
+    """Tag of ``tiny``: new bytes, new tag."""
+    return tiny.tiny_digest()[:16]
+
+
+def reference(image: str) -> str:
+    """The engine's name for an image of a campaign."""
+    return f"{TINY_REPOSITORY}:{tiny_tag()}" if image == "tiny" else image
+
+
+def container_body(spec: InstanceSpec, settings: DockerSettings, owner: Owner) -> dict[str, Any]:
+    """Body of the create call. An image other than ``tiny`` keeps its own entrypoint."""
+    return {
+        "Image": reference(spec.image),
+        "Labels": owner.labels() | {f"{LABEL_PREFIX}instance": str(spec.index)},
+        "Env": [f"TONNAGE_NONCE={spec.nonce}"],
+        "OpenStdin": True,
+        "StdinOnce": False,  # or letting go of the console would end the agent
+        "Tty": False,
+        "HostConfig": _host_config(spec, settings),
+    }
+
+
+def facts_of(info: Record, version: Record) -> dict[str, Any]:
+    """What of the engine shapes numbers, out of its ``info`` and ``version``."""
+    components = {part["Name"]: part["Version"] for part in version.get("Components") or []}
+    parts = {
+        f"{name.lower().replace('-', '_')}_version": text
+        for name, text in components.items()
+        if name in ("containerd", "runc", "crun", "docker-init")
+    }
+    return parts | {
+        "engine": "podman" if any(name.startswith("Podman") for name in components) else "docker",
+        "engine_id": info.get("ID"),
+        "engine_version": version.get("Version"),
+        "kernel_version": info.get("KernelVersion"),
+        "storage_driver": info.get("Driver"),
+        "storage_status": dict(info.get("DriverStatus") or []),
+        "cgroup_version": int(info.get("CgroupVersion") or 1),
+        "cgroup_driver": info.get("CgroupDriver"),
+        "default_runtime": info.get("DefaultRuntime"),
+        "runtimes": sorted(info.get("Runtimes") or {}),
+        "live_restore": info.get("LiveRestoreEnabled"),
+        "security_options": info.get("SecurityOptions") or [],
+        "swap_limit": info.get("SwapLimit"),
+    }
+
+
+def owner_of(container: Record) -> Owner | None:
+    """Whose a listed container is; None when it is not ours."""
+    return owner_from_labels(container.get("Labels") or {})
+
+
+def name_of(container: Record) -> str:
+    """A listed container's name; its id when a failed removal has taken the name away."""
+    names = container.get("Names") or [container["Id"]]
+    return str(names[0]).lstrip("/")
+
+
+def places_of(record: Record) -> Places:
+    """Where an inspected container's things lie. Engines with images in containerd tell no layer."""
+    upper = ((record.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir")
+    namespace = (record.get("NetworkSettings") or {}).get("SandboxKey") or ""
+    shared = not namespace.startswith("/") or namespace.endswith("/default")  # the host's own
+    return Places(str(Path(upper).parent) if upper else None, None if shared else namespace)
+
+
+def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "NetworkMode": settings.network,
+        "LogConfig": {"Type": settings.log_driver},
+        "OomScoreAdj": OOM_SCORE_ADJ,
+        "ReadonlyRootfs": settings.read_only,
+        "SecurityOpt": _security(settings),
+    }
+    if settings.read_only:
+        config["Tmpfs"] = {"/work": "mode=1777", "/tmp": "mode=1777"}  # noqa: S108 - the container's
+    if settings.drop_capabilities:
+        config["CapDrop"] = ["ALL"]
+    if settings.runtime is not None:
+        config["Runtime"] = settings.runtime
+    if settings.cpuset is not None:
+        config["CpusetCpus"] = settings.cpuset
+    if settings.pids_limit is not None:
+        config["PidsLimit"] = settings.pids_limit
+    if spec.limits.cpus is not None:
+        config["NanoCpus"] = round(spec.limits.cpus * 1e9)
+    if spec.limits.memory_mib is not None:  # equal values: no swap
+        config["Memory"] = config["MemorySwap"] = spec.limits.memory_mib * _MIB
+    return config
+
+
+def _security(settings: DockerSettings) -> list[str]:
+    options = ["no-new-privileges"] if settings.no_new_privileges else []
+    return options + (["seccomp=unconfined"] if settings.seccomp == "unconfined" else [])

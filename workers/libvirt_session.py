@@ -1,0 +1,207 @@
+"""Connections to one libvirt daemon: several for calls, one for events, all of this process alone.
+
+A connection serves few requests at a time (five on a stock daemon), so calls in flight spread over
+several. A connection that broke is dropped, and the next call opens another: no domain object outlives
+its call, domains are looked up by UUID.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from contract.errors import EngineAbsent, EngineError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CALLS_PER_CONNECTION = 4
+"""One less than a stock daemon serves at once, so that keepalive answers are not held up."""
+MAX_CONNECTIONS = 6
+
+_KEEPALIVE_INTERVAL_S = 5
+_KEEPALIVE_COUNT = 3
+"""Unanswered ones after which a hung daemon counts as lost; no signal interrupts a call into it."""
+
+_SYSTEMD_ADVICE = "start it with 'systemctl start libvirtd', or without systemd 'virtlogd -d; libvirtd -d'"
+_INSTALL_ADVICE = (
+    "the libvirt client library is not installed: apt install libvirt-dev pkg-config gcc python3-dev, "
+    "then pip install 'tonnage[libvirt]'"
+)
+
+_event_loop_lock = threading.Lock()
+_event_loop_pid: int | None = None
+
+
+class NoSuchDomain(EngineError):
+    """libvirt knows no such domain, or nothing is stored under it."""
+
+
+class NotRunning(EngineError):
+    """The domain is not in a state for this: for our calls, it does not run."""
+
+
+@dataclass(slots=True, eq=False)
+class _Pooled:
+    connection: Any
+    in_flight: int = 0
+
+
+class LibvirtSession:
+    """One process's way to one libvirt daemon. Methods block, unless they are coroutines."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._lock = threading.Lock()
+        self._pool: list[_Pooled] = []
+        self._events: Any = None
+        self._callback: int | None = None
+        self._stops: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = {}
+
+    def call(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``function`` with a connection.
+
+        Raises EngineAbsent when the daemon cannot be reached, NoSuchDomain, NotRunning, or EngineError
+        with libvirt's words.
+        """
+        libvirt = _library()
+        with self._borrowed(libvirt) as connection:
+            try:
+                return function(connection, *args, **kwargs)
+            except libvirt.libvirtError as error:
+                raise _as_ours(libvirt, error, function.__name__) from error
+
+    def listen(self) -> None:
+        """Open the connection for events, or a new one when it broke. Raises EngineAbsent."""
+        libvirt = _library()
+        with self._lock:
+            if self._events is not None and self._events.isAlive():
+                return
+            self._events = _open(libvirt, self._uri)
+            self._callback = self._events.domainEventRegisterAny(
+                None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, libvirt
+            )
+
+    @contextmanager
+    def stopped(self, uuid: str) -> Iterator["asyncio.Future[None]"]:
+        """A future that is done once libvirt says that the domain has stopped. Call on the event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._stops[uuid] = loop, future
+        try:
+            yield future
+        finally:
+            del self._stops[uuid]
+
+    def close(self) -> None:
+        """Close all connections. Domains go on."""
+        with self._lock:
+            connections = [pooled.connection for pooled in self._pool]
+            self._pool.clear()
+            if self._events is not None:
+                # A callback keeps its connection open.
+                _quietly(self._events.domainEventDeregisterAny, self._callback)
+                connections.append(self._events)
+                self._events = None
+        for connection in connections:
+            _quietly(connection.close)
+
+    @contextmanager
+    def _borrowed(self, libvirt: Any) -> Iterator[Any]:
+        with self._lock:
+            pooled = self._least_busy(libvirt)
+            pooled.in_flight += 1
+        try:
+            yield pooled.connection
+        finally:
+            with self._lock:
+                pooled.in_flight -= 1
+                if pooled in self._pool and not pooled.connection.isAlive():
+                    self._pool.remove(pooled)
+
+    def _least_busy(self, libvirt: Any) -> _Pooled:
+        self._pool = [pooled for pooled in self._pool if pooled.in_flight or pooled.connection.isAlive()]
+        least = min(self._pool, key=lambda pooled: pooled.in_flight, default=None)
+        full = least is None or least.in_flight >= CALLS_PER_CONNECTION
+        if least is None or (full and len(self._pool) < MAX_CONNECTIONS):
+            least = _Pooled(_open(libvirt, self._uri))
+            self._pool.append(least)
+        return least
+
+    def _on_lifecycle(self, _connection: Any, domain: Any, event: int, _detail: int, libvirt: Any) -> None:
+        """Runs on libvirt's event thread, so it only passes the news on."""
+        waiting = self._stops.get(domain.UUIDString())
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and waiting is not None:
+            loop, future = waiting
+            _quietly(loop.call_soon_threadsafe, _settle, future)
+
+
+def _library() -> Any:
+    """The client library, with its event loop running in this process. Raises EngineAbsent."""
+    try:
+        import libvirt  # noqa: TID251 - this module is how the libvirt driver speaks libvirt
+    except ImportError as error:
+        raise EngineAbsent(f"{_INSTALL_ADVICE} ({error})") from error
+    _ensure_event_loop(libvirt)
+    return libvirt
+
+
+def _ensure_event_loop(libvirt: Any) -> None:
+    """Without a running loop, keepalive would kill every connection. A fork does not inherit it."""
+    global _event_loop_pid  # noqa: PLW0603 - libvirt has one event loop per process
+    with _event_loop_lock:
+        if _event_loop_pid == os.getpid():
+            return
+        libvirt.registerErrorHandler(_say_nothing, None)
+        libvirt.virEventRegisterDefaultImpl()
+        threading.Thread(
+            target=_run_event_loop, args=[libvirt], name="libvirt-events", daemon=True
+        ).start()
+        _event_loop_pid = os.getpid()
+
+
+def _run_event_loop(libvirt: Any) -> None:
+    while True:
+        _quietly(libvirt.virEventRunDefaultImpl)
+
+
+def _say_nothing(_context: object, _error: object) -> None:
+    """In place of libvirt's own handler, which prints to stderr what is raised as well."""
+
+
+def _open(libvirt: Any, uri: str) -> Any:
+    try:
+        connection = libvirt.open(uri)
+    except libvirt.libvirtError as error:
+        raise EngineAbsent(
+            f"libvirt at {uri} cannot be reached ({error.get_error_message()}): {_SYSTEMD_ADVICE}"
+        ) from error
+    # Drivers that live in this process have nothing to keep alive and refuse.
+    _quietly(connection.setKeepAlive, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT)
+    return connection
+
+
+def _as_ours(libvirt: Any, error: Any, verb: str) -> EngineError:
+    code = error.get_error_code()
+    text = f"libvirt refused '{verb}': {error.get_error_message()} (code {code})"
+    if code in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_METADATA):
+        return NoSuchDomain(text)
+    if code == libvirt.VIR_ERR_OPERATION_INVALID:
+        return NotRunning(text)
+    return EngineError(text)
+
+
+def _quietly(function: Callable[..., object], *args: object) -> None:
+    """Call what may fail without consequence: a connection or loop that is gone already."""
+    try:
+        function(*args)
+    except Exception:
+        return
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
