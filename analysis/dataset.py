@@ -79,9 +79,9 @@ class Dataset:
                 "memory_limit": MEMORY_LIMIT,
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
-                "enable_progress_bar": "false",
             }
         )
+        self._duckdb.execute("SET SESSION enable_progress_bar = false")
         for table in TABLES:
             self._view(table, [f.path for f in manifest.files if f.path.startswith(f"{table}/")])
 

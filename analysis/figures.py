@@ -53,7 +53,7 @@ def levels(
     """Latency against each parameter that is a level of load and was varied."""
     found = []
     for level in LEVELS:
-        drawn = _at_levels(_fleet(rows, metric), level)
+        drawn = at_levels(_fleet(rows, metric), level)
         if drawn:
             found.append(_level_figure(drawn, variants, level, what))
     return found
@@ -188,7 +188,7 @@ def _fleet(rows: Sequence[Row], metric: Metric) -> list[Row]:
     return [r for r in rows if r["scope"] == "fleet" and (r["metric"], r["basis"]) == metric]
 
 
-def _at_levels(rows: Sequence[Row], level: str) -> list[tuple[str, list[Row]]]:
+def at_levels(rows: Sequence[Row], level: str) -> list[tuple[str, list[Row]]]:
     """Rows with a numeric level, grouped by everything else; only groups that varied it."""
     grouped: dict[str, list[Row]] = defaultdict(list)
     for row in rows:

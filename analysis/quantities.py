@@ -76,11 +76,30 @@ def rate(per_s: float | None) -> str:
     return f"{digits(per_s)}/s"
 
 
+def rate_range(low: float | None, high: float | None) -> str:
+    """An interval of rates per second: ``8.7 to 8.9/s``."""
+    if low is None or high is None or missing(low) or missing(high):
+        return NOT_AVAILABLE
+    if 0 < high < 0.1:
+        return f"{digits(60 * low)} to {digits(60 * high)}/min"
+    return f"{digits(low)} to {digits(high)}/s"
+
+
 def count(value: float | None) -> str:
     """A whole number, thousands apart by a thin space: ``10 000``."""
     if value is None or missing(value):
         return NOT_AVAILABLE
     return f"{round(value):,}".replace(",", "\u202f")
+
+
+def size(size_bytes: float | None) -> str:
+    """A size given in bytes: ``24 GiB``."""
+    if size_bytes is None or missing(size_bytes):
+        return NOT_AVAILABLE
+    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if abs(size_bytes) >= scale:
+            return f"{digits(size_bytes / scale)} {unit}"
+    return f"{digits(size_bytes)} B"
 
 
 def digits(value: float, significant: int = 3) -> str:

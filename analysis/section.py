@@ -58,10 +58,11 @@ class ShownTable:
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[bool, ...]
+    """Which columns hold numbers, and are aligned to the right."""
     full: str
-    numeric_from: int = 1
-    """Columns from this one on hold numbers and are aligned to the right."""
     left_out: int = 0
+    """Rows that are in the exported table only."""
 
 
 @dataclass(frozen=True, slots=True)

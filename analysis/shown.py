@@ -1,5 +1,6 @@
 """Tables as the report shows them: formatted, in plain words, and short; exports hold everything."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from analysis.section import ShownTable
 MOST_ROWS = 150
 MOST_EXAMPLE = 160
 """Characters of an error's example."""
+_NUMBER = re.compile(r"^(-?[0-9]|n/a|> deadline)")
 
 Row = dict[str, Any]
 Tables = Mapping[str, Sequence[Row]]
@@ -37,7 +39,7 @@ def quantiles(title: str, meaning: str, tables: Tables, metric: Metric) -> Shown
         f"{meaning[0].upper()}{meaning[1:]}: within which time this share of all attempts got there, with "
         "the 95 % interval below it. n/a: too few independent values to say."
     )
-    return _table(title, caption, heads, body, full="latency", numeric_from=2)
+    return _table(title, caption, heads, body, "latency")
 
 
 def outcomes(rows: Sequence[Row]) -> ShownTable | None:
@@ -67,7 +69,7 @@ def outcomes(rows: Sequence[Row]) -> ShownTable | None:
         "Measured instances, warm-ups and residents left out. Set aside: attempts in trials that are "
         "suspect or invalid. Second line: 95 % interval."
     )
-    return _table("How attempts ended", caption, heads, body, full="outcomes", numeric_from=2)
+    return _table("How attempts ended", caption, heads, body, "outcomes")
 
 
 def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | None:
@@ -91,7 +93,7 @@ def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | 
         "Paired by block; second line: 95 % interval. Faster or slower needs a significant difference "
         "after Holm's correction, equivalent an interval within 0.95 to 1.05."
     )
-    return _table("Compared", caption, heads, body, full="comparison", numeric_from=4)
+    return _table("Compared", caption, heads, body, "comparison")
 
 
 def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
@@ -107,7 +109,7 @@ def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", *parts)
     caption = "Medians. " + "; ".join(f"{name}: {meaning}" for name, meaning in parts.items()) + "."
-    return _table("Every stage", caption, heads, body, full="latency", numeric_from=2)
+    return _table("Every stage", caption, heads, body, "latency")
 
 
 def hosts(
@@ -132,7 +134,7 @@ def hosts(
     ]
     heads = ("Conditions", "Host", "Variant", "Attempts", "Failed", "Median", "95 %")
     caption = "Time to ready on each host; second line: 95 % interval."
-    return _table("Host by host", caption, heads, body, full="latency", numeric_from=3)
+    return _table("Host by host", caption, heads, body, "latency")
 
 
 def reasons(rows: Sequence[Row]) -> ShownTable | None:
@@ -152,7 +154,7 @@ def reasons(rows: Sequence[Row]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", "Outcome", "Cause", "Instances", "Not counted", "Hosts", "Example")
     caption = "Not counted: never attempted, or part of a trial that is set aside."
-    return _table("Why instances failed", caption, heads, body, full="reasons", numeric_from=99)
+    return _table("Why instances failed", caption, heads, body, "reasons")
 
 
 def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:
@@ -196,13 +198,7 @@ def shortened(text: str | None) -> str:
 
 
 def _table(
-    title: str,
-    caption: str,
-    heads: tuple[str, ...],
-    body: Sequence[tuple[str, ...]],
-    *,
-    full: str,
-    numeric_from: int,
+    title: str, caption: str, heads: tuple[str, ...], body: Sequence[tuple[str, ...]], full: str
 ) -> ShownTable | None:
     """The table without the columns that say nothing, cut to ``MOST_ROWS``; None when it is empty."""
     if not body:
@@ -211,12 +207,13 @@ def _table(
     kept = [
         i for i, head in enumerate(heads) if not {row[i] for row in body} <= silent.get(head, set())
     ]
+    rows = [tuple(row[i] for i in kept) for row in body[:MOST_ROWS]]
     return ShownTable(
         title=title,
         caption=caption,
         columns=tuple(heads[i] for i in kept),
-        rows=tuple(tuple(row[i] for i in kept) for row in body[:MOST_ROWS]),
+        rows=tuple(rows),
+        numeric=tuple(all(_NUMBER.match(cell) for cell in column) for column in zip(*rows, strict=True)),
         full=full,
-        numeric_from=sum(1 for i in kept if i < numeric_from),
         left_out=max(0, len(body) - MOST_ROWS),
     )

@@ -24,7 +24,6 @@ source "$ROOT/deploy/engines.sh"
 HOST=quickstart
 RESULTS=$PWD/results/quickstart-$(date +%Y%m%d-%H%M%S)
 DRIVERS=()
-LEFT_OUT=()
 CHILD=
 
 read_arguments() {
@@ -110,7 +109,7 @@ start_all_engines() {
     DRIVERS+=(process)
     finish 'ready'
   else
-    leave_out process 'no static busybox: apt install busybox-static'
+    finish 'left out: no static busybox: apt install busybox-static'
   fi
 
   begin docker
@@ -118,7 +117,7 @@ start_all_engines() {
     DRIVERS+=(docker)
     finish "$(whose "$DOCKER_SOCKET")"
   else
-    leave_out docker "$(why_no_docker)"
+    finish "left out: $(why_no_docker)"
   fi
 
   begin libvirt
@@ -126,7 +125,7 @@ start_all_engines() {
     DRIVERS+=(libvirt)
     if daemon_lives libvirtd; then finish 'started for this run'; else finish "$LIBVIRT_URI"; fi
   else
-    leave_out libvirt "$(why_no_libvirt)"
+    finish "left out: $(why_no_libvirt)"
   fi
 }
 
@@ -134,11 +133,6 @@ whose() {
   [[ $1 == "$ENGINES_DIR"/* ]] && echo 'started for this run' || echo "$1"
 }
 
-# leave_out WHAT WHY
-leave_out() {
-  LEFT_OUT+=("$1: $2")
-  finish 'left out'
-}
 
 why_no_docker() {
   if ((EUID == 0)); then
@@ -171,7 +165,7 @@ start_worker() {
   begin worker
   if ! start_redis; then
     unset TONNAGE_BROKER
-    leave_out redis 'no broker, so the campaign runs in one process: apt install redis-server'
+    finish 'left out, so everything runs in one process: no Redis starts here: apt install redis-server'
     return
   fi
   export TONNAGE_BROKER=$BROKER
@@ -220,10 +214,6 @@ main() {
   set_up
   start_all_engines
   start_worker
-  if ((${#LEFT_OUT[@]})); then
-    printf '\nleft out\n'
-    printf '    %s\n' "${LEFT_OUT[@]}"
-  fi
   run_campaign
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from celery import Celery  # noqa: TID251 - one of the two places
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
@@ -40,7 +40,7 @@ class CeleryDispatcher(Dispatcher):
         self._missing_since: dict[str, float] = {}
         self._app = Celery("tonnage-coordinator", set_as_current=False)
         self._app.conf.update(wire.celery_settings(broker))
-        self._app.conf.task_queues = [Queue(wire.queue_for(host)) for host in hosts]
+        self._app.conf.task_queues = [_host_queue(host) for host in hosts]
         self._app.conf.task_default_queue = wire.queue_for(hosts[0])
 
     def send(self, order: Order) -> None:
@@ -126,6 +126,12 @@ class CeleryDispatcher(Dispatcher):
                 yield
             except OperationalError as error:
                 raise BrokerError(f"the broker took no message: {error}") from error
+
+
+def _host_queue(host: str) -> Queue:
+    """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
+    name = wire.queue_for(host)
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
 def _entries(found: object) -> "Iterator[tuple[bytes, dict[bytes, bytes]]]":

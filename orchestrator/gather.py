@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contract.errors import PartError, ResultsError
@@ -25,6 +26,7 @@ from contract.tables import SCHEMA_VERSION, schema_of
 from contract.trial import Trial
 from orchestrator.results import Results
 
+ROW_GROUP_ROWS = 500_000
 ROW_TABLES = ("instances", "samples")
 _RANK = {"completed": 0, "partial": 1, "failed": 2, "lost": 3, "skipped": 3}
 
@@ -82,19 +84,50 @@ def _write_tables(
             for table in ROW_TABLES
         }
         with ExitStack() as stack:
-            writers: dict[str, pq.ParquetWriter] = {}
+            files_of = {t: stack.enter_context(_CompactFile(paths[t], t)) for t in ROW_TABLES}
             for part in _parts(results, list(group), attempts, found):
-                for table in ROW_TABLES:
-                    if table not in writers:
-                        paths[table].parent.mkdir(parents=True)
-                        writer = pq.ParquetWriter(paths[table], schema_of(table), compression="zstd")
-                        writers[table] = stack.enter_context(writer)
-                    writers[table].write_table(part.tables[table])
+                for table, file in files_of.items():
+                    file.append(part.tables[table])
         files += [_described(path, building) for path in paths.values() if path.exists()]
     target = building / "trials" / "trials.parquet"
     target.parent.mkdir(parents=True)
     pq.write_table(trials_table(found.records), target, compression="zstd")
     return [_described(target, building), *files]
+
+
+class _CompactFile:
+    """One Parquet file that many small tables go into, in row groups worth reading."""
+
+    def __init__(self, path: Path, table: str) -> None:
+        self._path, self._schema = path, schema_of(table)
+        self._pending: list[pa.Table] = []
+        self._rows = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def append(self, table: pa.Table) -> None:
+        """Add rows; they are written once there are enough of them."""
+        if table.num_rows:
+            self._pending.append(table)
+            self._rows += table.num_rows
+        if self._rows >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True)
+            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        self._writer.write_table(pa.concat_tables(self._pending))
+        self._pending, self._rows = [], 0
 
 
 def _parts(

@@ -4,7 +4,7 @@ import os
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from celery.platforms import SecurityWarning  # noqa: TID251
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from contract import wire
 from workers.service import Service, WorkerConfig, load_config
@@ -12,11 +12,17 @@ from workers.service import Service, WorkerConfig, load_config
 CONFIG_VARIABLE = "TONNAGE_WORKER_CONFIG"
 
 
+def host_queue(host: str) -> Queue:
+    """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
+    name = wire.queue_for(host)
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
+
+
 def make_app(config: WorkerConfig) -> Celery:
     """The app for one worker: its own queues and no others."""
     made = Celery("tonnage", set_as_current=True)
     made.conf.update(wire.celery_settings(config.broker))
-    made.conf.task_queues = [Queue(wire.queue_for(host.name)) for host in config.hosts]
+    made.conf.task_queues = [host_queue(host.name) for host in config.hosts]
     made.conf.task_default_queue = wire.queue_for(config.hosts[0].name)
     return made
 

@@ -74,6 +74,10 @@ class Bench:
     begun_ns: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """The measured section begins now: stamps count from here."""
         self.begun_ns = self.clock.now_ns()
 
     def now(self) -> int:

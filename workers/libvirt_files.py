@@ -77,7 +77,7 @@ def connection_limits() -> dict[str, int]:
 
 
 def unreachable(path: Path, uid: int, gid: int) -> Path | None:
-    """The first folder on the way to ``path`` that a user of these ids may not pass; None if all are open.
+    """The first folder on the way to ``path`` that this user may not pass; None when all are open.
 
     Only the permission bits count here: access lists and other security modules may still say no.
     """

@@ -26,7 +26,9 @@ _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_COUNT = 3
 """Unanswered ones after which a hung daemon counts as lost; no signal interrupts a call into it."""
 
-_SYSTEMD_ADVICE = "start it with 'systemctl start libvirtd', or without systemd 'virtlogd -d; libvirtd -d'"
+_SYSTEMD_ADVICE = (
+    "start it with 'systemctl start libvirtd', or without systemd 'virtlogd -d; libvirtd -d'"
+)
 _INSTALL_ADVICE = (
     "the libvirt client library is not installed: apt install libvirt-dev pkg-config gcc python3-dev, "
     "then pip install 'tonnage[libvirt]'"
@@ -67,12 +69,8 @@ class LibvirtSession:
         Raises EngineAbsent when the daemon cannot be reached, NoSuchDomain, NotRunning, or EngineError
         with libvirt's words.
         """
-        libvirt = _library()
-        with self._borrowed(libvirt) as connection:
-            try:
-                return function(connection, *args, **kwargs)
-            except libvirt.libvirtError as error:
-                raise _as_ours(libvirt, error, function.__name__) from error
+        with self._borrowed(_library()) as connection, in_our_words(function.__name__):
+            return function(connection, *args, **kwargs)
 
     def listen(self) -> None:
         """Open the connection for events, or a new one when it broke. Raises EngineAbsent."""
@@ -87,7 +85,7 @@ class LibvirtSession:
 
     @contextmanager
     def stopped(self, uuid: str) -> Iterator["asyncio.Future[None]"]:
-        """A future that is done once libvirt says that the domain has stopped. Call on the event loop."""
+        """A future that is done once libvirt says that the domain has stopped."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._stops[uuid] = loop, future
@@ -131,12 +129,24 @@ class LibvirtSession:
             self._pool.append(least)
         return least
 
-    def _on_lifecycle(self, _connection: Any, domain: Any, event: int, _detail: int, libvirt: Any) -> None:
+    def _on_lifecycle(
+        self, _connection: Any, domain: Any, event: int, _detail: int, libvirt: Any
+    ) -> None:
         """Runs on libvirt's event thread, so it only passes the news on."""
         waiting = self._stops.get(domain.UUIDString())
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and waiting is not None:
             loop, future = waiting
             _quietly(loop.call_soon_threadsafe, _settle, future)
+
+
+@contextmanager
+def in_our_words(verb: str) -> Iterator[None]:
+    """Turn libvirt's error into NoSuchDomain, NotRunning or EngineError, by its code."""
+    libvirt = _library()
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise _as_ours(libvirt, error, verb) from error
 
 
 def _library() -> Any:

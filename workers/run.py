@@ -132,6 +132,7 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
         stack.push_async_callback(_sweep_after, bench, found)
         await bench.driver.prepare(bench.trial.image)
         found.facts = await bench.driver.facts()
+        bench.begin()
         if Capability.VIRTUAL_TIME in bench.driver.offers:
             await _measure(bench, experiment, found)
             return
@@ -139,6 +140,7 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
             bench.drop_caches = lambda: bench.driver.engine(machine.drop_caches)
         found.facts |= machine.host_facts()
         found.busy_share_before = await _wait_for_quiet()
+        bench.begin()
         drift = time.time_ns() - time.monotonic_ns()
         sampler = Sampler(bench)
         async with sampler:
@@ -150,7 +152,6 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
 async def _measure(bench: Bench, experiment: Experiment, found: _Findings) -> None:
     """The experiment under the trial's deadline. What it raises is told apart in ``found``."""
     deadline_s = bench.trial.deadline_s
-    bench.begun_ns = bench.clock.now_ns()
     try:
         async with asyncio.timeout(deadline_s):
             await experiment.run(bench)

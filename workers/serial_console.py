@@ -23,6 +23,7 @@ class SerialConsole(Console):
         self._called: asyncio.Future[StreamConsole] = asyncio.get_running_loop().create_future()
         self._server: asyncio.Server | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._closed = False
 
     @classmethod
     async def listen(cls, path: Path) -> "SerialConsole":
@@ -45,12 +46,20 @@ class SerialConsole(Console):
         """Send one line. Raises InstanceExited when QEMU has closed the port."""
         await (await self._stream()).send(line)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether this side has let go of it."""
+        return self._closed
+
     def drain(self) -> None:
         """Read for ever and keep only the last lines: a port that nobody reads would halt the guest."""
         self._draining = asyncio.get_running_loop().create_task(self._read_all())
 
     def close(self) -> None:
         """Let go of the port and remove the socket. The guest goes on, unheard."""
+        if self._closed:
+            return  # by now the socket may be another's, listening for the next start
+        self._closed = True
         if self._draining is not None:
             self._draining.cancel()
         if self._server is not None:

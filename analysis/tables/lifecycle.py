@@ -110,5 +110,5 @@ def _about(cells: Cells, dataset: Dataset) -> tuple[str, ...]:
         *([f"The same in all cells: {same}."] if same else []),
         "Time to ready counts from the moment that the schedule planned, so waiting for the host counts. "
         "An attempt that failed counts as slower than every other one in 'all attempts'.",
-        *words.method(Reduction(cells).rounded, include_suspect=dataset.include_suspect),
+        *words.method(rounded=Reduction(cells).rounded, include_suspect=dataset.include_suspect),
     )

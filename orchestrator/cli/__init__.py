@@ -16,7 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="How much can your fleet carry, how fast does it load and unload, and how fast does it "
     "right itself? Containers and virtual machines, measured side by side.",
-    epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, 5 interrupted.",
+    epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, "
+    "5 interrupted.",
 )
 campaigns.add_to(app)
 hosts.add_to(app)
@@ -28,7 +29,8 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except typer.TyperException as error:  # wrong options and arguments
-        _leave(getattr(error, "format_message", lambda: error)() or "see above", EXIT_USE)
+        said = getattr(error, "format_message", error.__str__)()
+        _leave(said or "see above", EXIT_USE)
     except CampaignError as error:
         _leave(error, EXIT_CAMPAIGN)
     except TonnageError as error:

@@ -126,7 +126,8 @@ class Execution:
     def _say_interrupted(self, results: Results, planned: int) -> None:
         there = sum(1 for attempts in results.attempts().values() if attempts[-1] > 0)
         typer.echo(
-            f"interrupted: {there} of {planned} trials are measured; run the same command again for the rest",
+            f"interrupted: {there} of {planned} trials are measured; "
+            "run the same command again for the rest",
             err=True,
         )
         raise typer.Exit(EXIT_INTERRUPTED)

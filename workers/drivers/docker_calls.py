@@ -3,6 +3,7 @@
 import fcntl
 import json
 import math
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +36,20 @@ def connect(host: HostSettings) -> "APIClient":
         raise EngineAbsent(
             "docker: the client library is not installed: pip install 'tonnage[docker]'"
         ) from error
-    base_url = f"unix://{host.docker_socket}"
-    timeout_s = math.ceil(host.engine_deadline_s)
-    client = APIClient(base_url, version="auto", timeout=timeout_s)
-    if _number(client.api_version) > _number(_NEWEST_API):
+    base_url, timeout_s = f"unix://{host.docker_socket}", math.ceil(host.engine_deadline_s)
+    with socket.socket(socket.AF_UNIX) as knock:  # the library would leak a socket on each failure
+        knock.settimeout(timeout_s)
+        knock.connect(str(host.docker_socket))
+    # With a version given the constructor sends nothing, so there is a client to close on a failure.
+    client = APIClient(base_url, version=_NEWEST_API, timeout=timeout_s)
+    try:
+        spoken = client.version(api_version=False).get("ApiVersion", _NEWEST_API)
+    except BaseException:
         client.close()
-        client = APIClient(base_url, version=_NEWEST_API, timeout=timeout_s)
+        raise
+    if _number(spoken) < _number(_NEWEST_API):
+        client.close()
+        client = APIClient(base_url, version=spoken, timeout=timeout_s)
     return client
 
 

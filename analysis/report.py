@@ -1,0 +1,128 @@
+"""The report: one HTML file that opens offline, with every table beside it."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+from analysis import export, plots, provenance, quantities
+from analysis.dataset import Dataset, open_dataset
+from analysis.section import Field, Figure, Section, ShownTable
+from analysis.tables import table_modules
+
+MOST_MISSING = 100
+MOST_FILES = 60
+EMBEDDED_BYTES = 60_000
+"""A table whose CSV is no larger is also carried inside the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One exported table: links beside the page, and the CSV inside it when it is small."""
+
+    name: str
+    rows: int
+    embedded: str | None
+
+
+def write_report(dataset: Path, out: Path, *, include_suspect: bool = False) -> Path:
+    """Analyse the dataset in a folder and write ``report.html`` and ``tables/`` into ``out``.
+
+    Suspect trials count only with ``include_suspect``, or where a cell has no valid one; the report
+    says so either way. Returns the report's path. Raises DatasetError when the dataset cannot be
+    believed, ResultsError when ``out`` cannot be written.
+    """
+    with open_dataset(dataset, include_suspect=include_suspect) as opened:
+        sections: list[Section] = []
+        tables: dict[str, pd.DataFrame] = {}
+        fields: dict[str, tuple[Field, ...]] = {}
+        for experiment, module in table_modules().items():
+            if experiment in opened.experiments():
+                found = module.table(opened)
+                sections.append(module.section(opened, found))
+                tables |= {f"{experiment}-{name}": table for name, table in found.items()}
+                fields |= {f"{experiment}-{name}": module.FIELDS[name] for name in found}
+        export.export_tables(out / "tables", tables, fields)
+        downloads = [_download(name, table) for name, table in tables.items()]
+        html = _render(opened, sections, downloads)
+    export.write_file(out / "report.html", html.encode())
+    return out / "report.html"
+
+
+def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[Download]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": quantities.count, "svg": Markup, "lines": str.splitlines}
+    environment.tests |= {
+        "figure": lambda part: isinstance(part, Figure),
+        "shown_table": lambda part: isinstance(part, ShownTable),
+    }
+    reasons, more_reasons = provenance.verdict_reasons(dataset)
+    return environment.get_template("report.html.j2").render(
+        manifest=dataset.manifest,
+        description=_description(dataset.manifest.campaign_file),
+        opening=_opening(dataset, [section.experiment for section in sections]),
+        sections=sections,
+        swatch=plots.swatch,
+        downloads=downloads,
+        trial_counts=provenance.trial_counts(dataset),
+        reasons=reasons,
+        more_reasons=more_reasons,
+        missing=dataset.manifest.missing[:MOST_MISSING],
+        more_missing=max(0, len(dataset.manifest.missing) - MOST_MISSING),
+        facts=provenance.lift_facts(dataset),
+        files=dataset.manifest.files[:MOST_FILES],
+        more_files=max(0, len(dataset.manifest.files) - MOST_FILES),
+    )
+
+
+def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
+    """The first sentences: what was done, how much of it can be believed."""
+    manifest, extent = dataset.manifest, provenance.extent(dataset)
+    verdicts = provenance.verdict_totals(dataset)
+    of_each = ", ".join(f"{quantities.count(verdicts.get(w, 0))} {w}" for w in ("valid", "suspect", "invalid"))
+    blocks = f"up to {quantities.plural(extent['blocks'], 'block')} each"
+    sentences = [
+        f"{quantities.plural(extent['hosts'], 'host')}, {blocks}: "
+        f"{quantities.plural(extent['trials'], 'trial')} with "
+        f"{quantities.plural(extent['instances'], 'instance')}. By verdict: {of_each}."
+    ]
+    if manifest.missing:
+        sentences.append(
+            f"{quantities.count(len(manifest.missing))} of {quantities.plural(manifest.planned, 'planned trial')} "
+            "left no result; they are listed under 'What is missing'."
+        )
+    unknown = [name for name in dataset.experiments() if name not in shown]
+    if unknown:
+        sentences.append(
+            f"This release has no table for {quantities.listed(unknown)}: the raw rows are in the dataset."
+        )
+    return sentences
+
+
+def _description(campaign_file: str) -> str:
+    """The campaign's own description, where its file has one."""
+    try:
+        content = yaml.safe_load(campaign_file)
+    except yaml.YAMLError:
+        return ""
+    return str(content.get("description") or "") if isinstance(content, dict) else ""
+
+
+def _download(name: str, table: pd.DataFrame) -> Download:
+    data = export.as_csv(table).encode() if len(table) * len(table.columns) < EMBEDDED_BYTES else b""
+    small = 0 < len(data) <= EMBEDDED_BYTES
+    embedded = f"data:text/csv;base64,{base64.b64encode(data).decode()}" if small else None
+    return Download(name, len(table), embedded)
+
+

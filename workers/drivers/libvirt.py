@@ -1,0 +1,319 @@
+"""libvirt: virtual machines of QEMU, through this host's libvirt daemon."""
+
+import asyncio
+import functools
+import re
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Concatenate, Literal, ParamSpec, TypeVar
+
+from pydantic import Field
+
+from contract.catalog import Capability, Settings
+from contract.errors import EngineError
+from workers import libvirt_calls
+from workers.console import Console
+from workers.domain_xml import Domain, Machine, domain_xml, vcpus_for
+from workers.drivers import base
+from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
+from workers.images.guest import DiskImage, make_overlay
+from workers.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
+from workers.libvirt_calls import Engine
+from workers.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
+from workers.libvirt_session import LibvirtSession
+from workers.ownership import NAME_PREFIX, Leftover, Owner
+from workers.serial_console import SerialConsole, check_socket_path
+from workers.settings import HostSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MIN_MEMORY_MIB = 96
+"""For ``tiny``: with less, a stock kernel hangs before its first word."""
+GRACE_S = 10.0
+"""For a guest to end after its power button was pressed; as long as Docker gives a container."""
+
+_NONCE = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+"""What may stand on a kernel's command line without changing its meaning."""
+
+
+class LibvirtSettings(Settings):
+    """What a profile of virtual machines can vary."""
+
+    machine: Literal["pc", "q35"] = Field(
+        "pc", description="machine type: the classic PC, or PCI Express"
+    )
+    accel: Literal["auto", "kvm", "tcg"] = Field(
+        "auto", description="auto takes KVM where a guest really boots under it, else emulates (tcg)"
+    )
+    boot: Literal["initramfs", "disk"] = Field(
+        "initramfs", description="where image 'tiny' lives: in memory, or on a qcow2 overlay"
+    )
+    memory_mib: int = Field(
+        128, ge=MIN_MEMORY_MIB, le=16_777_216, description="memory, MiB, without limits"
+    )
+    vcpus: int = Field(1, ge=1, le=255, description="virtual CPUs, when the limits name none")
+    network: str = Field(
+        "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="none, or a libvirt network"
+    )
+    uri: str | None = Field(
+        None, pattern=r"^qemu:///[!-~]{1,200}$", description="a local libvirt other than the host's own"
+    )
+
+
+@dataclass(slots=True)
+class LibvirtInstance(Instance):
+    """A domain, and where things that belong to it lie."""
+
+    uuid: str
+    socket: Path
+    overlay: Path | None
+    console: SerialConsole | None = None
+    cgroups: list[Path] = field(default_factory=list)
+    """Known once it has started."""
+
+
+class Driver(base.Driver[LibvirtSettings]):
+    """Virtual machines. Images: ``tiny``, built here, or the absolute path of a disk image."""
+
+    name = "libvirt"
+    summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
+    Settings: ClassVar[type[Settings]] = LibvirtSettings
+    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+
+    def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
+        super().__init__(settings, host, owner)
+        self._uri = settings.uri or host.libvirt_uri
+        self._session = LibvirtSession(self._uri)
+        self._files = LibvirtFiles(self._uri)
+        self._disks = host.state_dir.absolute() / "libvirt"
+        self._sockets = host.run_dir.absolute() / "libvirt"
+        self._boots = BootSources(host, settings.boot)
+        self._engine: Engine | None = None
+        self._consoles: set[SerialConsole] = set()
+
+    @property
+    def _opened(self) -> Engine:
+        assert self._engine is not None, "the driver is not open"
+        return self._engine
+
+    async def open(self) -> None:
+        """Connect, and see that QEMU will be able to reach our files."""
+        self._engine = await self._ask(libvirt_calls.examine, self.settings.machine)
+        for folder in (self._disks, self._sockets):
+            await self.engine(_make_folder, folder / self.host.name)
+        see_that_qemu_reaches(self._sockets / self.host.name / "any", self._opened.qemu_user, "run_dir")
+        await self.engine(self._session.listen)
+
+    async def close(self) -> None:
+        """Close consoles and connections. Domains go on."""
+        for console in list(self._consoles):
+            console.close()
+        with suppress(EngineError):
+            await self.engine(self._session.close)
+        self._threads.close()
+
+    async def facts(self) -> dict[str, Any]:
+        """Versions, accelerator and why, machine, guest kernel, and the daemon's limits."""
+        chosen = await self._choose()
+        guest = self._boots.guest
+        return {
+            "libvirt_version": self._opened.libvirt_version,
+            "qemu_version": self._opened.qemu_version,
+            "libvirt_uri": self._uri,
+            "machine": self._opened.machine_version,
+            "accelerator": chosen.accelerator,
+            "accelerator_reason": chosen.reason,
+            "emulated": chosen.accelerator == "tcg",
+            "guest_kernel_version": guest.kernel_version if guest else None,
+            "guest_power_button": guest.power_button if guest else None,
+            "daemon_limits": connection_limits(),
+            "foreign_instances": await self._ask(libvirt_calls.count_foreign),
+        }
+
+    async def prepare(self, image: str) -> None:
+        """Build ``tiny``, or look at a disk image; settle the accelerator."""
+        await self.engine(self._boots.prepare, image, self._opened)
+        await self._choose()
+
+    async def create(self, spec: InstanceSpec) -> Instance:
+        """Define the domain, and make its disk."""
+        domain = await self._domain(spec)
+        # The record comes first: it claims the name, and tells a sweep whose the disk is.
+        await self._ask(libvirt_calls.define, domain_xml(domain))
+        overlay = domain.disk.overlay if domain.disk else None
+        instance = LibvirtInstance(spec, domain.uuid, domain.console, overlay)
+        if domain.disk is not None:
+            below = DiskImage(domain.disk.base, domain.disk.base_format)
+            try:
+                await self.engine(make_overlay, below, domain.disk.overlay)
+            except EngineError:
+                await self.remove(instance)
+                raise
+        return instance
+
+    async def attach(self, instance: Instance) -> Console:
+        """Listen for QEMU's call: lines come once the domain has started."""
+        return await self._listen(_own(instance))
+
+    async def start(self, instance: Instance) -> None:
+        """Start the domain."""
+        own = _own(instance)
+        if own.console is None or own.console.is_closed:
+            (await self._listen(own)).drain()
+        await self._ask(libvirt_calls.start, own.uuid)
+        pid = self._files.pid(own.spec.name)
+        if pid is not None:
+            own.cgroups = cgroups_of(pid, own.spec.name)
+            _volunteer(pid)
+
+    async def pid(self, instance: Instance) -> int | None:
+        """PID of its QEMU."""
+        return self._files.pid(instance.spec.name)
+
+    async def stop(self, instance: Instance, *, graceful: bool) -> None:
+        """Press the power button and wait for GRACE_S, or kill QEMU at once."""
+        own = _own(instance)
+        if not (graceful and await self._power_off(own)):
+            await self._ask(libvirt_calls.destroy, own.uuid)
+
+    async def remove(self, instance: Instance) -> None:
+        """Kill QEMU if it runs; remove record, disk, socket and log."""
+        own = _own(instance)
+        self._forget_console(own)
+        await self._ask(libvirt_calls.destroy, own.uuid)
+        await self._ask(libvirt_calls.undefine, own.uuid)
+        for path in (own.socket, own.overlay, self._files.log(own.spec.name)):
+            if path is not None:
+                _discard(path)
+
+    async def remains(self, instance: Instance) -> list[str]:
+        """Record, state files, control groups, disk and socket."""
+        own = _own(instance)
+        places = [*own.cgroups, own.socket, *([own.overlay] if own.overlay else [])]
+        left = [str(path) for path in places if path.exists()]
+        left += map(str, self._files.state_files(own.spec.name))
+        if await self._ask(libvirt_calls.exists, own.uuid):
+            left.append(f"domain {own.spec.name}")
+        return left
+
+    async def leftovers(self, host: str | None) -> list[Leftover]:
+        """Domains that carry our metadata, disks and sockets in our folders."""
+        domains = await self._ask(libvirt_calls.owned_domains)
+        found = [Leftover(self.name, "domain", name, owner.host) for name, _, owner in domains]
+        for kind, top in (("disk", self._disks), ("socket", self._sockets)):
+            files = sorted(top.glob(f"*/{NAME_PREFIX}*"))
+            found += [Leftover(self.name, kind, path.name, path.parent.name) for path in files]
+        return [leftover for leftover in found if host in (None, leftover.host)]
+
+    async def sweep(self, leftover: Leftover) -> None:
+        """Remove a domain of ours by its name, or a file in our folders."""
+        if leftover.kind != "domain":
+            top = self._disks if leftover.kind == "disk" else self._sockets
+            (top / Path(leftover.host).name / Path(leftover.name).name).unlink(missing_ok=True)
+            return
+        for name, domain_uuid, owner in await self._ask(libvirt_calls.owned_domains):
+            if (name, owner.host) == (leftover.name, leftover.host):
+                await self._ask(libvirt_calls.destroy, domain_uuid)
+                await self._ask(libvirt_calls.undefine, domain_uuid)
+                _discard(self._files.log(name))
+
+    async def _ask(
+        self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function of a connection on a thread, with the deadline of the host."""
+
+        @functools.wraps(function)  # the name is part of error texts
+        def on_connection() -> T:
+            return self._session.call(function, *args, **kwargs)
+
+        return await self.engine(on_connection)
+
+    async def _choose(self) -> Chosen:
+        return await self.engine(self._boots.choose, self.settings.accel, self._opened)
+
+    async def _domain(self, spec: InstanceSpec) -> Domain:
+        if not _NONCE.match(spec.nonce):
+            raise EngineError(f"nonce {spec.nonce!r} cannot stand on a kernel's command line")
+        limits = spec.limits
+        memory_mib = limits.memory_mib or self.settings.memory_mib
+        if spec.image == "tiny" and memory_mib < MIN_MEMORY_MIB:
+            raise EngineError(
+                f"a virtual machine of image 'tiny' needs {MIN_MEMORY_MIB} MiB at least, the limits "
+                f"give it {memory_mib}: its kernel would hang before its first word"
+            )
+        socket = self._sockets / self.host.name / f"{spec.name}.sock"
+        check_socket_path(socket)
+        overlay = self._disks / self.host.name / f"{spec.name}.qcow2"
+        boot, disk = await self.engine(
+            self._boots.sources, spec.image, spec.nonce, overlay, self._opened
+        )
+        return Domain(
+            name=spec.name,
+            uuid=str(uuid.uuid4()),
+            owner=self.owner,
+            machine=await self._machine(),
+            memory_mib=memory_mib,
+            vcpus=vcpus_for(limits.cpus) if limits.cpus else self.settings.vcpus,
+            cpus=limits.cpus,
+            boot=boot,
+            disk=disk,
+            console=socket,
+        )
+
+    async def _machine(self) -> Machine:
+        return Machine(
+            emulator=self._opened.emulator,
+            kind=self.settings.machine,
+            accelerator=(await self._choose()).accelerator,
+            network=None if self.settings.network == "none" else self.settings.network,
+            relabels=self._opened.qemu_user is not None,
+        )
+
+    async def _power_off(self, own: LibvirtInstance) -> bool:
+        """Press the power button. Returns whether the guest is off by the end of GRACE_S."""
+        await self.engine(self._session.listen)
+        with self._session.stopped(own.uuid) as stopped:
+            if not await self._ask(libvirt_calls.press_power_button, own.uuid):
+                return True
+            await asyncio.wait({stopped}, timeout=GRACE_S)
+            return stopped.done()
+
+    async def _listen(self, own: LibvirtInstance) -> SerialConsole:
+        self._forget_console(own)
+        own.console = await SerialConsole.listen(own.socket)
+        self._consoles.add(own.console)
+        return own.console
+
+    def _forget_console(self, own: LibvirtInstance) -> None:
+        if own.console is not None:
+            own.console.close()
+            self._consoles.discard(own.console)
+            own.console = None
+
+
+def _own(instance: Instance) -> LibvirtInstance:
+    assert isinstance(instance, LibvirtInstance), "an instance of another driver"
+    return instance
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"{folder} cannot be made ({error.strerror})") from error
+
+
+def _discard(path: Path) -> None:
+    """Remove a file. What was there already, or is root's, stays."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def _volunteer(pid: int) -> None:
+    """When memory runs out, the kernel shall take instances and not the worker."""
+    with suppress(OSError):  # it died meanwhile, or is root's
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(OOM_SCORE_ADJ))

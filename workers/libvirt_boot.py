@@ -1,0 +1,109 @@
+"""What the libvirt driver boots on this host: guests of ``tiny``, users' disks, and the accelerator."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from contract.errors import EngineError, ImageError
+from workers.accelerator import Accelerator, Verdict, choose, judge_kvm
+from workers.domain_xml import DirectBoot, OverlayDisk
+from workers.images.guest import DiskImage, Guest, disk_guest, initramfs_guest, inspect_disk
+from workers.libvirt_calls import Engine
+from workers.libvirt_files import readable, unreachable
+from workers.settings import HostSettings
+
+COMMAND_LINE = "console=ttyS0 quiet loglevel=1 panic=-1 tonnage.nonce={nonce}"
+"""Of ``tiny``. A guest that panics says why and is then off: dead is worse to find out than gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The accelerator in use, and why."""
+
+    accelerator: Accelerator
+    reason: str
+
+
+class BootSources:
+    """What instances of one profile boot from. Everything blocks, and any thread may call it."""
+
+    def __init__(self, host: HostSettings, boot: Literal["initramfs", "disk"]) -> None:
+        self._host = host
+        self._boot = boot
+        self._lock = threading.Lock()
+        self._disks: dict[str, DiskImage] = {}
+        self._chosen: Chosen | None = None
+        self.guest: Guest | None = None
+        """The guest of ``tiny``, once it was needed."""
+
+    def prepare(self, image: str, engine: Engine) -> None:
+        """Build ``tiny``, or look at a disk image. Raises ImageError."""
+        with self._lock:
+            if image == "tiny":
+                self._tiny(engine)
+            elif image not in self._disks:
+                self._disks[image] = _users_disk(image, engine.qemu_user)
+
+    def sources(
+        self, image: str, nonce: str, overlay: Path, engine: Engine
+    ) -> tuple[DirectBoot | None, OverlayDisk | None]:
+        """How an instance starts: a kernel (None: from firmware), and its disk if it has one.
+
+        Prepares the image when nobody has. Raises ImageError.
+        """
+        self.prepare(image, engine)
+        if image != "tiny":
+            disk = self._disks[image]
+            return None, OverlayDisk(overlay, disk.path, disk.format)
+        guest = self._tiny(engine)
+        boot = DirectBoot(guest.kernel, guest.initramfs, COMMAND_LINE.format(nonce=nonce))
+        return boot, OverlayDisk(overlay, guest.disk, "qcow2") if guest.disk else None
+
+    def choose(self, wanted: Literal["auto", "kvm", "tcg"], engine: Engine) -> Chosen:
+        """The accelerator: settled once by a real boot. Raises EngineAbsent for KVM in vain."""
+        with self._lock:
+            if self._chosen is None:
+                self._chosen = self._choose(wanted, engine)
+            return self._chosen
+
+    def _choose(self, wanted: Literal["auto", "kvm", "tcg"], engine: Engine) -> Chosen:
+        if wanted == "tcg":
+            return Chosen("tcg", "the profile asks for it")
+        try:
+            guest = initramfs_guest(self._host.state_dir.absolute(), self._host.kernel)
+            verdict = judge_kvm(guest, engine.emulator, engine.qemu_version, self._host.state_dir)
+        except ImageError as error:
+            verdict = Verdict(False, f"there is no guest to try KVM with: {error}")
+        return Chosen(choose(wanted, verdict), verdict.reason)
+
+    def _tiny(self, engine: Engine) -> Guest:
+        if self.guest is None:
+            build = disk_guest if self._boot == "disk" else initramfs_guest
+            guest = build(self._host.state_dir.absolute(), self._host.kernel)
+            see_that_qemu_reaches(guest.kernel, engine.qemu_user, "state_dir")
+            self.guest = guest
+        return self.guest
+
+
+def see_that_qemu_reaches(path: Path, qemu_user: tuple[int, int] | None, setting: str) -> None:
+    """Raises EngineError when QEMU's user cannot pass the folders on the way to ``path``."""
+    closed = unreachable(path, *qemu_user) if qemu_user else None
+    if closed is not None and qemu_user is not None:
+        raise EngineError(
+            f"QEMU runs as user {qemu_user[0]} and may not pass {closed} on its way to {path}: "
+            f"open that folder (chmod o+x), or choose another '{setting}' for this host"
+        )
+
+
+def _users_disk(image: str, qemu_user: tuple[int, int] | None) -> DiskImage:
+    path = Path(image)
+    if not path.is_absolute():
+        raise ImageError(
+            f"'{image}' is no image of a virtual machine: it is 'tiny' or the absolute path of a disk image"
+        )
+    disk = inspect_disk(path)
+    see_that_qemu_reaches(path, qemu_user, "image")
+    if qemu_user and not readable(path, *qemu_user):
+        raise ImageError(f"QEMU runs as user {qemu_user[0]} and may not read {path}: chmod o+r it")
+    return disk
