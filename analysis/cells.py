@@ -1,4 +1,4 @@
-"""Cells of one experiment: which trials belong together, which of them are believed, how they are named."""
+"""Cells of one experiment: which trials belong together, which are believed, how they are named."""
 
 import json
 from collections import defaultdict
@@ -36,7 +36,9 @@ class Cell:
     @property
     def variant(self) -> str:
         """What was measured: ``docker/crun``, with a warning beside what is not a real machine."""
-        name = self.driver if self.profile in ("default", self.driver) else f"{self.driver}/{self.profile}"
+        name = (
+            self.driver if self.profile in ("default", self.driver) else f"{self.driver}/{self.profile}"
+        )
         if self.virtual:
             return f"{name} (simulated)"
         return f"{name} (emulated CPU)" if self.emulated else name
@@ -50,7 +52,8 @@ class Cell:
     def conditions(self) -> dict[str, Any]:
         """Parameters, image and limits as one flat mapping."""
         limits = {f"limit_{key}": value for key, value in json.loads(self.limits).items()}
-        return json.loads(self.params) | {"image": self.image} | limits
+        params: dict[str, Any] = json.loads(self.params)
+        return params | {"image": self.image} | limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,9 @@ class Cells:
 
     def variants(self) -> list[str]:
         """Names of what was measured, the baseline first."""
-        ranked = sorted(self.cells, key=lambda c: (c.driver != BASELINE_DRIVER, c.driver, c.variant))
+        ranked = sorted(
+            self.cells, key=lambda c: (c.driver != BASELINE_DRIVER, c.driver, len(c.variant))
+        )
         return list(dict.fromkeys(cell.variant for cell in ranked))
 
     def table(self, *roles: Role) -> pa.Table:
@@ -139,7 +144,9 @@ class Cells:
         found = []
         for (index, host), trials in sorted(on_host.items(), key=lambda item: item[0]):
             evidence = self._note(index, host, trials)
-            found += [Membership(t["trial_id"], index, host, t["block"], _role(t, evidence)) for t in trials]
+            found += [
+                Membership(t["trial_id"], index, host, t["block"], _role(t, evidence)) for t in trials
+            ]
         return found
 
     def _note(self, cell: int, host: int | None, trials: list[dict[str, Any]]) -> Evidence | None:
@@ -157,9 +164,18 @@ class Cells:
         return evidence
 
 
+_UNITS = {"_per_s": "/s", "_s": " s", "_mib": " MiB"}
+
+
 def condition_words(conditions: dict[str, Any]) -> str:
-    """Conditions as a person says them: ``concurrency 8, graceful no``."""
-    return ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in conditions.items())
+    """Conditions as a person says them: ``concurrency 8, ready deadline 30 s, graceful no``."""
+    return ", ".join(_condition(name, value) for name, value in conditions.items())
+
+
+def _condition(name: str, value: Any) -> str:
+    unit = next((ending for ending in _UNITS if name.endswith(ending)), "")
+    said = name.removesuffix(unit).replace("_", " ")
+    return f"{said} {_plain(value)}{_UNITS[unit] if unit and value is not None else ''}"
 
 
 def _plain(value: Any) -> str:
@@ -167,7 +183,7 @@ def _plain(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return quantities.digits(value, 6) if isinstance(value, int | float) else str(value)
+    return quantities.plain(value) if isinstance(value, int | float) else str(value)
 
 
 def _role(trial: dict[str, Any], evidence: Evidence | None) -> Role:
@@ -188,7 +204,7 @@ def _key(trial: dict[str, Any]) -> _Key:
 
 
 def _with_kind(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Trials that ended before their driver could say what CPU it has, with the kind of their fellows."""
+    """Trials, those that ended before their driver could say what it is with their fellows' kind."""
     known: dict[tuple[str, ...], dict[str, bool]] = {}
     for trial in trials:
         if trial["outcome"] in ("completed", "partial"):
@@ -208,7 +224,8 @@ def _place(key: _Key) -> tuple[Any, ...]:
     """Conditions in the order of their values, the baseline first under each."""
     driver, profile, params, image, limits, emulated, virtual = key
     values = [(name, _sortable(value)) for name, value in sorted(json.loads(params).items())]
-    return values, image, limits, driver != BASELINE_DRIVER, driver, profile, emulated, virtual
+    variant = driver != BASELINE_DRIVER, driver, profile not in ("default", driver), profile
+    return values, image, limits, variant, emulated, virtual
 
 
 def _sortable(value: Any) -> tuple[int, float, str]:

@@ -103,11 +103,16 @@ class Dataset:
             self._duckdb.register(name, table)
         try:
             return self._duckdb.sql(sql).to_arrow_table()
-        except duckdb.Error as error:
+        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
             raise DatasetError(f"{self.path}: cannot be read: {error}") from error
         finally:
             for name in tables:
                 self._duckdb.unregister(name)
+
+    def rows(self, sql: str, **tables: pa.Table) -> list[dict[str, Any]]:
+        """The answer to a query whose answer is small, a mapping per row."""
+        found: list[dict[str, Any]] = self.query(sql, **tables).to_pylist()
+        return found
 
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments that have trials, sorted."""
@@ -120,7 +125,7 @@ class Dataset:
             SELECT * EXCLUDE (facts, versions, settings, deadline_ns, seed)
             FROM trials ORDER BY host, block, "order", trial_id
         """
-        return self.query(sql).to_pylist()
+        return self.rows(sql)
 
     def _view(self, table: str, paths: list[str]) -> None:
         if not paths:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -48,7 +49,9 @@ class Stage:
         past = f"WHEN {self.start} IS NOT NULL AND {self.end} IS NOT NULL THEN {self.end} - {self.start}"
         never = ""
         if self.unreached:
-            never = f"WHEN i.outcome IN ('failed', 'timeout') AND {self.unreached} THEN 'infinity'::DOUBLE"
+            never = (
+                f"WHEN i.outcome IN ('failed', 'timeout') AND {self.unreached} THEN 'infinity'::DOUBLE"
+            )
         return f"CASE {past} {never} END"
 
 
@@ -62,7 +65,7 @@ class Distribution:
         self._host: Ints = columns["host"].astype(np.int64)
         self._block: Ints = columns["block"].astype(np.int64)
         bounds = np.searchsorted(columns["cell"], np.arange(len(cells.cells) + 1))
-        self._slice = [slice(a, b) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        self._slice = [slice(a, b) for a, b in pairwise(bounds)]
         self._samples: dict[tuple[int, int | None], BlockedSample] = {}
 
     def sample(self, cell: int, host: int | None = None) -> BlockedSample:
@@ -140,10 +143,10 @@ class Reduction:
             FROM per_trial GROUP BY ALL ORDER BY ALL
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed", "failed", "set aside")
-        return self._dataset.query(sql, members=members).to_pylist()
+        return self._dataset.rows(sql, members=members)
 
     def reasons(self) -> list[dict[str, Any]]:
-        """Why measured instances did not end well: per cell, outcome and error class, with an example."""
+        """Why measured instances did not end well, by cell, outcome and error class, with an example."""
         sql = f"""
             SELECT m.cell, i.outcome, coalesce(i.error_class, 'not said') AS error_class,
                 count(*) AS instances, count(DISTINCT m.host) AS hosts,
@@ -154,4 +157,4 @@ class Reduction:
             GROUP BY ALL ORDER BY cell, instances DESC, i.outcome, error_class
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed", "failed", "set aside")
-        return self._dataset.query(sql, members=members).to_pylist()
+        return self._dataset.rows(sql, members=members)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ def export_tables(
     for name, table in tables.items():
         write_file(folder / f"{name}.csv", as_csv(table).encode())
         write_file(folder / f"{name}.json", _as_json(table).encode())
-        replace_file(folder / f"{name}.parquet", lambda path, t=_as_arrow(table, fields[name]): _put(t, path))
+        arrow = _as_arrow(table, fields[name])
+        replace_file(folder / f"{name}.parquet", partial(pq.write_table, arrow, compression="zstd"))
     described = {
         name: {"rows": len(table), "columns": {f.name: f.meaning for f in fields[name]}}
         for name, table in tables.items()
@@ -87,7 +89,3 @@ def _as_arrow(table: pd.DataFrame, fields: Sequence[Field]) -> pa.Table:
         [pa.field(f.name, _ARROW[f.dtype], metadata={"meaning": f.meaning}) for f in fields]
     )
     return pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
-
-
-def _put(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd")

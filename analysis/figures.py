@@ -8,6 +8,7 @@ from typing import Any
 from analysis import palette, plots, quantities
 from analysis.cells import condition_words
 from analysis.section import Figure, LegendEntry
+from analysis.shown import Metric, Row, marked, of_metric
 
 MOST_PANELS = 6
 MOST_NAMED_HOSTS = 40
@@ -16,82 +17,80 @@ LEVELS = ("concurrency", "residents", "arrival_rate_per_s")
 """Parameters that are levels of load: latency is drawn against them."""
 STAGE_COLOURS = ("#7f7f7f", "#3f8fc2", "#8c6bb1", "#a67c00", "#c46f9f")
 
-Row = dict[str, Any]
-Metric = tuple[str, str]
-"""Name of a stage and basis of its quantiles."""
-
 
 def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure | None:
     """Distribution curve of every variant, a panel per condition."""
     if not rows:
         return None
-    looks = palette.legend(variants)
+    rows, looks = _dressed(rows, variants)
     axis = plots.time_axis([r["value_ns"] for r in rows], what)
-    groups = _by(rows, "conditions")
-    panels = [plots.curve_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
+    groups = by(rows, "conditions")
     said = []
     for name, some in groups[:MOST_PANELS]:
         halves = [
             f"{variant} {quantities.duration(next(r['value_ns'] for r in own if r['share'] >= 0.5))}"
-            for variant, own in _by(some, "variant")
+            for variant, own in by(some, "variant")
             if own[-1]["share"] >= 0.5
         ]
-        said.append(f"{_under(name)}half of the attempts were ready within: {', '.join(halves) or 'none'}.")
+        said.append(
+            f"{_under(name)}half of the attempts were ready within: {', '.join(halves) or 'none'}."
+        )
     return Figure(
         title="Share of attempts that were ready within a time",
-        panels=plots.draw(panels),
-        legend=_used(looks, rows),
+        panels=plots.draw(
+            [plots.curve_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
+        ),
+        legend=looks,
         caption="Higher and further left is faster. A curve that ends below 100 % shows failures."
         + _left_out(len(groups)),
         alternative=" ".join(["Rising curves, one per variant.", *said]),
     )
 
 
-def levels(
-    rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what: str
-) -> list[Figure]:
+def levels(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what: str) -> list[Figure]:
     """Latency against each parameter that is a level of load and was varied."""
     found = []
     for level in LEVELS:
-        drawn = at_levels(_fleet(rows, metric), level)
-        if drawn:
-            found.append(_level_figure(drawn, variants, level, what))
+        groups = at_levels(_fleet(rows, metric), level)
+        if groups:
+            points = [point for rest, some in groups for point in _level_points(rest, some)]
+            found.append(_level_figure(points, variants, level, what))
     return found
 
 
-def _level_figure(
-    groups: list[tuple[str, list[Row]]], variants: Sequence[str], level: str, what: str
-) -> Figure:
-    looks = palette.legend(variants)
-    name = level.replace("_", " ")
-    points = [
-        {
-            "title": f"{quantile_name}{f', {rest}' if rest else ''}",
-            "variant": r["variant"],
-            "level": r["level"],
+def _level_points(rest: str, rows: Sequence[Row]) -> list[Row]:
+    return [
+        r
+        | {
+            "title": f"{said}, {rest}" if rest else said,
             "value_ns": r[f"{quantile}_ns"],
             "low_ns": r[f"{quantile}_low_ns"],
             "high_ns": r[f"{quantile}_high_ns"],
         }
-        for rest, some in groups
-        for quantile, quantile_name in (("p50", "median"), ("p95", "95th percentile"))
-        for r in some
+        for quantile, said in (("p50", "median"), ("p95", "95th percentile"))
+        for r in rows
         if _finite(r[f"{quantile}_ns"]) and (quantile == "p50" or _finite(r["p95_low_ns"]))
     ]
+
+
+def _level_figure(points: Sequence[Row], variants: Sequence[str], level: str, what: str) -> Figure:
+    points, looks = _dressed(points, variants)
+    name = level.replace("_per_s", " per s").replace("_", " ")
     axis = plots.time_axis([p["value_ns"] for p in points], what)
-    panels = _by(points, "title")
+    panels = by(points, "title")
     said = [
-        f"{variant} at {name} {_numbers(own)}: {', '.join(quantities.duration(p['value_ns']) for p in own)}."
-        for title, some in panels
+        f"{title}: {variant} at {name} {', '.join(quantities.plain(p['level']) for p in own)}: "
+        f"{', '.join(quantities.duration(p['value_ns']) for p in own)}."
+        for title, some in panels[:MOST_PANELS]
+        for variant, own in by(some, "variant")
         if title.startswith("median")
-        for variant, own in _by(some, "variant")
     ]
     return Figure(
         title=f"Latency against {name}",
         panels=plots.draw(
             [plots.level_panel(title, some, looks, (name, axis)) for title, some in panels[:MOST_PANELS]]
         ),
-        legend=_used(looks, points),
+        legend=looks,
         caption="Points are estimates over all attempts, bars their 95 % intervals. What lies among "
         "failures, or has too few values for an interval in the tail, is left out."
         + _left_out(len(panels)),
@@ -102,90 +101,77 @@ def _level_figure(
 def stages(
     rows: Sequence[Row], variants: Sequence[str], parts: Sequence[tuple[str, str]]
 ) -> Figure | None:
-    """Median of every stage on the way to ready, stacked, a panel per condition."""
-    names = [name for name, _ in parts]
+    """Median of every stage on the way to ready as a share of their sum, a panel per condition."""
+    looks = tuple(
+        LegendEntry(f"{name}: {meaning}", colour, None, "square")
+        for (name, meaning), colour in zip(parts, STAGE_COLOURS, strict=False)
+    )
     drawn = [
-        {"conditions": r["conditions"], "bar": r["variant"], "part": name, "value_ns": r["p50_ns"]}
-        for name in names
+        r | {"part": look.label, "stage": name}
+        for (name, _), look in zip(parts, looks, strict=False)
         for r in _fleet(rows, (name, "successful"))
     ]
     if not drawn:
         return None
-    groups = _by(sorted(drawn, key=lambda r: variants.index(r["bar"])), "conditions", like=rows)
-    sums = [
-        (condition, bar, sum(r["value_ns"] for r in own))
-        for condition, some in groups
-        for bar, own in _by(some, "bar")
-    ]
-    looks = tuple(
-        LegendEntry(f"{name}: {meaning}", colour, (), "square")
-        for (name, meaning), colour in zip(parts, STAGE_COLOURS, strict=False)
-    )
-    full = dict(zip(names, (look.label for look in looks), strict=False))
-    axis = plots.time_axis([total for *_, total in sums], "median time per stage", bars=True)
-    panels = [
-        plots.stack_panel(title, [r | {"part": full[r["part"]]} for r in some], looks, axis)
-        for title, some in groups[:MOST_PANELS]
-    ]
-    said = []
-    for condition, some in groups[:MOST_PANELS]:
-        for bar, own in _by(some, "bar"):
-            each = ", ".join(f"{r['part']} {quantities.duration(r['value_ns'])}" for r in own)
-            said.append(f"{_under(condition)}{bar}: {each}.")
+    drawn, _ = _dressed(drawn, variants)
+    order = {(r["conditions"], r["variant"]): i for i, r in enumerate(_dressed(rows, variants)[0])}
+    drawn.sort(key=lambda r: order[r["conditions"], r["variant"]])
+    bars, said = [], []
+    for condition, some in by(drawn, "conditions"):
+        for variant, own in by(some, "variant"):
+            total = sum(r["p50_ns"] for r in own)
+            named = {"bar": f"{variant}, {quantities.duration(total)}", "conditions": condition}
+            bars += [named | {"part": r["part"], "share": r["p50_ns"] / total} for r in own if total > 0]
+            each = ", ".join(f"{r['stage']} {quantities.duration(r['p50_ns'])}" for r in own)
+            said.append(f"{_under(condition)}{variant}: {each}.")
+    groups = by(bars, "conditions")
     return Figure(
         title="Where the time goes until ready",
-        panels=plots.draw(panels),
+        panels=plots.draw([plots.stack_panel(name, some, looks) for name, some in groups[:MOST_PANELS]]),
         legend=looks,
-        caption="Medians of instances that passed the stage. Medians of parts do not add up exactly to "
-        "the median of the whole." + _left_out(len(groups)),
-        alternative="Stacked bars. " + " ".join(said),
+        caption="Medians of instances that passed the stage, as shares of their sum, which stands "
+        "beside the name. It is not exactly the median of the whole." + _left_out(len(groups)),
+        alternative="Stacked bars. " + " ".join(said[: 4 * MOST_PANELS]),
     )
 
 
-def hosts(
-    rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what: str
-) -> Figure | None:
+def hosts(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what: str) -> Figure | None:
     """Median of every host, a panel per condition; None with a single host."""
     of_hosts = [
-        {
+        r
+        | {
             "name": r["host"],
-            "variant": r["variant"],
-            "conditions": r["conditions"],
             "value_ns": r["p50_ns"],
             "low_ns": r["p50_low_ns"],
             "high_ns": r["p50_high_ns"],
         }
-        for r in rows
-        if r["scope"] == "host" and (r["metric"], r["basis"]) == metric and _finite(r["p50_ns"])
+        for r in of_metric(rows, metric)
+        if r["scope"] == "host" and _finite(r["p50_ns"])
     ]
     many = len({r["name"] for r in of_hosts})
     if many < 2:
         return None
+    of_hosts, looks = _dressed(of_hosts, variants)
     if many > MOST_NAMED_HOSTS:
         of_hosts = [r | {"name": r["variant"], "low_ns": None, "high_ns": None} for r in of_hosts]
-    looks = palette.legend(variants)
     axis = plots.time_axis([r["value_ns"] for r in of_hosts], what)
-    groups = _by(of_hosts, "conditions")
-    said = [
-        f"{_under(name)}{variant} from {quantities.duration(min(values))} to {quantities.duration(max(values))}."
-        for name, some in groups[:MOST_PANELS]
-        for variant, own in _by(some, "variant")
-        for values in [[r["value_ns"] for r in own]]
-    ]
+    groups = by(of_hosts, "conditions")
+    said = []
+    for name, some in groups[:MOST_PANELS]:
+        for variant, own in by(some, "variant"):
+            values = [r["value_ns"] for r in own]
+            ends = f"{quantities.duration(min(values))} to {quantities.duration(max(values))}"
+            said.append(f"{_under(name)}{variant} from {ends}.")
     each = "Each dot is one host." if many > MOST_NAMED_HOSTS else "Bars are 95 % intervals."
     return Figure(
         title="The same on every host?",
         panels=plots.draw(
             [plots.dot_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
         ),
-        legend=_used(looks, of_hosts),
+        legend=looks,
         caption=f"Median over all attempts of each host. {each}" + _left_out(len(groups)),
         alternative=f"Medians of {many} hosts. " + " ".join(said),
     )
-
-
-def _fleet(rows: Sequence[Row], metric: Metric) -> list[Row]:
-    return [r for r in rows if r["scope"] == "fleet" and (r["metric"], r["basis"]) == metric]
 
 
 def at_levels(rows: Sequence[Row], level: str) -> list[tuple[str, list[Row]]]:
@@ -199,44 +185,54 @@ def at_levels(rows: Sequence[Row], level: str) -> list[tuple[str, list[Row]]]:
             grouped[rest].append(row | {"level": value})
     kept = {rest: some for rest, some in grouped.items() if len({r["level"] for r in some}) > 1}
     decoded = {rest: json.loads(rest)[0] for rest in kept}
-    shared = [
+    told_apart_by = [
         key
         for key in sorted({key for params in decoded.values() for key in params})
         if len({json.dumps(params.get(key)) for params in decoded.values()}) > 1
     ]
     return [
-        (condition_words({k: decoded[rest].get(k) for k in shared}), sorted(some, key=lambda r: r["level"]))
+        (
+            condition_words({key: decoded[rest].get(key) for key in told_apart_by}),
+            sorted(some, key=lambda r: r["level"]),
+        )
         for rest, some in kept.items()
     ]
 
 
-def _by(
-    rows: Sequence[Row], key: str, like: Sequence[Row] | None = None
-) -> list[tuple[str, list[Row]]]:
-    """Rows grouped by a column, in the order of their first appearance (in ``like``, if given)."""
-    found: dict[str, list[Row]] = {r[key]: [] for r in like or ()}
+def by(rows: Sequence[Row], key: str) -> list[tuple[str, list[Row]]]:
+    """Rows grouped by a column, in the order of their first appearance."""
+    found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row[key], []).append(row)
-    return [(name, some) for name, some in found.items() if some]
+    return list(found.items())
 
 
-def _used(looks: Sequence[LegendEntry], rows: Sequence[Row]) -> tuple[LegendEntry, ...]:
-    names = {r["variant"] for r in rows}
-    return tuple(look for look in looks if look.label in names)
+def _dressed(rows: Sequence[Row], variants: Sequence[str]) -> tuple[list[Row], tuple[LegendEntry, ...]]:
+    """Rows whose variant also says what evidence it rests on, and the looks of those that occur.
+
+    A variant's look is the same in every figure; those with a warning come after the plain ones.
+    """
+    marked_rows = [r | {"variant": marked(r)} for r in rows]
+    extra = sorted({r["variant"] for r in marked_rows} - set(variants))
+    present = {r["variant"] for r in marked_rows}
+    looks = palette.legend([*variants, *extra])
+    return marked_rows, tuple(look for look in looks if look.label in present)
 
 
-def _finite(value: float | None) -> bool:
-    return value is not None and value not in (float("inf"), float("-inf"))
+def _fleet(rows: Sequence[Row], metric: Metric) -> list[Row]:
+    return [r for r in of_metric(rows, metric) if r["scope"] == "fleet"]
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and abs(value) != float("inf")
 
 
 def _under(condition: str) -> str:
     return "" if condition == "same for all" else f"With {condition}: "
 
 
-def _numbers(rows: Sequence[Row]) -> str:
-    return ", ".join(quantities.digits(r["level"]) for r in rows)
-
-
 def _left_out(panels: int) -> str:
     more = panels - MOST_PANELS
-    return f" {quantities.plural(more, 'more combination')} of conditions are in the tables only." if more > 0 else ""
+    if more <= 0:
+        return ""
+    return f" {quantities.plural(more, 'more combination')} of conditions are in the tables only."

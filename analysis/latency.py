@@ -26,7 +26,9 @@ SCOPE_FIELDS = (
     Field("limits", "string", "limits of every instance, canonical JSON"),
     Field("emulated", "boolean", "instances ran on an emulated CPU"),
     Field("virtual", "boolean", "time was simulated: nothing is real"),
-    Field("evidence", "string", "verdicts of the trials behind the row: valid, suspect, both, or failed"),
+    Field(
+        "evidence", "string", "verdicts of the trials behind the row: valid, suspect, both, or failed"
+    ),
 )
 
 OUTCOME_FIELDS = (
@@ -53,6 +55,7 @@ LATENCY_FIELDS = (
     Field("metric", "string", "stage of an instance's life"),
     Field("basis", "string", "'all attempts': failures count as infinite; 'successful': without them"),
     Field("n", "Int64", "values"),
+    Field("unreached", "Int64", "of them infinite: attempts that never got there"),
     *(
         field
         for name in QUANTILES
@@ -119,8 +122,11 @@ def latency_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str
 
 def _quantiles(distribution: Distribution, cell: int, host: int | None) -> dict[str, Any]:
     sample = distribution.sample(cell, host)
-    row: dict[str, Any] = {"n": sample.n} if sample.n else {}
-    for name, p in QUANTILES.items() if sample.n else ():
+    if not sample.n:
+        return {}
+    unreached = int(sample.counts[np.isinf(sample.values)].sum())
+    row: dict[str, Any] = {"n": sample.n, "unreached": unreached}
+    for name, p in QUANTILES.items():
         found = estimate_quantile(sample, p)
         row[f"{name}_ns"], row[f"{name}_n_eff"] = found.value, found.n_eff
         row[f"{name}_low_ns"], row[f"{name}_high_ns"] = found.low, found.high
@@ -189,6 +195,7 @@ CURVE_POINTS = 200
 CURVE_FIELDS = (
     Field("variant", "string", "driver, and profile where it is not the default"),
     Field("conditions", "string", "what tells the cell from others of its variant"),
+    Field("evidence", "string", "verdicts of the trials behind the curve, as in the other tables"),
     Field("share", "Float64", "share of attempts that were ready within value_ns"),
     Field("value_ns", "Float64", "time from planned start to ready, ns"),
 )
@@ -205,7 +212,11 @@ def curve_rows(reduction: Reduction, stage: Stage) -> list[dict[str, Any]]:
         sample = distribution.sample(cell.index)
         reached = int(sample.counts[np.isfinite(sample.values)].sum())
         ranks = np.unique(np.linspace(1, max(reached, 1), CURVE_POINTS).round().astype(int))
-        named = {"variant": cell.variant, "conditions": reduction.cells.condition(cell)}
+        named = {
+            "variant": cell.variant,
+            "conditions": reduction.cells.condition(cell),
+            "evidence": reduction.cells.evidence.get((cell.index, None)),
+        }
         found += [
             named | {"share": rank / sample.n, "value_ns": sample.at_rank(int(rank))}
             for rank in ranks

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.cells import BASELINE_DRIVER, Cell, Cells
+from analysis.cells import Cell, Cells
 from analysis.distributions import Distribution, Reduction, Stage
 from analysis.section import Field
 from analysis.statistics.blocks import MINIMUM_BLOCKS, BlockedSample
@@ -42,8 +42,8 @@ PAIR_FIELDS = (
 
 
 def pair_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """Every variant against every other under the same conditions; the bare process is a baseline first."""
-    rows = []
+    """Every variant against every other under the same conditions, in table order: baseline first."""
+    rows: list[dict[str, Any]] = []
     for stage in stages:
         distribution = reduction.distribution(stage)
         for baseline, other in _pairs(reduction.cells):
@@ -56,7 +56,7 @@ def pair_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, A
 
 def _pairs(cells: Cells) -> Iterator[tuple[Cell, Cell]]:
     for group in cells.groups():
-        yield from combinations(sorted(group, key=lambda c: c.driver != BASELINE_DRIVER), 2)
+        yield from combinations(group, 2)
 
 
 def _compare(
@@ -110,7 +110,11 @@ def _withheld(cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell])
     for cell in pair:
         evidence = cells.evidence.get((cell.index, None))
         if evidence != "valid":
-            return f"{cell.variant} has no valid trials" if evidence != "valid and suspect" else "suspect trials"
+            return (
+                f"{cell.variant} has no valid trials"
+                if evidence != "valid and suspect"
+                else "suspect trials"
+            )
         sample = distribution.sample(cell.index)
         failed = sample.counts[np.isinf(sample.values)].sum() / sample.n if sample.n else 0
         if failed > MOST_FAILED_SHARE:
@@ -136,4 +140,4 @@ def _why_undecided(ratio: Ratio) -> str:
         return "a block's median lies among failures"
     if ratio.blocks < MINIMUM_BLOCKS:
         return f"fewer than {MINIMUM_BLOCKS} blocks measured both"
-    return "the interval holds both difference and none"
+    return "the data cannot tell"

@@ -11,7 +11,16 @@ from analysis.section import LegendEntry
 BACKGROUNDS = ("#ffffff", "#16181c")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#c46f9f", "#a67c00", "#3f8fc2", "#8c6bb1", "#7f7f7f")
 DASHES: tuple[tuple[int, ...], ...] = ((), (7, 3), (2, 2), (9, 3, 2, 3))
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+_OUTLINES = {
+    "circle": "M11 7a4 4 0 1 0 8 0a4 4 0 1 0-8 0Z",
+    "square": "M11.5 3.5h7v7h-7Z",
+    "triangle-up": "M15 2.5l4.5 8h-9Z",
+    "diamond": "M15 2l4 5l-4 5l-4-5Z",
+    "cross": "M13.5 2.5h3v3h3v3h-3v3h-3v-3h-3v-3h3Z",
+    "triangle-down": "M15 11.5l4.5-8h-9Z",
+}
+SHAPES = tuple(_OUTLINES)
+"""Marks of points, by the names that Vega-Lite has for them."""
 
 
 def legend(variants: Sequence[str]) -> tuple[LegendEntry, ...]:
@@ -25,6 +34,19 @@ def legend(variants: Sequence[str]) -> tuple[LegendEntry, ...]:
         )
         for i, name in enumerate(variants)
     )
+
+
+def swatch(look: LegendEntry) -> str:
+    """A legend's sample of one look, as SVG."""
+    if look.dash is None:
+        return _svg(14, f'<path d="M0 0H14V14H0Z" fill="{look.colour}"/>')
+    dash = f' stroke-dasharray="{" ".join(map(str, look.dash))}"' if look.dash else ""
+    line = f'<path d="M0 7H30" stroke="{look.colour}" stroke-width="2"{dash}/>'
+    return _svg(30, f'{line}<path d="{_OUTLINES[look.shape]}" fill="{look.colour}"/>')
+
+
+def _svg(width: int, content: str) -> str:
+    return f'<svg viewBox="0 0 {width} 14" aria-hidden="true" focusable="false" class="plot">{content}</svg>'
 
 
 def contrast(one: str, other: str) -> float:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import altair as alt
 import vl_convert
@@ -17,6 +17,11 @@ WIDE, HALF = 600, 330
 """Widths of a lone panel and of one among several, CSS pixels."""
 _INK, _GRID, _PAPER = "#010203", "#010204", "#010205"
 """Stand-ins in the drawing for what the page's style decides."""
+_TIME_LABEL = (
+    "datum.value >= 1e9 ? format(datum.value / 1e9, '~r') + ' s'"
+    " : datum.value >= 1e6 ? format(datum.value / 1e6, '~r') + ' ms'"
+    " : format(datum.value / 1e3, '~r') + ' µs'"
+)
 _LOG_FROM = 12.0
 """A range wider than this, largest over smallest, gets a logarithmic axis."""
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "text", "tspan", "defs", "clipPath", "title"}
@@ -32,9 +37,10 @@ class TimeAxis:
 
     title: str
     ns_per_unit: float
-    logarithmic: bool
     low: float
     high: float
+    ticks: tuple[float, ...] = ()
+    """Where a logarithmic axis is labelled; empty on a linear one."""
 
     def scaled(self, ns: float) -> float:
         """A duration in the axis's unit, brought to the axis's end when it lies beyond."""
@@ -42,32 +48,37 @@ class TimeAxis:
 
     def scale(self) -> alt.Scale:
         """The scale for an encoding."""
-        kind: Any = "log" if self.logarithmic else "linear"
+        kind: Any = "log" if self.ticks else "linear"
         return alt.Scale(type=kind, domain=[self.low, self.high], nice=False, zero=False)
 
     def axis(self) -> alt.Axis:
         """The axis for an encoding."""
-        return alt.Axis(title=self.title, format="~r" if self.logarithmic else "~g", tickCount=6)
+        if self.ticks:
+            return alt.Axis(title=self.title, values=list(self.ticks), labelExpr=_TIME_LABEL)
+        return alt.Axis(title=self.title, format="~g", tickCount=5)
 
 
-def time_axis(durations_ns: Sequence[float], what: str, *, bars: bool = False) -> TimeAxis:
-    """The axis that suits the durations: unit by their size, logarithmic when they span far.
-
-    Bars need an axis that begins at 0 and is linear.
-    """
+def time_axis(durations_ns: Sequence[float], what: str) -> TimeAxis:
+    """The axis that suits the durations: unit by their size, logarithmic when they span far."""
     finite = [d for d in durations_ns if math.isfinite(d)] or [0.0]
-    largest, least = max(max(finite), 1.0), min(finite)
-    logarithmic = not bars and least > 0 and largest / least > _LOG_FROM
-    typical = math.sqrt(largest * least) if logarithmic else largest
-    scale, unit = next(((s, u) for s, u in _UNITS if typical >= s), _UNITS[-1])
-    if logarithmic:
-        ends = least / 1.15 / scale, largest * 1.15 / scale
-    elif bars or least < largest / 3:
-        ends = 0.0, largest * 1.04 / scale
-    else:
-        margin = max((largest - least) * 0.06, largest * 0.01)
-        ends = (least - margin) / scale, (largest + margin) / scale
-    return TimeAxis(f"{what}, {unit}", scale, logarithmic, *ends)
+    largest, least = max(*finite, 1.0), min(finite)
+    if least > 0 and largest / least > _LOG_FROM:
+        low, high = least / 1.15, largest * 1.15
+        return TimeAxis(what, 1, low, high, _log_ticks(low, high))
+    scale, unit = next(((s, u) for s, u in _UNITS if largest >= s), _UNITS[-1])
+    if least < largest / 3:
+        return TimeAxis(f"{what}, {unit}", scale, min(0.0, least / scale), largest * 1.04 / scale)
+    margin = max((largest - least) * 0.06, largest * 0.01)
+    return TimeAxis(f"{what}, {unit}", scale, (least - margin) / scale, (largest + margin) / scale)
+
+
+def _log_ticks(low: float, high: float) -> tuple[float, ...]:
+    """Round places to label: with 1, 2 and 5 where the range is short, else powers of ten."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    stride = 1 + (last - first) // 8
+    found = (m * 10.0**e for e in range(first, last + 1, stride) for m in steps)
+    return tuple(tick for tick in found if low <= tick <= high)
 
 
 def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
@@ -105,8 +116,8 @@ def level_panel(
         for r in rows
     ]
     levels = sorted({r["x"] for r in data})
-    x_scale = alt.Scale(type="log" if levels[0] > 0 and levels[-1] / levels[0] > 3 else "linear", padding=12)
-    x = alt.X("x:Q", scale=x_scale, axis=alt.Axis(title=level_title, values=levels, format="~r", grid=False))
+    axis_x = alt.Axis(title=level_title, values=levels, format="~r", grid=False)
+    x = alt.X("x:Q", scale=_level_scale(levels), axis=axis_x)
     y = alt.Y("y:Q", scale=axis.scale(), axis=axis.axis())
     base = _chart(data).encode(x=x, color=_colour(looks))
     spans = base.mark_rule(strokeWidth=1.5).encode(
@@ -117,25 +128,30 @@ def level_panel(
     return {"title": title, "chart": alt.layer(spans, lines, points), "height": 220}
 
 
-def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
-    """Stacked bars: rows of bar, part, value_ns; ``looks`` are those of the parts, in order."""
+def _level_scale(levels: Sequence[float]) -> alt.Scale:
+    low, high = levels[0], levels[-1]
+    if low > 0 and high / low > 3:
+        return alt.Scale(type="log", domain=[low / 1.15, high * 1.15], nice=False)
+    margin = (high - low) * 0.06
+    return alt.Scale(type="linear", domain=[low - margin, high + margin], nice=False, zero=False)
+
+
+def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry]) -> Row:
+    """Bars of shares that fill the width: rows of bar, part, share; ``looks`` are those of the parts."""
     order = {look.label: place for place, look in enumerate(looks)}
-    data = [
-        {"b": r["bar"], "v": r["part"], "x": axis.scaled(r["value_ns"]), "o": order[r["part"]]}
-        for r in rows
-    ]
+    data = [{"b": r["bar"], "v": r["part"], "x": r["share"], "o": order[r["part"]]} for r in rows]
     bars = list(dict.fromkeys(r["b"] for r in data))
-    chart = (
-        _chart(data)
-        .mark_bar(stroke=_PAPER, strokeWidth=1)
-        .encode(
-            x=alt.X("x:Q", stack="zero", scale=axis.scale(), axis=axis.axis()),
-            y=alt.Y("b:N", sort=bars, axis=_names()),
-            color=_colour(looks),
-            order=alt.Order("o:Q"),
-        )
+    x = alt.X(
+        "x:Q",
+        stack="zero",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(title="share of the stages' sum", format="%", values=[0, 0.25, 0.5, 0.75, 1]),
     )
-    return {"title": title, "chart": chart, "height": 26 * len(bars) + 10}
+    chart = _chart(data).mark_bar(stroke=_PAPER, strokeWidth=1)
+    chart = chart.encode(
+        x=x, y=alt.Y("b:N", sort=bars, axis=_names()), color=_colour(looks), order=alt.Order("o:Q")
+    )
+    return {"title": title, "chart": chart, "height": 26 * len(bars) + 40}
 
 
 def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
@@ -157,26 +173,13 @@ def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axi
         x=alt.X("low:Q", scale=axis.scale(), axis=axis.axis()), x2="high:Q"
     )
     points = base.mark_point(size=44, filled=True, opacity=0.9).encode(x=x, shape=_shape(looks))
-    return {"title": title, "chart": alt.layer(spans, points), "height": max(60, 18 * len(names))}
+    return {"title": title, "chart": alt.layer(spans, points), "height": 18 * len(names) + 44}
 
 
 def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
     """Render panels. A lone one is drawn wide; several share the row."""
     width = WIDE if wide or len(panels) == 1 else HALF
     return tuple(Panel(p["title"], _render(p["chart"], width, p["height"]), width) for p in panels)
-
-
-def swatch(look: LegendEntry) -> str:
-    """A legend's sample of one look, as SVG."""
-    chart = alt.layer(
-        _chart([{"x": 0, "y": 0}, {"x": 1, "y": 0}])
-        .mark_line(strokeWidth=2, strokeDash=list(look.dash) or [1, 0], color=look.colour)
-        .encode(x=alt.X("x:Q", axis=None), y=alt.Y("y:Q", axis=None)),
-        _chart([{"x": 0.5, "y": 0}])
-        .mark_point(shape=look.shape, filled=True, size=46, opacity=1, color=look.colour)
-        .encode(x=alt.X("x:Q", axis=None), y=alt.Y("y:Q", axis=None)),
-    )
-    return _render(chart, 30, 10, padding=1)
 
 
 def _span(row: Row, axis: TimeAxis) -> dict[str, float]:
@@ -193,16 +196,20 @@ def _chart(data: list[Row]) -> alt.Chart:
 
 
 def _colour(looks: Sequence[LegendEntry]) -> alt.Color:
-    return alt.Color("v:N", legend=None, scale=_named([k.label for k in looks], [k.colour for k in looks]))
+    return alt.Color(
+        "v:N", legend=None, scale=_named([k.label for k in looks], [k.colour for k in looks])
+    )
 
 
 def _dash(looks: Sequence[LegendEntry]) -> alt.StrokeDash:
-    dashes = [list(k.dash) or [1, 0] for k in looks]
+    dashes = [list(k.dash or (1, 0)) for k in looks]
     return alt.StrokeDash("v:N", legend=None, scale=_named([k.label for k in looks], dashes))
 
 
 def _shape(looks: Sequence[LegendEntry]) -> alt.Shape:
-    return alt.Shape("v:N", legend=None, scale=_named([k.label for k in looks], [k.shape for k in looks]))
+    return alt.Shape(
+        "v:N", legend=None, scale=_named([k.label for k in looks], [k.shape for k in looks])
+    )
 
 
 def _named(names: list[str], looks: list[Any]) -> alt.Scale:
@@ -215,7 +222,12 @@ def _names(*, grid: bool = False) -> alt.Axis:
 
 def _render(chart: Any, width: int, height: int, padding: int = 4) -> str:
     ink = {"labelColor": _INK, "titleColor": _INK, "domainColor": _INK, "tickColor": _INK}
-    axis = ink | {"gridColor": _GRID, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"}
+    axis = ink | {
+        "gridColor": _GRID,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+    }
     styled = chart.properties(
         width=width, height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
     ).configure(
@@ -226,7 +238,7 @@ def _render(chart: Any, width: int, height: int, padding: int = 4) -> str:
         axis=axis,
         view={"stroke": None},
     )
-    drawn = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
+    drawn = vl_convert.vegalite_to_svg(styled.to_dict(validate=False), allowed_base_urls=[])
     return _for_page(drawn)
 
 
@@ -243,7 +255,7 @@ def _for_page(svg: str) -> str:
 
 def _check(svg: str) -> None:
     """Refuse a drawing with anything in it that runs or loads."""
-    for element in ElementTree.fromstring(svg).iter():  # noqa: S314 - our own drawing, checked here
+    for element in ET.fromstring(svg).iter():  # noqa: S314 - our own drawing, checked here
         name = element.tag.rpartition("}")[2]
         for key, value in element.attrib.items():
             loads = "url(" in value and not value.startswith("url(#")

@@ -1,10 +1,9 @@
-"""What shaped the numbers: hosts' facts with the common ones lifted out, trials and why some are doubted."""
+"""What shaped the numbers: facts of hosts, the common ones lifted out; why some trials are doubted."""
 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from analysis import quantities
 from analysis.dataset import Dataset
@@ -93,7 +92,7 @@ def trial_counts(dataset: Dataset) -> list[tuple[str, ...]]:
             quantities.count(r["trials"]),
             quantities.count(r["hosts"]),
         )
-        for r in dataset.query(sql).to_pylist()
+        for r in dataset.rows(sql)
     ]
 
 
@@ -104,14 +103,15 @@ def verdict_reasons(dataset: Dataset) -> tuple[list[tuple[str, ...]], int]:
     """
     sql = r"""
         WITH doubts AS (
-            SELECT verdict, host, trial_id, unnest(reasons) AS reason FROM trials WHERE verdict <> 'valid'
+            SELECT verdict, host, trial_id, unnest(reasons) AS reason
+            FROM trials WHERE verdict <> 'valid'
         )
         SELECT verdict, regexp_replace(reason, '[0-9]+([.][0-9]+)?', 'N', 'g') AS cause,
             count(DISTINCT trial_id) AS trials, count(DISTINCT host) AS hosts, min(reason) AS example
         FROM doubts GROUP BY ALL ORDER BY trials DESC, verdict, cause
     """
-    rows = dataset.query(sql).to_pylist()
-    shown = [
+    rows = dataset.rows(sql)
+    shown: list[tuple[str, ...]] = [
         (
             r["verdict"],
             _cut(r["example"]),
@@ -125,8 +125,8 @@ def verdict_reasons(dataset: Dataset) -> tuple[list[tuple[str, ...]], int]:
 
 def verdict_totals(dataset: Dataset) -> Counter[str]:
     """Trials by verdict."""
-    found = dataset.query("SELECT verdict, count(*) AS n FROM trials GROUP BY ALL ORDER BY ALL")
-    return Counter({row["verdict"]: row["n"] for row in found.to_pylist()})
+    found = dataset.rows("SELECT verdict, count(*) AS n FROM trials GROUP BY ALL ORDER BY ALL")
+    return Counter({row["verdict"]: row["n"] for row in found})
 
 
 def extent(dataset: Dataset) -> dict[str, int]:
@@ -137,16 +137,17 @@ def extent(dataset: Dataset) -> dict[str, int]:
             (SELECT count(*) FROM trials) AS trials,
             (SELECT count(*) FROM instances) AS instances
     """
-    return dict(dataset.query(sql).to_pylist()[0])
+    return dict(dataset.rows(sql)[0])
 
 
 def _observations(dataset: Dataset) -> Iterator[tuple[_Origin, str, str]]:
     sql = f"""
         SELECT host, driver, facts, versions FROM trials
-        QUALIFY row_number() OVER (PARTITION BY host, driver ORDER BY block, "order") <= {TRIALS_PER_HOST}
+        WINDOW alike AS (PARTITION BY host, driver ORDER BY block, "order")
+        QUALIFY row_number() OVER alike <= {TRIALS_PER_HOST}
         ORDER BY host, driver
     """  # noqa: S608 - a number of this module
-    for row in dataset.query(sql).to_pylist():
+    for row in dataset.rows(sql):
         versions = {f"version_of_{key}": value for key, value in _flat(row["versions"])}
         for name, value in [*_flat(row["facts"]), *versions.items()]:
             if not name.endswith("_version") or f"version_of_{name}" not in versions:

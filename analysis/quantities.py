@@ -98,7 +98,7 @@ def size(size_bytes: float | None) -> str:
         return NOT_AVAILABLE
     for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if abs(size_bytes) >= scale:
-            return f"{digits(size_bytes / scale)} {unit}"
+            return f"{float(digits(size_bytes / scale)):g} {unit}"
     return f"{digits(size_bytes)} B"
 
 
@@ -115,6 +115,11 @@ def digits(value: float, significant: int = 3) -> str:
         return f"{rounded:.{significant - 1}g}"
     text = f"{rounded:,.{decimals}f}".replace(",", "\u202f")
     return text.rstrip("0").rstrip(".") if "." in text and abs(rounded) < 0.1 else text
+
+
+def plain(value: float) -> str:
+    """A number that a person set, as it was set: ``16``, ``0.5``."""
+    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:g}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from analysis import export, plots, provenance, quantities
+from analysis import export, palette, provenance, quantities
 from analysis.dataset import Dataset, open_dataset
 from analysis.section import Field, Figure, Section, ShownTable
 from analysis.tables import table_modules
@@ -73,7 +73,7 @@ def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[D
         description=_description(dataset.manifest.campaign_file),
         opening=_opening(dataset, [section.experiment for section in sections]),
         sections=sections,
-        swatch=plots.swatch,
+        swatch=palette.swatch,
         downloads=downloads,
         trial_counts=provenance.trial_counts(dataset),
         reasons=reasons,
@@ -90,23 +90,27 @@ def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
     """The first sentences: what was done, how much of it can be believed."""
     manifest, extent = dataset.manifest, provenance.extent(dataset)
     verdicts = provenance.verdict_totals(dataset)
-    of_each = ", ".join(f"{quantities.count(verdicts.get(w, 0))} {w}" for w in ("valid", "suspect", "invalid"))
-    blocks = f"up to {quantities.plural(extent['blocks'], 'block')} each"
+    each = [f"{quantities.count(verdicts[word])} {word}" for word in ("valid", "suspect", "invalid")]
+    trials = quantities.plural(extent["trials"], "trial")
+    instances = quantities.plural(extent["instances"], "instance")
+    where = quantities.plural(extent["hosts"], "host")
+    blocks = quantities.plural(extent["blocks"], "block")
     sentences = [
-        f"{quantities.plural(extent['hosts'], 'host')}, {blocks}: "
-        f"{quantities.plural(extent['trials'], 'trial')} with "
-        f"{quantities.plural(extent['instances'], 'instance')}. By verdict: {of_each}."
+        f"Measured on {where} in up to {blocks} each: {trials} with {instances}.",
+        f"Trials by verdict: {', '.join(each)}.",
     ]
     if manifest.missing:
+        missing, planned = len(manifest.missing), manifest.planned
         sentences.append(
-            f"{quantities.count(len(manifest.missing))} of {quantities.plural(manifest.planned, 'planned trial')} "
-            "left no result; they are listed under 'What is missing'."
+            f"No result of {quantities.count(missing)} of "
+            f"{quantities.plural(planned, 'planned trial')}: see 'What is missing'."
         )
     unknown = [name for name in dataset.experiments() if name not in shown]
     if unknown:
-        sentences.append(
-            f"This release has no table for {quantities.listed(unknown)}: the raw rows are in the dataset."
-        )
+        names = quantities.listed(unknown)
+        sentences.append(f"This release has no table for {names}: the raw rows are in the dataset.")
+    if dataset.include_suspect:
+        sentences.append("Suspect trials are included, because that was asked for.")
     return sentences
 
 
@@ -124,5 +128,3 @@ def _download(name: str, table: pd.DataFrame) -> Download:
     small = 0 < len(data) <= EMBEDDED_BYTES
     embedded = f"data:text/csv;base64,{base64.b64encode(data).decode()}" if small else None
     return Download(name, len(table), embedded)
-
-

@@ -26,7 +26,8 @@ class LegendEntry:
 
     label: str
     colour: str
-    dash: tuple[int, ...]
+    dash: tuple[int, ...] | None
+    """Pattern of its line, empty for a full one; None for what is an area, not a line."""
     shape: str
 
 
@@ -75,6 +76,8 @@ class Section:
     """Sentences for the beginning of the report."""
     caveats: tuple[str, ...]
     """Sentences about what limits belief in them."""
+    conditions: str
+    """What was the same everywhere, in words; may be empty."""
     about: tuple[str, ...]
     """How the numbers were made, in words."""
     parts: tuple[Figure | ShownTable, ...]

@@ -18,26 +18,26 @@ Tables = Mapping[str, Sequence[Row]]
 Metric = tuple[str, str]
 
 
-def quantiles(title: str, meaning: str, tables: Tables, metric: Metric) -> ShownTable | None:
+def quantiles(title: str, meaning: str, rows: Sequence[Row], metric: Metric) -> ShownTable | None:
     """Quantiles of one stage in the fleet, with intervals and failures."""
-    rows = [r for r in of_metric(tables["latency"], metric) if r["scope"] == "fleet"]
-    failed = {key_of(r): r for r in tables["outcomes"] if r["scope"] == "fleet"}
     body = [
         (
             r["conditions"],
             marked(r),
             quantities.count(r["n"]),
-            quantities.count(failed[key_of(r)]["failed"]) if metric[0] == "e2e" else "",
+            quantities.count(r["unreached"]),
             *(with_interval(r, name) for name in QUANTILES),
             effective(r["p50_n_eff"]),
         )
-        for r in rows
+        for r in of_metric(rows, metric)
+        if r["scope"] == "fleet"
     ]
     names = [f"{p:.0%}".replace("%", " %") for p in QUANTILES.values()]
-    heads = ("Conditions", "Variant", "Attempts", "Failed", "Median", *names[1:], "Effective n")
+    heads = ("Conditions", "Variant", "Attempts", "Never", "Median", *names[1:], "Effective n")
     caption = (
-        f"{meaning[0].upper()}{meaning[1:]}: within which time this share of all attempts got there, with "
-        "the 95 % interval below it. n/a: too few independent values to say."
+        f"{meaning[0].upper()}{meaning[1:]}: the time within which this share of all attempts got "
+        "there, and below it the 95 % interval, where there is one. Never: attempts that did not get "
+        "there. n/a: too few independent values to say."
     )
     return _table(title, caption, heads, body, "latency")
 
@@ -53,18 +53,24 @@ def outcomes(rows: Sequence[Row]) -> ShownTable | None:
             quantities.count(r["planned"]),
             quantities.count(r["attempted"]),
             quantities.count(r["failed"]),
-            f"{quantities.share(r['failed_share'])}\n"
-            f"{quantities.share_range(r['failed_share_low'], r['failed_share_high'])}",
+            over(
+                quantities.share(r["failed_share"]),
+                quantities.share_range(r["failed_share_low"], r["failed_share_high"]),
+            ),
             quantities.count(r["skipped"] + r["lost"]),
             quantities.count(r["set_aside"]),
-            f"{quantities.rate(r['rate_per_s'])}\n"
-            f"{quantities.rate_range(r['rate_per_s_low'], r['rate_per_s_high'])}",
+            over(
+                quantities.rate(r["rate_per_s"]),
+                quantities.rate_range(r["rate_per_s_low"], r["rate_per_s_high"]),
+            ),
         )
         for r in rows
         if r["scope"] == "fleet"
     ]
-    heads = ("Conditions", "Variant", "Trials", "Blocks", "Planned", "Attempted", "Failed")
-    heads = (*heads, "Failed share", "Not attempted", "Set aside", "Ready per second and host")
+    heads = (
+        *("Conditions", "Variant", "Trials", "Blocks", "Planned", "Attempted", "Failed"),
+        *("Failed share", "Not attempted", "Set aside", "Ready per second and host"),
+    )
     caption = (
         "Measured instances, warm-ups and residents left out. Set aside: attempts in trials that are "
         "suspect or invalid. Second line: 95 % interval."
@@ -80,15 +86,17 @@ def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | 
             metrics[r["metric"]],
             f"{r['other']} against {r['baseline']}",
             r["verdict"] + (f": {r['why']}" if r["why"] else ""),
-            f"{quantities.ratio(r['ratio'])}\n{quantities.ratio_range(r['ratio_low'], r['ratio_high'])}",
+            over(quantities.ratio(r["ratio"]), quantities.ratio_range(r["ratio_low"], r["ratio_high"])),
             quantities.ratio_range(r["host_low"], r["host_high"]) if r["hosts"] > 1 else "one host",
             quantities.count(r["blocks"]),
             quantities.count(r["n"]),
         )
         for r in rows
     ]
-    heads = ("Conditions", "What", "Which", "Verdict", "Ratio of medians")
-    heads = (*heads, "Single hosts", "Blocks", "Values")
+    heads = (
+        *("Conditions", "What", "Which", "Verdict"),
+        *("Ratio of medians", "Single hosts", "Blocks", "Values"),
+    )
     caption = (
         "Paired by block; second line: 95 % interval. Faster or slower needs a significant difference "
         "after Holm's correction, equivalent an interval within 0.95 to 1.05."
@@ -112,27 +120,24 @@ def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
     return _table("Every stage", caption, heads, body, "latency")
 
 
-def hosts(
-    rows: Sequence[Row], outcome_rows: Sequence[Row], metric: Metric
-) -> ShownTable | None:
+def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
     """Median and tail of every host."""
     of_hosts = [r for r in of_metric(rows, metric) if r["scope"] == "host"]
     if len({r["host"] for r in of_hosts}) < 2:
         return None
-    failed = {(r["host"], *key_of(r)): r["failed"] for r in outcome_rows if r["scope"] == "host"}
     body = [
         (
             r["conditions"],
             r["host"],
             marked(r),
             quantities.count(r["n"]),
-            quantities.count(failed[r["host"], *key_of(r)]),
+            quantities.count(r["unreached"]),
             with_interval(r, "p50"),
             with_interval(r, "p95"),
         )
         for r in of_hosts
     ]
-    heads = ("Conditions", "Host", "Variant", "Attempts", "Failed", "Median", "95 %")
+    heads = ("Conditions", "Host", "Variant", "Attempts", "Never", "Median", "95 %")
     caption = "Time to ready on each host; second line: 95 % interval."
     return _table("Host by host", caption, heads, body, "latency")
 
@@ -162,12 +167,6 @@ def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:
     return [r for r in rows if (r["metric"], r["basis"]) == metric]
 
 
-def key_of(row: Row) -> tuple[Any, ...]:
-    """What tells a row's cell from all others."""
-    what = row["driver"], row["profile"], row["params"], row["image"], row["limits"]
-    return (*what, row["emulated"], row["virtual"])
-
-
 def marked(row: Row) -> str:
     """A variant's name, with a warning when its numbers do not rest on valid trials."""
     warning = {
@@ -183,7 +182,12 @@ def with_interval(row: Row, name: str) -> str:
     value, low, high = row[f"{name}_ns"], row[f"{name}_low_ns"], row[f"{name}_high_ns"]
     if low is None and name != "p50":
         return quantities.NOT_AVAILABLE
-    return f"{quantities.duration(value)}\n{quantities.duration_range(low, high)}"
+    return over(quantities.duration(value), quantities.duration_range(low, high))
+
+
+def over(estimate: str, interval: str) -> str:
+    """An estimate with its interval on the line below, or nothing below where there is none."""
+    return estimate if interval == quantities.NOT_AVAILABLE else f"{estimate}\n{interval}"
 
 
 def effective(n_eff: float | None) -> str:
@@ -203,10 +207,8 @@ def _table(
     """The table without the columns that say nothing, cut to ``MOST_ROWS``; None when it is empty."""
     if not body:
         return None
-    silent = {"Conditions": {"same for all"}, "Failed": {""}, "Single hosts": {"one host"}}
-    kept = [
-        i for i, head in enumerate(heads) if not {row[i] for row in body} <= silent.get(head, set())
-    ]
+    silent = {"Conditions": {"same for all"}, "Single hosts": {"one host"}}
+    kept = [i for i, head in enumerate(heads) if not {row[i] for row in body} <= silent.get(head, set())]
     rows = [tuple(row[i] for i in kept) for row in body[:MOST_ROWS]]
     return ShownTable(
         title=title,

@@ -1,18 +1,30 @@
 """Sentences about latencies: what was found, and what limits belief in it."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from analysis import quantities
-from analysis.figures import LEVELS, at_levels
+from analysis.figures import LEVELS, at_levels, by
+from analysis.pairs import MOST_FAILED_SHARE
 from analysis.shown import Metric, Row, Tables, marked, of_metric
 from analysis.statistics.blocks import FEW_BLOCKS, MINIMUM_BLOCKS
 
 MOST_SENTENCES = 8
-MOST_FAILED_SHARE = 0.1
+
+_QUANTILES_FOUND = (
+    "Quantiles are order statistics, and their 95 % intervals assume no distribution. Instances of one "
+    "block resemble each other, so intervals are those of the effective number of independent "
+    "values, n / (1 + (k − 1) · ICC), corrected for few blocks. A tail needs at least 29 (90 %), "
+    "59 (95 %) or 299 (99 %) of them."
+)
+_RATIOS_FOUND = (
+    "Ratios are paired by block: the geometric mean over blocks of the ratio of medians, its interval "
+    "from a hierarchical bootstrap over blocks and instances, verdicts after Holm's correction."
+)
+_ROUNDED = "There are so many rows that values were rounded to steps of 0.1 %."
 
 
 def records(table: pd.DataFrame) -> list[Row]:
@@ -23,145 +35,126 @@ def records(table: pd.DataFrame) -> list[Row]:
 
 def medians(rows: Sequence[Row], metric: Metric, done: str) -> list[str]:
     """How long every variant took under the first conditions, in one sentence each."""
-    fleet = [r for r in of_metric(rows, metric) if r["scope"] == "fleet"]
-    if not fleet:
+    groups = by(_fleet(of_metric(rows, metric)), "conditions")
+    if not groups:
         return [f"Nothing was measured that could tell how long it takes to be {done}."]
-    first = fleet[0]["conditions"]
-    chosen = [r for r in fleet if r["conditions"] == first]
-    sentences = [f"{condition(r)}{_median(r, done)}" for r in chosen[:MOST_SENTENCES]]
-    others = len({r["conditions"] for r in fleet}) - 1
-    if others:
-        sentences.append(
-            f"{quantities.plural(others, 'other combination')} of conditions are in the tables below."
-        )
+    sentences = [_median(r, done) for r in groups[0][1][:MOST_SENTENCES]]
+    if len(groups) > 1:
+        others = quantities.plural(len(groups) - 1, "other condition")
+        sentences.append(f"The tables below hold {others}.")
     return sentences
 
 
 def levels(rows: Sequence[Row], metric: Metric, what: str) -> list[str]:
     """How the median moves with each level of load that was varied."""
-    fleet = [r for r in of_metric(rows, metric) if r["scope"] == "fleet"]
+    believed = [r for r in _fleet(of_metric(rows, metric)) if r["evidence"] == "valid"]
     sentences = []
     for level in LEVELS:
-        groups = at_levels(fleet, level)
-        for rest, some in groups[:1]:
-            of_variant: dict[str, list[Row]] = {}
-            for row in some:
-                of_variant.setdefault(row["variant"], []).append(row)
+        for rest, some in at_levels(believed, level)[:1]:
             moves = [
                 f"{variant} from {quantities.duration(own[0]['p50_ns'])} to "
                 f"{quantities.duration(own[-1]['p50_ns'])}"
-                for variant, own in of_variant.items()
+                for variant, own in by(some, "variant")
             ]
-            ends = f"{quantities.digits(some[0]['level'])} to {quantities.digits(some[-1]['level'])}"
+            ends = f"{quantities.plain(some[0]['level'])} to {quantities.plain(some[-1]['level'])}"
+            name = level.replace("_per_s", " per s").replace("_", " ")
             given = f" ({rest})" if rest else ""
-            sentences.append(
-                f"From {level.replace('_', ' ')} {ends}{given}, the median {what} goes: "
-                f"{'; '.join(moves[:MOST_SENTENCES])}."
-            )
+            moved = "; ".join(moves[:MOST_SENTENCES])
+            sentences.append(f"From {name} {ends}{given}, the median {what} goes: {moved}.")
     return sentences
 
 
 def verdicts(rows: Sequence[Row], doing: Mapping[str, str]) -> list[str]:
-    """What may be claimed of one variant against another, the first stage's claims first."""
-    claims = [r for r in rows if r["verdict"] in ("faster", "slower", "equivalent")]
-    open_ones = [r for r in rows if r["verdict"] == "undecided"]
-    withheld = Counter(r["why"] for r in rows if r["verdict"] == "withheld")
-    sentences = [_claim(r, doing[r["metric"]]) for r in claims[:MOST_SENTENCES]]
-    if len(claims) > MOST_SENTENCES:
-        more = quantities.plural(len(claims) - MOST_SENTENCES, "further verdict")
-        sentences.append(f"{more} are in the table of comparisons.")
-    if open_ones:
-        pairs = list(dict.fromkeys(f"{r['other']} against {r['baseline']}" for r in open_ones))
-        sentences.append(
-            f"Undecided, because {open_ones[0]['why']}: {quantities.listed(pairs)} "
-            f"({quantities.plural(len(open_ones), 'comparison')})."
-        )
-    sentences += [
-        f"{quantities.plural(number, 'verdict')} withheld: {why}." for why, number in withheld.items()
-    ]
+    """What may be claimed of one variant against another: one sentence per pair and stage."""
     if not rows:
-        sentences.append(
-            "There is nothing to compare: no two variants were measured under the same conditions."
-        )
+        return ["There is nothing to compare: no two variants were measured under the same conditions."]
+    pairs: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row["verdict"] != "withheld":
+            pairs.setdefault((row["metric"], row["other"], row["baseline"]), []).append(row)
+    sentences = [_claim(some, doing[metric]) for (metric, _, _), some in pairs.items()]
+    if len(sentences) > MOST_SENTENCES:
+        more = quantities.plural(len(sentences) - MOST_SENTENCES, "further comparison")
+        sentences[MOST_SENTENCES:] = [f"The table of comparisons holds {more}."]
+    withheld = Counter(r["why"] for r in rows if r["verdict"] == "withheld")
+    sentences += [f"{quantities.plural(n, 'verdict')} withheld: {why}." for why, n in withheld.items()]
     return sentences
 
 
 def caveats(tables: Tables, metric: Metric) -> tuple[str, ...]:
     """What limits belief in the numbers."""
-    fleet = [r for r in tables["outcomes"] if r["scope"] == "fleet"]
+    fleet = _fleet(tables["outcomes"])
     found = [*_few_blocks(fleet), *_doubtful(fleet), *_not_real(fleet), *_failures(fleet)]
     aside = sum(r["set_aside"] for r in fleet)
     if aside:
         found.append(
             f"{quantities.plural(aside, 'attempt')} count nowhere, because their trials are suspect or "
-            "invalid; the section on trials says why."
+            "invalid; 'Trials and verdicts' says why."
         )
-    if any(r["p99_n_eff"] is None or r["p99_low_ns"] is None for r in of_metric(tables["latency"], metric)):
-        found.append("Where the table says n/a for a tail, there are too few independent values to say.")
+    if any(r["p95_low_ns"] is None for r in _fleet(of_metric(tables["latency"], metric))):
+        found.append("Some tails have too few independent values to say anything: n/a in the tables.")
     return tuple(found)
 
 
-def method(*, rounded: bool, include_suspect: bool) -> list[str]:
+def method(*, rounded: bool) -> tuple[str, ...]:
     """How intervals and verdicts were found."""
-    sentences = [
-        "Quantiles are order statistics and their 95 % intervals assume no distribution. Instances of one "
-        "block resemble each other, so intervals are those of the effective number of independent "
-        "values, n / (1 + (k − 1) · ICC), corrected for few blocks. A tail needs at least 29 (90 %), 59 "
-        "(95 %) or 299 (99 %) of them.",
-        "Ratios are paired by block: the geometric mean over blocks of the ratio of medians, its interval "
-        "from a hierarchical bootstrap over blocks and instances, verdicts after Holm's correction.",
-    ]
-    if rounded:
-        sentences.append("There are so many rows that values were rounded to steps of 0.1 %.")
-    if include_suspect:
-        sentences.append("Suspect trials were included on request.")
-    return sentences
+    return (_QUANTILES_FOUND, _RATIOS_FOUND, _ROUNDED) if rounded else (_QUANTILES_FOUND, _RATIOS_FOUND)
 
 
-def condition(row: Row) -> str:
-    """The beginning of a sentence about a row's cell."""
-    return "" if row["conditions"] == "same for all" else f"With {row['conditions']}: "
+def _fleet(rows: Sequence[Row]) -> list[Row]:
+    return [r for r in rows if r["scope"] == "fleet"]
 
 
 def _median(row: Row, done: str) -> str:
-    name, n = marked(row), row["n"]
-    if row["p50_ns"] is None or row["p50_ns"] == float("inf"):
-        return f"{name}: more than half of the {quantities.plural(n, 'attempt')} were never {done}."
+    attempts = f"{quantities.plural(row['n'], 'attempt')} of {marked(row)}"
+    given = "" if row["conditions"] == "same for all" else f"With {row['conditions']}, "
+    if not math.isfinite(row["p50_ns"]):
+        return _sentence(f"{given}half or more of the {attempts} were never {done}")
     between = quantities.duration_range(row["p50_low_ns"], row["p50_high_ns"])
     interval = "no interval" if row["p50_low_ns"] is None else f"95 % interval {between}"
     tail = ""
-    if row["p95_low_ns"] is not None and row["p95_ns"] != float("inf"):
-        tail = f", 95 % within {quantities.duration(row['p95_ns'])}"
-    return (
-        f"{name}: half of the {quantities.plural(n, 'attempt')} were {done} within "
-        f"{quantities.duration(row['p50_ns'])} ({interval}){tail}."
-    )
+    if row["p95_low_ns"] is not None and math.isfinite(row["p95_ns"]):
+        tail = f"; 95 % within {quantities.duration(row['p95_ns'])}"
+    median = quantities.duration(row["p50_ns"])
+    return _sentence(f"{given}half of the {attempts} were {done} within {median} ({interval}){tail}")
 
 
-def _claim(row: Row, doing: str) -> str:
-    between = quantities.ratio_range(row["ratio_low"], row["ratio_high"])
-    if row["verdict"] == "equivalent":
-        claim = f"{row['other']} and {row['baseline']} take the same time to {doing}, within 5 %"
-    else:
-        claim = (
-            f"{row['other']} takes {quantities.digits(row['ratio'])} times as long as {row['baseline']} "
-            f"to {doing}"
+def _claim(rows: Sequence[Row], doing: str) -> str:
+    """What is known of one pair and one stage under all conditions together."""
+    other, baseline = rows[0]["other"], rows[0]["baseline"]
+    found = Counter(r["verdict"] for r in rows).most_common()
+    ratios = [r["ratio"] for r in rows if r["ratio"] is not None]
+    if not ratios:
+        return f"To {doing}, {other} against {baseline}: undecided; {rows[0]['why']}."
+    one = len(rows) == 1
+    times = quantities.digits(ratios[0]) if one else _range(ratios)
+    takes = f"To {doing}, {other} takes {times} times as long as {baseline}"
+    if one and rows[0]["ratio_low"] is not None:
+        takes += (
+            f" (95 % interval {quantities.ratio_range(rows[0]['ratio_low'], rows[0]['ratio_high'])})"
         )
-    return f"{condition(row)}{claim} (95 % interval {between}): {row['verdict']}."
+    if len(found) > 1:
+        each = ", ".join(f"{word} under {number}" for word, number in found)
+        return f"{takes}: {each} of {len(rows)} conditions."
+    why = f"; {rows[0]['why']}" if rows[0]["verdict"] == "undecided" else ""
+    everywhere = "" if one else f" under all {len(rows)} conditions"
+    return f"{takes}: {found[0][0]}{everywhere}{why}."
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = quantities.digits(min(values)), quantities.digits(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _few_blocks(fleet: Sequence[Row]) -> list[str]:
     fewest = min((r["blocks"] for r in fleet), default=FEW_BLOCKS)
+    only = f"Some cells were measured in {quantities.plural(fewest, 'block')} only"
     if fewest < MINIMUM_BLOCKS:
-        return [
-            f"Some cells were measured in {quantities.plural(fewest, 'block')} only. Intervals and verdicts "
-            f"need {MINIMUM_BLOCKS} or more; raise `blocks` in the campaign and run it again."
-        ]
+        need = f"Intervals and verdicts need {MINIMUM_BLOCKS} or more"
+        return [f"{only}. {need}; raise 'blocks' in the campaign and run it again."]
     if fewest < FEW_BLOCKS:
-        return [
-            f"Some cells were measured in {quantities.plural(fewest, 'block')} only: their intervals are a "
-            f"first look, and too narrow where blocks differ. {FEW_BLOCKS} or more are wanted."
-        ]
+        first_look = "their intervals are a first look, and too narrow where blocks differ"
+        return [f"{only}: {first_look}. {FEW_BLOCKS} or more are wanted."]
     return []
 
 
@@ -171,11 +164,12 @@ def _doubtful(fleet: Sequence[Row]) -> list[str]:
     found = []
     if suspect:
         found.append(
-            f"No valid trial of {quantities.listed(suspect)} exists under some conditions: the numbers shown "
-            "rest on suspect trials and are marked so. No verdict is based on them."
+            f"Under some conditions there is no valid trial of {quantities.listed(suspect)}: the "
+            "numbers shown rest on suspect trials and are marked so. No verdict is based on them."
         )
     if mixed:
-        found.append(f"Numbers of {quantities.listed(mixed)} include suspect trials and are marked so.")
+        names = quantities.listed(mixed)
+        found.append(f"Numbers of {names} include suspect trials and are marked so.")
     return found
 
 
@@ -185,8 +179,9 @@ def _not_real(fleet: Sequence[Row]) -> list[str]:
     found = []
     if emulated:
         found.append(
-            f"{quantities.listed(emulated)}: these instances ran on an emulated CPU. Their times say nothing "
-            "about virtual machines with hardware support, and comparisons with others are withheld."
+            f"{quantities.listed(emulated)}: these instances ran on an emulated CPU. Their times say "
+            "nothing about virtual machines with hardware support, and comparisons with others are "
+            "withheld."
         )
     if virtual:
         found.append(f"{quantities.listed(virtual)}: time was simulated, nothing of it is real.")
@@ -195,16 +190,18 @@ def _not_real(fleet: Sequence[Row]) -> list[str]:
 
 def _failures(fleet: Sequence[Row]) -> list[str]:
     failing = [r for r in fleet if r["failed"]]
-    found = [
-        f"{condition(r)}{quantities.count(r['failed'])} of {quantities.count(r['attempted'])} attempts of "
-        f"{r['variant']} failed ({quantities.share(r['failed_share'])})."
-        for r in failing[:MOST_SENTENCES]
-    ]
-    if len(failing) > MOST_SENTENCES:
-        more = quantities.plural(len(failing) - MOST_SENTENCES, "further row")
-        found.append(f"{more} with failures are in the table of outcomes.")
+    found = []
+    for variant, own in by(failing, "variant")[:MOST_SENTENCES]:
+        failed, attempted = sum(r["failed"] for r in own), sum(r["attempted"] for r in own)
+        of = f"{quantities.count(failed)} of {quantities.plural(attempted, 'attempt')} of {variant}"
+        together = f" under {len(own)} conditions" if len(own) > 1 else ""
+        found.append(f"{of} failed ({quantities.share(failed / attempted)}){together}.")
     if any(r["failed_share"] > MOST_FAILED_SHARE for r in failing):
         found.append(
-            "Where more than a tenth failed, the speed of the survivors is no answer: no verdict is given."
+            "Where more than a tenth failed, the speed of the survivors is no answer: no verdict there."
         )
     return found
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."

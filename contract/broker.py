@@ -1,8 +1,9 @@
 """Our own connection to Redis: bounded waits, no silent retries, plain-worded errors."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,21 +14,25 @@ from contract.errors import BrokerError
 BLOCK_S = 1.0
 """Longest blocking read; the socket's timeout is far above it."""
 
+# Not by parsing: a URL that cannot be parsed may hold a password too.
+_USER_PASSWORD = re.compile(r"^([^/]*//[^:@]*:).*@", re.DOTALL)
+_QUERY_PASSWORD = re.compile(r"(password=)[^&]*", re.IGNORECASE)
+
 
 def connect(url: str) -> "redis.Redis[bytes]":
     """A client whose every wait is bounded. Raises BrokerError when the broker does not answer."""
+    options: dict[str, Any] = {} if url.startswith("unix") else {"socket_keepalive": True}
     try:
         client: redis.Redis[bytes] = redis.Redis.from_url(
-            url,
-            socket_timeout=15,
-            socket_connect_timeout=5,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
+            url, socket_timeout=15, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0), **options
         )
-    except ValueError as error:
-        raise BrokerError(f"not a broker's URL: {without_password(url)}: {error}") from error
-    with broker_errors(url):
-        client.ping()
+        with broker_errors(url):
+            client.ping()
+    except (ValueError, TypeError) as error:  # their texts may hold a piece of the password
+        raise BrokerError(
+            f"not a broker's URL: {without_password(url)}; one looks like redis://HOST:6379/0, and "
+            "a password in it has '/', '#', '?' and '@' written as %2F, %23, %3F and %40"
+        ) from error
     return client
 
 
@@ -61,8 +66,4 @@ def clock_offset(client: "redis.Redis[bytes]", now_ns: Callable[[], int]) -> tup
 
 def without_password(url: str) -> str:
     """The URL with its password, if any, left out."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    where = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:…@{where}").geturl()
+    return _QUERY_PASSWORD.sub(r"\1…", _USER_PASSWORD.sub(r"\1…@", url))

@@ -2,10 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -22,6 +23,17 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-
 Scalar = str | int | float | bool | None
 
 MAX_CELLS = 10_000
+
+
+def _refuse_nesting(given: Any) -> Any:
+    """One complaint where pydantic would give one for every type of the union."""
+    if all(isinstance(value, Scalar) for value in (given if isinstance(given, list) else [given])):
+        return given
+    raise ValueError("text, a number, true, false, null, or a list of these")
+
+
+Values = Annotated[Scalar | list[Scalar], BeforeValidator(_refuse_nesting)]
+"""One value of a parameter, or those that it shall take in turn."""
 
 
 class Frozen(BaseModel):
@@ -43,7 +55,7 @@ class HostSelection(Frozen):
             return {}
         if isinstance(given, list):
             return {"names": given}
-        if isinstance(given, str):
+        if not isinstance(given, dict | HostSelection):
             raise ValueError("'all', a list of host names, or a mapping with 'names' or 'labels'")
         return given
 
@@ -66,7 +78,7 @@ class ExperimentEntry(Frozen):
 
     experiment: str
     drivers: tuple[str, ...] = Field(min_length=1, description="drivers, or names of profiles")
-    params: dict[str, Scalar | list[Scalar]] = {}
+    params: dict[str, Values] = {}
     limits: Limits | None = None
     image: str | None = Field(None, description="overrides the campaign's image")
     deadline_s: float | None = Field(None, gt=0, le=86_400)
@@ -109,12 +121,13 @@ class Campaign(Frozen):
     profiles: dict[Name, Profile] = {}
     experiments: tuple[ExperimentEntry, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _profiles_have_names_of_their_own(self) -> Self:
-        shadowed = {p.driver for p in self.profiles.values()} & set(self.profiles)
+    @field_validator("profiles")
+    @classmethod
+    def _profiles_have_names_of_their_own(cls, profiles: dict[str, Profile]) -> dict[str, Profile]:
+        shadowed = {p.driver for p in profiles.values()} & set(profiles)
         if shadowed:
             raise ValueError(f"profile names that are not drivers' names; '{min(shadowed)}' is one")
-        return self
+        return profiles
 
 
 def load_campaign(path: Path) -> tuple[Campaign, YamlSource]:

@@ -12,13 +12,14 @@ import os
 import re
 import uuid
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from contract.campaign import Frozen
 from contract.errors import PartError, ResultsError
@@ -28,7 +29,7 @@ from contract.trial import Outcome, Receipt, Trial, VerdictWord, canonical_json
 
 MAX_PART_BYTES = 512 * 1024 * 1024
 _RECORD = "trial.json"
-_NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part$")
+_NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")
 
 
 class TableCheck(Frozen):
@@ -78,6 +79,18 @@ class TrialRecord(Frozen):
             "facts": canonical_json(self.facts),
             "versions": canonical_json(self.versions),
         }
+
+
+# RuntimeError: an encrypted entry, a method that zipfile does not know, JSON of too many levels.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    LookupError,
+    ValueError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    pa.ArrowException,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +152,13 @@ def read_part(data: bytes) -> Part:
     """Read a part and verify schema, counts and checksums. Raises PartError that says what is off."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_PART_BYTES:
-                raise PartError(f"a part larger than {MAX_PART_BYTES} bytes")
+            _refuse_bomb(archive)
             record = TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
             if record.schema_version != SCHEMA_VERSION:
                 raise PartError(f"schema version {record.schema_version}, expected {SCHEMA_VERSION}")
             tables = {name: _read_table(archive, name, record) for name in ("instances", "samples")}
-    except (zipfile.BadZipFile, KeyError, ValueError, ValidationError, pa.ArrowException) as error:
-        raise PartError(f"a damaged part: {error}") from error
+    except _DAMAGE as error:
+        raise PartError(f"a damaged part: {error!r:.300}") from error
     return Part(record, tables)
 
 
@@ -169,7 +181,8 @@ def store_part(folder: Path, name: str, data: bytes) -> Path:
         temporary.replace(target)
         _fsync_folder(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise ResultsError(f"{folder}: a part cannot be written: {error.strerror}") from error
     return target
 
@@ -188,6 +201,15 @@ def _parquet(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")
     return sink.getvalue()
+
+
+def _refuse_bomb(archive: zipfile.ZipFile) -> None:
+    """We never compress: what does may grow to any size before its declared one is noticed."""
+    entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise PartError("a damaged part: it has compressed entries")
+    if sum(entry.file_size for entry in entries) > MAX_PART_BYTES:
+        raise PartError(f"a part larger than {MAX_PART_BYTES} bytes")
 
 
 def _read_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> pa.Table:

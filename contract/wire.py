@@ -1,6 +1,6 @@
 """Names on the wire: the one task, queues, keys and the Celery settings, as plain data."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -37,7 +37,7 @@ class Message(Frozen):
     """Body of the one task: run this trial, deliver its part to this stream."""
 
     contract: int = CONTRACT_VERSION
-    operation: str = "trial"
+    operation: Literal["trial"] = "trial"
     run: str = Field(pattern=r"^[0-9a-f]{32}$", description="one execution of `tonnage run`")
     host: Name
     attempt: int = Field(ge=1)

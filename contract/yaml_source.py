@@ -14,6 +14,7 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
 """Values a file may hold, so that aliases of aliases cannot fill the memory."""
+MAX_INT_BITS = 64
 
 _TYPE_WORDS = {
     "model_type": "a mapping",
@@ -28,6 +29,7 @@ _TYPE_WORDS = {
     "float_parsing": "a number",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
+    "too_short": "at least one entry",
 }
 
 Location = tuple[str | int, ...]
@@ -45,6 +47,8 @@ class YamlSource:
             self.data: Any = None if node is None else self._build(node, ())
         except yaml.YAMLError as error:
             raise CampaignError(f"{path}: this is not YAML: {_yaml_problem(error)}") from error
+        except RecursionError as error:  # the parser's own, before we can count levels
+            raise CampaignError(f"{path}: nested deeper than {MAX_DEPTH} levels") from error
 
     def _build(self, node: yaml.Node, loc: Location) -> Any:
         self._nodes += 1
@@ -58,17 +62,27 @@ class YamlSource:
             return self._build_mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
             return [self._build(child, (*loc, i)) for i, child in enumerate(node.value)]
-        constructor = yaml.SafeLoader("")
+        return self._build_scalar(node)
+
+    def _build_scalar(self, node: yaml.Node) -> Any:
+        where = f"{self.path}:{node.start_mark.line + 1}"
         try:
-            return constructor.construct_object(node)
-        except (ValueError, yaml.YAMLError) as error:
-            raise CampaignError(f"{self.path}:{node.start_mark.line + 1}: {error}") from error
+            value = yaml.SafeLoader("").construct_object(node)
+        except (ValueError, LookupError, AttributeError, yaml.YAMLError) as error:
+            # PyYAML trips over `!!bool x` and the like in many ways
+            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            raise CampaignError(f"{where}: {_shown(node.value)} cannot be read as {kind}") from error
+        if isinstance(value, int) and value.bit_length() > MAX_INT_BITS:
+            raise CampaignError(f"{where}: a whole number of more than {MAX_INT_BITS} bits")
+        return value
 
     def _build_mapping(self, node: yaml.MappingNode, loc: Location) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise CampaignError(f"{self.path}:{line}: a key that is not plain text")
+            key = str(key_node.value)
             if key in found:
                 raise CampaignError(f"{self.path}:{line}: key '{show((*loc, key))}' stands here twice")
             self._lines[(*loc, key)] = line
@@ -101,8 +115,13 @@ class YamlSource:
     ) -> CampaignError:
         """Turn complaints of pydantic about the ``model`` read at ``base`` into ours, a line each."""
         lines = []
-        for problem in error.errors():
+        problems = error.errors()
+        for problem in problems:
             loc = (*base, *problem["loc"])
+            if problem["type"] == "too_short" and any(
+                _is_inside(p["loc"], problem["loc"]) for p in problems
+            ):
+                continue  # pydantic counts only the entries that it accepted
             if problem["type"] == "extra_forbidden":
                 lines.append(str(self.unknown(loc, _keys_of(model, problem["loc"]))))
             elif problem["type"] == "missing":
@@ -133,6 +152,10 @@ def show(loc: Location) -> str:
     for step in loc:
         text += f"[{step}]" if isinstance(step, int) else f"{'.' if text else ''}{step}"
     return text or "the file"
+
+
+def _is_inside(loc: Location, outer: Location) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _keys_of(model: type[BaseModel], loc: Location) -> list[str]:

@@ -29,10 +29,14 @@ CHILD=
 read_arguments() {
   while (($#)); do
     case $1 in
-      --results) RESULTS=$(realpath -m -- "${2:?--results needs a folder}") && shift ;;
+      --results)
+        [[ -n ${2:-} ]] || fail '--results needs a folder'
+        RESULTS=$(realpath -m -- "$2")
+        shift
+        ;;
       --no-install) INSTALL=no ;;
       -h | --help) say_usage "${BASH_SOURCE[0]}" && exit 0 ;;
-      *) printf 'unknown: %s (see --help)\n' "$1" >&2 && exit 1 ;;
+      *) fail "unknown: $1 (see --help)" ;;
     esac
     shift
   done
@@ -90,7 +94,7 @@ set_up() {
   elif can_install; then
     finish "installed ${PACKAGES[*]}"
   else
-    finish "not installed: ${PACKAGES[*]}"
+    finish "left alone; as root this would install ${PACKAGES[*]}"
   fi
 
   begin python

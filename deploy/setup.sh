@@ -184,7 +184,7 @@ fetch_busybox() {
   local folder
   folder=$(mktemp -d) || return 1
   if (cd "$folder" && apt_get "$1" download busybox-static && dpkg-deb -x ./*.deb .); then
-    cp "$(find "$folder" -type f -name busybox | head -n 1)" "$VENV/bin/busybox" || true
+    cp "$(find "$folder" -type f -name busybox -perm -100 | head -n 1)" "$VENV/bin/busybox" || true
   fi
   rm -rf "$folder"
   [[ -x $VENV/bin/busybox ]]

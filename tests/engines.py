@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 UP_S = 60
 DOWN_S = 40
 
@@ -117,7 +119,7 @@ def dockerd() -> Iterator[DockerEngine]:
             with daemon(["dockerd", *options], folder / "log", lambda: docker_answers(path)) as pid:
                 yield DockerEngine(path, bridge is not None, pid)
         finally:
-            _kill_containerd(folder)
+            _kill_strays(folder)
             _unmount_below(folder)
 
 
@@ -194,12 +196,14 @@ def _ip(*arguments: str) -> bool:
     return subprocess.run(["ip", *arguments], capture_output=True, timeout=10).returncode == 0
 
 
-def _kill_containerd(folder: Path) -> None:
-    """A dockerd that had to be killed leaves its containerd behind."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int((folder / "exec/containerd/containerd.pid").read_text())
-        if str(folder) in Path(f"/proc/{pid}/cmdline").read_text():
-            os.kill(pid, 9)
+def _kill_strays(folder: Path) -> None:
+    """A dockerd that was killed leaves its containerd, shims and containers behind."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name().startswith("containerd") and f"{folder}/" in " ".join(process.cmdline()):
+                for stray in [process, *process.children(recursive=True)]:
+                    with contextlib.suppress(psutil.Error):
+                        stray.kill()
 
 
 def _unmount_below(folder: Path) -> None:

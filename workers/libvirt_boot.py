@@ -100,7 +100,7 @@ def _users_disk(image: str, qemu_user: tuple[int, int] | None) -> DiskImage:
     path = Path(image)
     if not path.is_absolute():
         raise ImageError(
-            f"'{image}' is no image of a virtual machine: it is 'tiny' or the absolute path of a disk image"
+            f"'{image}' names no image of a virtual machine: give 'tiny' or a disk image's absolute path"
         )
     disk = inspect_disk(path)
     see_that_qemu_reaches(path, qemu_user, "image")

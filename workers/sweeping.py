@@ -11,18 +11,18 @@ from workers.settings import HostSettings
 
 
 def sweep_host(
-    host: HostSettings, *, dry_run: bool, note: Callable[[str], None]
+    host: HostSettings, owner: str | None, *, dry_run: bool, note: Callable[[str], None]
 ) -> tuple[list[Leftover], list[str]]:
-    """List, and unless ``dry_run`` remove, what any Tonnage left here. Foreign things: never.
+    """List, and unless ``dry_run`` remove, what Tonnage left here under the host name ``owner`` or any.
 
     Returns what was found and, in words, what could not be removed. An engine that is absent can hold
     nothing and is passed over; ``note`` is told about one that does not answer.
     """
-    return asyncio.run(_sweep_all(host, dry_run, note))
+    return asyncio.run(_sweep_all(host, owner, dry_run, note))
 
 
 async def _sweep_all(
-    host: HostSettings, dry_run: bool, note: Callable[[str], None]
+    host: HostSettings, owner: str | None, dry_run: bool, note: Callable[[str], None]
 ) -> tuple[list[Leftover], list[str]]:
     found: list[Leftover] = []
     failed: list[str] = []
@@ -31,7 +31,7 @@ async def _sweep_all(
         driver = kind(kind.Settings(), host, Owner(host.name, "sweep", "0" * 32, 0, "sweep"))
         try:
             await driver.open()
-            leftovers = await driver.leftovers(None)
+            leftovers = await driver.leftovers(owner)
             found += leftovers
             if not dry_run:
                 failed += await _remove(driver, leftovers)

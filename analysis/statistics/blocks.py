@@ -7,7 +7,8 @@ counts them at their effective number, never at their plain number.
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -163,19 +164,19 @@ class BlockedSample:
         The property whose correlation counts is "not above the quantile": it is what decides the
         quantile's variance (Woodruff, Journal of the American Statistical Association 47, 1952).
         """
-        below = int(np.searchsorted(self.values, self.quantile(p), side="right"))
-        return self.blocks.effective_n(
-            np.bincount(
-                self.block[:below], weights=self.counts[:below], minlength=self.blocks.sizes.size
-            )
-        )
+        value = self.quantile(p)
+        side: Literal["left", "right"] = "left" if math.isinf(value) else "right"
+        below = int(np.searchsorted(self.values, value, side=side))
+        weights = self.counts[:below].astype(np.float64)
+        hits = np.bincount(self.block[:below], weights=weights, minlength=self.blocks.sizes.size)
+        return self.blocks.effective_n(hits.astype(np.float64))
 
     def by_block(self) -> "dict[tuple[int, int], BlockedSample]":
         """The values of each block alone, by host code and block number."""
         order = np.argsort(self.block, kind="stable")
         bounds = np.searchsorted(self.block[order], np.arange(self.blocks.sizes.size + 1))
         found = {}
-        for code, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for code, (start, end) in enumerate(pairwise(bounds)):
             mine, one = order[start:end], slice(code, code + 1)
             alone = Blocks(self.blocks.sizes[one], self.blocks.hosts[one], self.blocks.numbers[one])
             zeros = np.zeros(mine.size, dtype=np.int64)

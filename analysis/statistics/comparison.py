@@ -84,14 +84,12 @@ def _bootstrap_error(
     return float(drawn.std()), blocks - 1 if between > 0 else max(size - blocks, blocks - 1)
 
 
-def _median_noise(
-    a: BlockedSample, b: BlockedSample, rng: np.random.Generator, draws: int
-) -> Floats:
+def _median_noise(a: BlockedSample, b: BlockedSample, rng: np.random.Generator, draws: int) -> Floats:
     """Draws of the log ratio of resampled medians of one block, less its mean."""
     upper = np.log(np.maximum(_median_draws(a, rng, draws), 1e-300))
     lower = np.log(np.maximum(_median_draws(b, rng, draws), 1e-300))
     noise = np.where(np.isfinite(upper - lower), upper - lower, np.nan)
-    return np.nan_to_num(noise - np.nanmean(noise), nan=0.0)
+    return np.asarray(np.nan_to_num(noise - np.nanmean(noise), nan=0.0))
 
 
 def _median_draws(sample: BlockedSample, rng: np.random.Generator, draws: int) -> Floats:

@@ -49,6 +49,11 @@ STAGES = (
     RECLAIM,
 )
 
+_ABOUT = (
+    "Time to ready counts from the moment that the schedule planned, so waiting for the host counts. "
+    "An attempt that never became ready counts as slower than every other one."
+)
+
 FIELDS = {
     "outcomes": latency.OUTCOME_FIELDS,
     "latency": latency.LATENCY_FIELDS,
@@ -82,12 +87,12 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         *figures.levels(rows["latency"], looks, ready, what="time to ready"),
         figures.stages(rows["latency"], looks, tuple((p.name, p.meaning) for p in PHASES)),
         figures.hosts(rows["latency"], looks, ready, what="median time to ready"),
-        shown.quantiles("Time to ready", READY.meaning, rows, ready),
-        shown.quantiles("Time to delete", DELETE.meaning, rows, delete),
-        shown.outcomes(rows["outcomes"]),
+        shown.quantiles("Time to ready", READY.meaning, rows["latency"], ready),
         shown.comparison(rows["comparison"], {"e2e": "time to ready", "delete": "time to delete"}),
+        shown.outcomes(rows["outcomes"]),
+        shown.quantiles("Time to delete", DELETE.meaning, rows["latency"], delete),
         shown.stages(rows["latency"], {stage.name: stage.meaning for stage in STAGES[2:]}),
-        shown.hosts(rows["latency"], rows["outcomes"], ready),
+        shown.hosts(rows["latency"], ready),
         shown.reasons(rows["reasons"]),
     ]
     return Section(
@@ -99,16 +104,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
             *words.verdicts(rows["comparison"], {"e2e": "become ready", "delete": "be deleted"}),
         ),
         caveats=words.caveats(rows, ready),
-        about=_about(cells, dataset),
+        conditions=condition_words(cells.constant),
+        about=(_ABOUT, *words.method(rounded=Reduction(cells).rounded)),
         parts=tuple(part for part in parts if part is not None),
-    )
-
-
-def _about(cells: Cells, dataset: Dataset) -> tuple[str, ...]:
-    same = condition_words(cells.constant)
-    return (
-        *([f"The same in all cells: {same}."] if same else []),
-        "Time to ready counts from the moment that the schedule planned, so waiting for the host counts. "
-        "An attempt that failed counts as slower than every other one in 'all attempts'.",
-        *words.method(rounded=Reduction(cells).rounded, include_suspect=dataset.include_suspect),
     )

@@ -12,6 +12,7 @@ from contract.errors import CampaignError
 from orchestrator.cli.options import (
     BrokerOption,
     DockerOption,
+    EngineDeadlineOption,
     JsonOption,
     KernelOption,
     LibvirtOption,
@@ -106,6 +107,7 @@ def run(
     docker_socket: DockerOption = None,
     libvirt_uri: LibvirtOption = None,
     kernel: KernelOption = None,
+    engine_deadline_s: EngineDeadlineOption = None,
 ) -> None:
     """Run a campaign, or what is left of it: running it again is how it is resumed."""
     from orchestrator.cli.execution import Execution
@@ -135,6 +137,7 @@ def run(
             docker_socket=docker_socket,
             libvirt_uri=libvirt_uri,
             kernel=kernel,
+            engine_deadline_s=engine_deadline_s,
         )
         execution.run_here(host)
     else:

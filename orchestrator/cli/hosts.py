@@ -8,6 +8,7 @@ import typer
 from orchestrator.cli.options import (
     BrokerOption,
     DockerOption,
+    EngineDeadlineOption,
     JsonOption,
     KernelOption,
     LibvirtOption,
@@ -39,6 +40,7 @@ def worker(
     docker_socket: DockerOption = None,
     libvirt_uri: LibvirtOption = None,
     kernel: KernelOption = None,
+    engine_deadline_s: EngineDeadlineOption = None,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
     import logging
@@ -55,6 +57,7 @@ def worker(
         docker_socket=docker_socket,
         libvirt_uri=libvirt_uri,
         kernel=kernel,
+        engine_deadline_s=engine_deadline_s,
     )
     if simulate:
         run_simulated_workers(str(broker), host, simulate)
@@ -110,6 +113,9 @@ def _host_row(entry: Any) -> tuple[str, ...]:
 
 def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List only, remove nothing.")] = False,
+    owner: Annotated[
+        str | None, typer.Option("--host", help="Only what was made under this host name; default: all.")
+    ] = None,
     as_json: JsonOption = False,
     state_dir: StateDirOption = None,
     run_dir: RunDirOption = None,
@@ -129,7 +135,7 @@ def sweep(
     if dry_run and (holder := lock_holder(host.state_dir)):
         typer.echo(f"note: {holder}; what it uses right now is listed too", err=True)
     with nullcontext() if dry_run else host_lock(host.state_dir, "tonnage sweep"):
-        found, failed = sweep_host(host, dry_run=dry_run, note=lambda text: typer.echo(text, err=True))
+        found, failed = sweep_host(host, owner, dry_run=dry_run, note=_say_error)
     if as_json:
         typer.echo(json.dumps({"found": [asdict(leftover) for leftover in found], "failed": failed}))
     else:
@@ -153,6 +159,7 @@ def doctor(
     docker_socket: DockerOption = None,
     libvirt_uri: LibvirtOption = None,
     kernel: KernelOption = None,
+    engine_deadline_s: EngineDeadlineOption = None,
 ) -> None:
     """Check this host: engines, images, rights, broker; say what is missing and how to get it."""
     from orchestrator.cli.doctor import examine
@@ -163,6 +170,7 @@ def doctor(
         docker_socket=docker_socket,
         libvirt_uri=libvirt_uri,
         kernel=kernel,
+        engine_deadline_s=engine_deadline_s,
     )
     findings = examine(host, broker)
     if as_json:
@@ -184,6 +192,10 @@ def _settings(**given: object) -> Any:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
         raise CampaignError(f"--{key}: found {problem['input']!r}; allowed: {problem['msg']}") from error
+
+
+def _say_error(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _gib(size_bytes: float | None) -> str:

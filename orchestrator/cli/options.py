@@ -37,6 +37,15 @@ KernelOption = Annotated[
     Path | None,
     typer.Option("--kernel", envvar="TONNAGE_KERNEL", help="Kernel for VMs; default: newest in /boot."),
 ]
+EngineDeadlineOption = Annotated[
+    float | None,
+    typer.Option(
+        "--engine-deadline",
+        envvar="TONNAGE_ENGINE_DEADLINE_S",
+        min=1,
+        help="Longest wait for one engine call, seconds.",
+    ),
+]
 ResultsOption = Annotated[
     Path | None, typer.Option("--results", help="Results folder; default: results/CAMPAIGN.")
 ]

@@ -106,9 +106,7 @@ def _on_host(
     return found
 
 
-def _trial(
-    design: Design, host: str, block: int, order: int, variant: Variant, level: int
-) -> Trial:
+def _trial(design: Design, host: str, block: int, order: int, variant: Variant, level: int) -> Trial:
     standard = {
         "instances": design.instances,
         "concurrency": level,
@@ -179,19 +177,23 @@ def _instances(
     late = {name: np.where(fails, None, v.astype(np.int64)) for name, v in stamps.items()}
     for name in ("t_intent", "t_call", "t_created", "t_started"):
         late[name] = stamps[name].astype(np.int64)
-    columns: dict[str, Any] = {name: None for name in schema_of("instances").names} | late | {
-        "trial_id": [record.trial.trial_id] * n,
-        "attempt": np.ones(n, np.int32),
-        "instance": np.arange(n, dtype=np.int32),
-        "outcome": np.where(fails, "timeout", "ok"),
-        "error_class": np.where(fails, "agent_silent", None),
-        "error_text": np.where(fails, design.error_text, None),
-        "ready_level": ["reply"] * n,
-        "concurrency": np.full(n, level, np.int32),
-        "residents": np.zeros(n, np.int32),
-        "resident": np.zeros(n, bool),
-        "warm_up": np.arange(n) < warm_ups,
-    }
+    columns: dict[str, Any] = (
+        dict.fromkeys(schema_of("instances").names)
+        | late
+        | {
+            "trial_id": [record.trial.trial_id] * n,
+            "attempt": np.ones(n, np.int32),
+            "instance": np.arange(n, dtype=np.int32),
+            "outcome": np.where(fails, "timeout", "ok"),
+            "error_class": np.where(fails, "agent_silent", None),
+            "error_text": np.where(fails, design.error_text, None),
+            "ready_level": ["reply"] * n,
+            "concurrency": np.full(n, level, np.int32),
+            "residents": np.zeros(n, np.int32),
+            "resident": np.zeros(n, bool),
+            "warm_up": np.arange(n) < warm_ups,
+        }
+    )
     filled = {k: [None] * n if v is None else v for k, v in columns.items()}
     return pa.Table.from_pydict(filled, schema=schema_of("instances"))
 
@@ -226,6 +228,4 @@ def _manifest(records: Sequence[TrialRecord], files: list[dict[str, Any]]) -> di
 
 def pair(median_a_ms: float, median_b_ms: float, **design: Any) -> Design:
     """A design with two variants, process and docker."""
-    return replace(
-        Design((Variant("process", median_a_ms), Variant("docker", median_b_ms))), **design
-    )
+    return replace(Design((Variant("process", median_a_ms), Variant("docker", median_b_ms))), **design)

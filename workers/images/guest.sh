@@ -5,8 +5,10 @@ PATH=/bin
 for name in /sys/class/input/event*/device/name; do
     [ -e "$name" ] && read -r device <"$name" && [ "$device" = 'Power Button' ] || continue
     event=${name%/device/name}
-    # One key event is 24 bytes.
-    { dd if="/dev/input/${event##*/}" of=/dev/null bs=24 count=1 2>/dev/null && poweroff -f; } &
+    # Opened before anything is said: what is pressed from then on waits here. One key event is 24 bytes.
+    exec 3<"/dev/input/${event##*/}"
+    { dd of=/dev/null bs=24 count=1 <&3 2>/dev/null && poweroff -f; } &
+    exec 3<&-
 done
 
 TONNAGE_GUEST=1 sh /agent.sh </dev/ttyS0 >/dev/ttyS0 2>/dev/null

@@ -6,6 +6,7 @@ PATH=/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
+echo guest >/proc/sys/kernel/hostname
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 
 while read -r module; do

@@ -133,9 +133,9 @@ def test_an_engine_that_dies_over_its_answer_is_an_error(
     host_settings: HostSettings, tmp_path: Path, answer: bytes
 ) -> None:
     def die(link: socket.socket) -> None:
-        link.recv(4096)
-        link.sendall(answer)
-        link.shutdown(socket.SHUT_RDWR)
+        if link.recv(4096):
+            link.sendall(answer)
+            link.shutdown(socket.SHUT_RDWR)
 
     with engine(tmp_path / "s", die), pytest.raises(EngineError, match="docker"):
         open_driver(host_settings.model_copy(update={"docker_socket": tmp_path / "s"}))
