@@ -2,18 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import engines
 import pytest
-from engines import DockerEngine
+from engines import DockerEngine, session
 
 from workers.settings import HostSettings
-
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
@@ -22,20 +18,20 @@ def docker_engine() -> Iterator[DockerEngine]:
     if named := os.environ.get("TONNAGE_TEST_DOCKER_SOCKET"):
         yield DockerEngine(Path(named))
     else:
-        yield from _session("docker", engines.dockerd)
+        yield from session("docker", engines.dockerd)
 
 
 @pytest.fixture(scope="session")
 def libvirt_engine() -> Iterator[str]:
     """URI of the libvirt that TONNAGE_TEST_LIBVIRT_URI names, of the machine's, or of our own."""
     uri = os.environ.get("TONNAGE_TEST_LIBVIRT_URI", "qemu:///system")
-    yield from _session("libvirt", lambda: engines.libvirtd(uri))
+    yield from session("libvirt", lambda: engines.libvirtd(uri))
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """URL of a private Redis that keeps nothing, or of the one that TONNAGE_TEST_BROKER names."""
-    yield from _session("redis", engines.redis, os.environ.get("TONNAGE_TEST_BROKER"))
+    yield from session("redis", engines.redis, os.environ.get("TONNAGE_TEST_BROKER"))
 
 
 @pytest.fixture(scope="session")
@@ -52,23 +48,3 @@ def host_settings(tmp_path: Path) -> Iterator[HostSettings]:
         yield HostSettings(
             name=f"test-{secrets.token_hex(4)}", state_dir=tmp_path / "state", run_dir=run_dir
         )
-
-
-def _session(
-    name: str, start: Callable[[], AbstractContextManager[T]], otherwise: T | None = None
-) -> Iterator[T]:
-    with ExitStack() as stack:
-        try:
-            engine = stack.enter_context(start())
-        except engines.Absent as absence:
-            if otherwise is None:
-                _absent(name, absence)
-            engine = otherwise
-        yield engine
-
-
-def _absent(name: str, absence: engines.Absent) -> None:
-    reason = f"no {name}: {absence}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

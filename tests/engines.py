@@ -11,11 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
+import pytest
+
+T = TypeVar("T")
 
 UP_S = 60
 DOWN_S = 40
@@ -210,3 +214,24 @@ def _unmount_below(folder: Path) -> None:
     targets = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for target in sorted((t for t in targets if t.startswith(f"{folder}/")), reverse=True):
         subprocess.run(["umount", "-l", target], capture_output=True, timeout=10)
+
+
+def session(
+    name: str, start: Callable[[], AbstractContextManager[T]], otherwise: T | None = None
+) -> Iterator[T]:
+    """Body of a fixture: the engine for as long as it is needed; absent, it skips, or fails in CI."""
+    with ExitStack() as stack:
+        try:
+            engine = stack.enter_context(start())
+        except Absent as absence:
+            if otherwise is None:
+                _absent(name, absence)
+            engine = otherwise
+        yield engine
+
+
+def _absent(name: str, absence: Absent) -> None:
+    reason = f"no {name}: {absence}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from contract.errors import EngineTimeout
@@ -71,10 +72,8 @@ class EngineThreads:
                 outcome, settle = error, _set_exception
             with self._lock:
                 self._idle += 1
-            try:
+            with suppress(RuntimeError):  # the loop has closed: nobody waits any more
                 loop.call_soon_threadsafe(settle, future, outcome)
-            except RuntimeError:  # the loop has closed: nobody waits any more
-                return
             del job, future, outcome
 
 
@@ -84,5 +83,7 @@ def _set_result(future: asyncio.Future[Any], outcome: Any) -> None:
 
 
 def _set_exception(future: asyncio.Future[Any], error: BaseException) -> None:
+    if isinstance(error, StopIteration):  # futures refuse it, and the wait would go on
+        error = RuntimeError("StopIteration from an engine call")
     if not future.done():
         future.set_exception(error)

@@ -32,7 +32,6 @@ def report(
 ) -> None:
     """Gather what is there of a campaign and write its report and tables."""
     from analysis.report import write_report
-
     from orchestrator.gather import gather
     from orchestrator.results import Results
 

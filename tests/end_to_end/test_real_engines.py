@@ -2,11 +2,13 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import engines
 import pytest
 from campaigns import left, run, write_campaign
-from engines import DockerEngine
+from engines import DockerEngine, session
 
 from workers.settings import HostSettings
 
@@ -27,6 +29,12 @@ def here(host_settings: HostSettings, shared_state_dir: Path) -> list[str]:
 @pytest.fixture
 def docker(docker_engine: DockerEngine) -> list[str]:
     return ["--docker-socket", str(docker_engine.socket)]
+
+
+@pytest.fixture
+def own_docker() -> Iterator[DockerEngine]:
+    """An engine that nobody else uses, so that a test may do to it what it likes."""
+    yield from session("docker", engines.dockerd)
 
 
 @pytest.mark.docker
@@ -109,18 +117,17 @@ def test_an_agent_that_never_speaks(tmp_path: Path, here: list[str]) -> None:
 
 @pytest.mark.docker
 @pytest.mark.timeout(200)
-def test_an_engine_that_hangs(tmp_path: Path, here: list[str], docker_engine: DockerEngine) -> None:
+def test_an_engine_that_hangs(tmp_path: Path, here: list[str], own_docker: DockerEngine) -> None:
     """SIGSTOP leaves dockerd there but deaf: the deadline must end the wait, and say so."""
-    if docker_engine.pid is None:
-        pytest.skip("only an engine of our own may be stopped")
-    socket = ["--docker-socket", str(docker_engine.socket)]
+    assert own_docker.pid is not None
+    socket = ["--docker-socket", str(own_docker.socket)]
     params = {"instances": 1, "ready_deadline_s": 5}
     campaign = write_campaign(tmp_path, "deaf", ["docker"], params=params)
-    os.kill(docker_engine.pid, signal.SIGSTOP)
+    os.kill(own_docker.pid, signal.SIGSTOP)
     try:
         ran = run(campaign, "--local", "--name", "e2e-deaf", "--engine-deadline", "6", *here, *socket)
     finally:
-        os.kill(docker_engine.pid, signal.SIGCONT)
+        os.kill(own_docker.pid, signal.SIGCONT)
 
     assert ran.code == 3, ran.said
     assert "did not answer" in ran.said

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from contract.errors import EngineError, ImageError
 from workers import shell
@@ -59,15 +60,19 @@ def disk_guest(state_dir: Path, kernel: Path | None) -> Guest:
 
 
 def inspect_disk(path: Path) -> DiskImage:
-    """What a user's disk image is. Raises ImageError when it is missing or none."""
+    """What a user's disk image is. Raises ImageError when it is missing, or none that can be booted."""
     if not path.is_file():
         raise ImageError(f"there is no disk image {path} on this host")
     try:
         said = shell.run(["qemu-img", "info", "--output=json", path], deadline_s=_DEADLINE_S).stdout
         found = json.loads(said)
-        return DiskImage(path, str(found["format"]))
-    except (EngineError, ValueError, KeyError) as error:
+        problem = _problem_of(path, found)
+        kind = str(found["format"])
+    except (EngineError, ValueError, KeyError, OSError) as error:
         raise ImageError(f"{path} is not a disk image: {error}") from error
+    if problem is not None:
+        raise ImageError(f"{path} {problem}")
+    return DiskImage(path, kind)
 
 
 def make_overlay(base: DiskImage, overlay: Path) -> None:
@@ -91,6 +96,25 @@ def initramfs_entries(modules: list[tuple[str, bytes]], *, with_disk: bool) -> l
         *(Entry(f"modules/{name}", stat.S_IFREG | 0o644, content) for name, content in modules),
         *([Entry("disk", stat.S_IFDIR | 0o755)] if with_disk else []),
     ]
+
+
+def _problem_of(path: Path, found: dict[str, Any]) -> str | None:
+    """Why qemu-img's description is not that of a disk to boot, in words."""
+    if found["format"] not in ("qcow2", "raw"):
+        return f"has format {found['format']}: only qcow2 and raw are booted"
+    # Other files that an image names would be read with QEMU's rights, whosever they are.
+    details = found.get("format-specific", {}).get("data", {})
+    if "backing-filename" in found or "data-file" in details:
+        return "needs other files: make it one with 'qemu-img convert -O qcow2'"
+    # Whatever is nothing else, qemu-img takes for raw.
+    if found["format"] == "raw" and not _has_boot_signature(path):
+        return "is not a disk image that firmware can boot"
+    return None
+
+
+def _has_boot_signature(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(512)[510:] == b"\x55\xaa"
 
 
 def _guest(state_dir: Path, kernel: Kernel, *, with_disk: bool) -> Guest:

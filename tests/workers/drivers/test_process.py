@@ -325,13 +325,17 @@ def test_a_cancelled_start_leaves_nothing(host_settings: HostSettings) -> None:
 
 def test_an_agent_whose_worker_dies_ends(host_settings: HostSettings) -> None:
     async def work(driver: Driver) -> None:
-        instance, console = await bring_up(driver, spec(host_settings))
+        other = Driver(ProcessSettings(), host_settings, owner(host_settings))
+        await other.open()
+        instance, console = await bring_up(other, spec(host_settings))
         await Agent(console, "nonce").beacon(60)
-        death = await driver.watch_exit(instance)
+        death = await other.watch_exit(instance)
         assert death is not None
         console.close()
-        await driver.close()  # as the kernel does with a dead worker's pipes
+        await other.close()  # as the kernel does with a dead worker's pipes
         await asyncio.wait_for(death, 10)
+        left = await driver.leftovers(host_settings.name)
+        assert [leftover.kind for leftover in left] == ["folder"]
 
     run(host_settings, work)
 

@@ -1,0 +1,202 @@
+"""Connections to libvirt, with its library played by a few lines."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from contract.errors import EngineAbsent, EngineError
+from workers import libvirt_session
+from workers.libvirt_session import (
+    CALLS_PER_CONNECTION,
+    MAX_CONNECTIONS,
+    LibvirtSession,
+    NoSuchDomain,
+    NotRunning,
+    in_our_words,
+)
+
+
+class Refusal(Exception):
+    """Stands for libvirt.libvirtError."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self._code = code
+
+    def get_error_code(self) -> int:
+        return self._code
+
+    def get_error_message(self) -> str:
+        return "the daemon's words"
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.alive = True
+        self.callback: Any = None
+        self.opaque: Any = None
+
+    def isAlive(self) -> bool:
+        return self.alive
+
+    def setKeepAlive(self, interval_s: int, count: int) -> None:
+        raise Refusal(3)
+
+    def domainEventRegisterAny(self, domain: None, kind: int, callback: Any, opaque: Any) -> int:
+        self.callback, self.opaque = callback, opaque
+        return 5
+
+    def domainEventDeregisterAny(self, number: int) -> None:
+        assert number == 5
+        self.callback = None
+
+    def close(self) -> None:
+        self.alive = False
+
+
+class Domain:
+    def __init__(self, uuid: str) -> None:
+        self._uuid = uuid
+
+    def UUIDString(self) -> str:
+        return self._uuid
+
+
+class Library(ModuleType):
+    """Stands for the module ``libvirt``."""
+
+    libvirtError = Refusal
+    VIR_ERR_NO_DOMAIN = 42
+    VIR_ERR_NO_DOMAIN_METADATA = 80
+    VIR_ERR_OPERATION_INVALID = 55
+    VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0
+    VIR_DOMAIN_EVENT_STOPPED = 5
+
+    def __init__(self) -> None:
+        super().__init__("libvirt")
+        self.opened: list[Connection] = []
+        self.reachable = True
+
+    def open(self, uri: str) -> Connection:
+        if not self.reachable:
+            raise Refusal(38)
+        self.opened.append(Connection())
+        return self.opened[-1]
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+    made = Library()
+    monkeypatch.setitem(sys.modules, "libvirt", made)
+    monkeypatch.setattr(libvirt_session, "_ensure_event_loop", lambda _: None)
+    yield made
+
+
+def refuse(connection: Connection, code: int) -> None:
+    raise Refusal(code)
+
+
+def test_calls_in_a_row_share_one_connection(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+    assert session.call(lambda connection: connection) is session.call(lambda connection: connection)
+    assert len(library.opened) == 1
+    session.close()
+    assert not library.opened[0].alive
+
+
+def test_calls_at_once_spread_over_connections_up_to_a_bound(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+    calls = CALLS_PER_CONNECTION * MAX_CONNECTIONS + 3
+    together = threading.Barrier(calls)
+
+    def wait(_: Connection) -> None:
+        together.wait(20)
+
+    with ThreadPoolExecutor(calls) as pool:
+        list(pool.map(lambda _: session.call(wait), range(calls)))
+    assert len(library.opened) == MAX_CONNECTIONS
+
+
+def test_a_broken_connection_is_replaced(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+
+    def die(connection: Connection) -> None:
+        connection.alive = False
+        raise Refusal(1)
+
+    with pytest.raises(EngineError):
+        session.call(die)
+    session.call(lambda connection: None)
+    library.opened[1].alive = False  # between two calls
+    session.call(lambda connection: None)
+    assert len(library.opened) == 3
+
+
+def test_errors_are_told_apart_by_code(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+    for code, kind in ((42, NoSuchDomain), (80, NoSuchDomain), (55, NotRunning), (9, EngineError)):
+        with pytest.raises(kind, match=rf"'refuse': the daemon's words \(code {code}\)") as caught:
+            session.call(refuse, code)
+        assert type(caught.value) is kind
+
+
+def test_errors_inside_a_call_keep_their_kind(library: Library) -> None:
+    def work(_: Connection) -> None:
+        with in_our_words("look up"):
+            raise Refusal(42)
+
+    with pytest.raises(NoSuchDomain, match="'look up'"):
+        LibvirtSession("qemu:///system").call(work)
+
+
+def test_an_unreachable_daemon_says_how_to_start_it(library: Library) -> None:
+    library.reachable = False
+    session = LibvirtSession("qemu:///system")
+    for ask in (lambda: session.call(lambda connection: None), session.listen):
+        with pytest.raises(EngineAbsent, match=r"qemu:///system cannot be reached.*systemctl start"):
+            ask()
+
+
+def test_a_missing_library_names_the_extra_and_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "libvirt", None)
+    with pytest.raises(EngineAbsent, match=r"libvirt-dev pkg-config.*tonnage\[libvirt\]"):
+        LibvirtSession("qemu:///system").call(lambda connection: None)
+
+
+def test_the_end_of_a_domain_is_heard_by_who_waits_for_it(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+    session.listen()
+    events = library.opened[0]
+
+    async def work() -> None:
+        with session.stopped("one") as one, session.stopped("two") as two:
+            for uuid, event in (("one", 6), ("three", 5), ("one", 5), ("one", 5)):
+                thread = threading.Thread(
+                    target=events.callback, args=[events, Domain(uuid), event, 0, events.opaque]
+                )
+                thread.start()
+                thread.join()
+            await asyncio.wait_for(one, 20)
+            assert not two.done()
+
+    asyncio.run(work())
+    events.callback(events, Domain("one"), 5, 0, events.opaque)  # nobody waits any more
+
+
+def test_listening_goes_on_over_a_new_connection(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+    session.listen()
+    session.listen()
+    assert len(library.opened) == 1
+    library.opened[0].alive = False
+    session.listen()
+    assert len(library.opened) == 2
+    session.close()
+    assert library.opened[1].callback is None
+    session.close()
