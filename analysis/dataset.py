@@ -35,7 +35,7 @@ class FileEntry(_Read):
 
 
 class MissingTrial(_Read):
-    """A planned trial that left no part."""
+    """A planned trial without a complete measurement."""
 
     trial_id: str = ""
     host: str = ""

@@ -1,7 +1,7 @@
 """Reducing instance rows to sorted values per cell, host and block, and to counts. DuckDB does it."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -66,25 +66,28 @@ class Distribution:
         self._block: Ints = columns["block"].astype(np.int64)
         bounds = np.searchsorted(columns["cell"], np.arange(len(cells.cells) + 1))
         self._slice = [slice(a, b) for a, b in pairwise(bounds)]
-        self._samples: dict[tuple[int, int | None], BlockedSample] = {}
+        self._by_host = lru_cache(maxsize=2)(self._sort_by_host)
 
     def sample(self, cell: int, host: int | None = None) -> BlockedSample:
         """The values of a cell in the fleet or on one host."""
-        key = cell, host
-        if key not in self._samples:
-            self._samples[key] = self._select(cell, host)
-        return self._samples[key]
-
-    def _select(self, cell: int, host: int | None) -> BlockedSample:
         part = self._slice[cell]
-        hosts = self._host[part]
-        if host is not None:
-            mine = hosts == host
-        else:
-            codes = np.arange(len(self._cells.hosts))
-            mine = np.array([self._cells.in_fleet(cell, int(code)) for code in codes], dtype=bool)[hosts]
-        columns = self._value[part][mine], self._block[part][mine], hosts[mine], self._count[part][mine]
-        return sorted_sample(*columns)
+        if host is None:
+            codes = range(len(self._cells.hosts))
+            counts = np.array([self._cells.in_fleet(cell, code) for code in codes], dtype=bool)
+            return self._sample(np.flatnonzero(counts[self._host[part]]) + part.start)
+        order, bounds = self._by_host(cell)
+        return self._sample(order[bounds[host] : bounds[host + 1]] + part.start)
+
+    def _sample(self, rows: Ints) -> BlockedSample:
+        host, block = self._host[rows], self._block[rows]
+        return sorted_sample(self._value[rows], block, host, self._count[rows])
+
+    def _sort_by_host(self, cell: int) -> tuple[Ints, Ints]:
+        """Places of a cell's values by host, still by value within each, and where each host begins."""
+        hosts = self._host[self._slice[cell]]
+        order = np.argsort(hosts, kind="stable")
+        bounds = np.searchsorted(hosts[order], np.arange(len(self._cells.hosts) + 1))
+        return order, bounds
 
 
 class Reduction:

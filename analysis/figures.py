@@ -153,21 +153,20 @@ def hosts(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what:
         return None
     of_hosts, looks = _dressed(of_hosts, variants)
     if many > MOST_NAMED_HOSTS:
-        of_hosts = [r | {"name": r["variant"], "low_ns": None, "high_ns": None} for r in of_hosts]
+        of_hosts = [r | {"name": r["variant"]} for r in of_hosts]
     axis = plots.time_axis([r["value_ns"] for r in of_hosts], what)
     groups = by(of_hosts, "conditions")
+    panel = plots.strip_panel if many > MOST_NAMED_HOSTS else plots.dot_panel
     said = []
     for name, some in groups[:MOST_PANELS]:
         for variant, own in by(some, "variant"):
             values = [r["value_ns"] for r in own]
             ends = f"{quantities.duration(min(values))} to {quantities.duration(max(values))}"
             said.append(f"{_under(name)}{variant} from {ends}.")
-    each = "Each dot is one host." if many > MOST_NAMED_HOSTS else "Bars are 95 % intervals."
+    each = "Each tick is one host." if many > MOST_NAMED_HOSTS else "Bars are 95 % intervals."
     return Figure(
         title="The same on every host?",
-        panels=plots.draw(
-            [plots.dot_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
-        ),
+        panels=plots.draw([panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]),
         legend=looks,
         caption=f"Median over all attempts of each host. {each}" + _left_out(len(groups)),
         alternative=f"Medians of {many} hosts. " + " ".join(said),
@@ -235,4 +234,4 @@ def _left_out(panels: int) -> str:
     more = panels - MOST_PANELS
     if more <= 0:
         return ""
-    return f" {quantities.plural(more, 'more combination')} of conditions are in the tables only."
+    return f" The tables hold {quantities.plural(more, 'more condition')}."

@@ -136,20 +136,18 @@ def _quantiles(distribution: Distribution, cell: int, host: int | None) -> dict[
 def outcome_rows(reduction: Reduction) -> list[dict[str, Any]]:
     """How attempts ended in every cell, for the fleet and each host."""
     cells = reduction.cells
-    counted: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    counted: dict[tuple[int, int | None], list[dict[str, Any]]] = defaultdict(list)
     for row in reduction.counts():
-        counted[row["cell"]].append(row)
+        counted[row["cell"], row["host"]].append(row)
+        counted[row["cell"], None].append(row)
     return [
-        describe(cells, cell, host) | _outcomes(cells, cell, host, counted[cell.index])
+        describe(cells, cell, host) | _outcomes(cells, cell, host, counted[cell.index, host])
         for cell in cells.cells
         for host in scopes(cells, cell)
     ]
 
 
-def _outcomes(
-    cells: Cells, cell: Cell, host: int | None, counted: list[dict[str, Any]]
-) -> dict[str, Any]:
-    here = [row for row in counted if host in (None, row["host"])]
+def _outcomes(cells: Cells, cell: Cell, host: int | None, here: list[dict[str, Any]]) -> dict[str, Any]:
     timed = [row for row in here if row["role"] != "set aside"]
     if host is None:
         timed = [row for row in timed if cells.in_fleet(cell.index, row["host"])]

@@ -1,6 +1,6 @@
 """The table of paired ratios between variants under the same conditions, with verdict words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -9,8 +9,16 @@ import numpy as np
 from analysis.cells import Cell, Cells
 from analysis.distributions import Distribution, Reduction, Stage
 from analysis.section import Field
-from analysis.statistics.blocks import MINIMUM_BLOCKS, BlockedSample
-from analysis.statistics.comparison import Ratio, holm, paired_ratio, verdict_word
+from analysis.statistics.blocks import MINIMUM_BLOCKS
+from analysis.statistics.comparison import (
+    BlockMedians,
+    Ratio,
+    block_medians,
+    holm,
+    log_ratios,
+    paired_ratio,
+    verdict_word,
+)
 
 SEED = 20_260_301
 """Fixes all bootstrap draws, so that one dataset gives one report."""
@@ -43,61 +51,62 @@ PAIR_FIELDS = (
 
 def pair_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, Any]]:
     """Every variant against every other under the same conditions, in table order: baseline first."""
+    cells = reduction.cells
     rows: list[dict[str, Any]] = []
     for stage in stages:
         distribution = reduction.distribution(stage)
-        for baseline, other in _pairs(reduction.cells):
+        for group in cells.groups() if len(cells.cells) > 1 else ():
             rng = np.random.default_rng([SEED, len(rows)])
-            row = _compare(reduction.cells, distribution, (baseline, other), rng)
-            rows.append(row | {"metric": stage.name})
+            medians = {c.index: block_medians(distribution.sample(c.index), rng) for c in group}
+            for baseline, other in combinations(group, 2):
+                pair = medians[baseline.index], medians[other.index]
+                withheld = _withheld(cells, distribution, (baseline, other))
+                rows.append(
+                    _describe(cells, baseline, other)
+                    | {"metric": stage.name, "withheld": withheld}
+                    | _compare(*pair, rng)
+                )
     _judge(rows)
     return rows
 
 
-def _pairs(cells: Cells) -> Iterator[tuple[Cell, Cell]]:
-    for group in cells.groups():
-        yield from combinations(group, 2)
-
-
-def _compare(
-    cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell], rng: np.random.Generator
-) -> dict[str, Any]:
-    baseline, other = pair
-    left = distribution.sample(baseline.index).by_block()
-    right = distribution.sample(other.index).by_block()
-    shared = sorted(left.keys() & right.keys())
-    ratio = paired_ratio([(right[key], left[key]) for key in shared], rng)
-    of_hosts = _host_ratios({key: (right[key], left[key]) for key in shared})
+def _describe(cells: Cells, baseline: Cell, other: Cell) -> dict[str, Any]:
     return {
         "conditions": cells.condition(baseline),
         "baseline": baseline.variant,
         "other": other.variant,
-        "ratio": ratio.value,
-        "ratio_low": ratio.low,
-        "ratio_high": ratio.high,
-        "p_value": ratio.p_value,
-        "blocks": ratio.blocks,
-        "hosts": len({host for host, _ in shared}),
-        "n": ratio.within,
-        "host_low": min(of_hosts, default=None),
-        "host_high": max(of_hosts, default=None),
         "params": baseline.params,
         "image": baseline.image,
         "limits": baseline.limits,
         "virtual": baseline.virtual or other.virtual,
-        "withheld": _withheld(cells, distribution, pair),
-        "found": ratio,
     }
 
 
-def _host_ratios(pairs: dict[tuple[int, int], tuple[BlockedSample, BlockedSample]]) -> list[float]:
-    """The ratio on each host alone, where its medians are numbers."""
-    logs: dict[int, list[float]] = {}
-    for (host, _), (other, baseline) in pairs.items():
-        above, below = other.quantile(0.5), baseline.quantile(0.5)
-        if 0 < above < np.inf and 0 < below < np.inf:
-            logs.setdefault(host, []).append(float(np.log(above / below)))
-    return [float(np.exp(np.mean(values))) for values in logs.values()]
+def _compare(baseline: BlockMedians, other: BlockMedians, rng: np.random.Generator) -> dict[str, Any]:
+    found = paired_ratio(other, baseline, rng)
+    of_hosts = _host_ratios(baseline, other)
+    return {
+        "ratio": found.value,
+        "ratio_low": found.low,
+        "ratio_high": found.high,
+        "p_value": found.p_value,
+        "blocks": found.blocks,
+        "hosts": len(of_hosts),
+        "n": found.within,
+        "host_low": min((r for r in of_hosts if r is not None), default=None),
+        "host_high": max((r for r in of_hosts if r is not None), default=None),
+        "found": found,
+    }
+
+
+def _host_ratios(baseline: BlockMedians, other: BlockMedians) -> list[float | None]:
+    """The ratio on each host that measured both; None where no median of it is a number."""
+    shared = sorted(set(other.keys) & set(baseline.keys))
+    logs = log_ratios(other.select(shared), baseline.select(shared))
+    of_host: dict[int, list[float]] = {}
+    for (host, _), value in zip(shared, logs, strict=True):
+        of_host.setdefault(host, []).extend([float(value)] if np.isfinite(value) else [])
+    return [float(np.exp(np.mean(found))) if found else None for found in of_host.values()]
 
 
 def _withheld(cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell]) -> str | None:

@@ -46,7 +46,8 @@ def swatch(look: LegendEntry) -> str:
 
 
 def _svg(width: int, content: str) -> str:
-    return f'<svg viewBox="0 0 {width} 14" aria-hidden="true" focusable="false" class="plot">{content}</svg>'
+    head = f'<svg viewBox="0 0 {width} 14" aria-hidden="true" focusable="false" class="plot">'
+    return f"{head}{content}</svg>"
 
 
 def contrast(one: str, other: str) -> float:

@@ -176,6 +176,16 @@ def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axi
     return {"title": title, "chart": alt.layer(spans, points), "height": 18 * len(names) + 44}
 
 
+def strip_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+    """Many ticks in a line: rows of name, variant, value_ns."""
+    data = [{"n": r["name"], "v": r["variant"], "x": axis.scaled(r["value_ns"])} for r in rows]
+    names = list(dict.fromkeys(r["n"] for r in data))
+    ticks = _chart(data).mark_tick(thickness=1.5, size=13, opacity=0.7)
+    x, y = alt.X("x:Q", scale=axis.scale(), axis=axis.axis()), alt.Y("n:N", sort=names, axis=_names())
+    chart = ticks.encode(x=x, y=y, color=_colour(looks))
+    return {"title": title, "chart": chart, "height": 22 * len(names) + 44}
+
+
 def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
     """Render panels. A lone one is drawn wide; several share the row."""
     width = WIDE if wide or len(panels) == 1 else HALF

@@ -1,6 +1,7 @@
 """Numbers as a person reads them: the largest unit that fits, three significant digits, no NaN."""
 
 import math
+import re
 from collections.abc import Sequence
 
 NOT_AVAILABLE = "n/a"
@@ -8,6 +9,7 @@ BEYOND = "> deadline"
 """A quantile that lies among the failed attempts."""
 
 _TIME_UNITS = ((3600e9, "h"), (60e9, "min"), (1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
+_NUMBER_UNIT = re.compile(r"(?<=[0-9]) (?=(%|ns|µs|ms|s|min|h|KiB|MiB|GiB|TiB)(\W|$))")
 _LONG_UNITS_FROM_NS = 120e9
 """Minutes and hours only from here on: 90 s is read more easily than 1.5 min."""
 
@@ -120,6 +122,11 @@ def digits(value: float, significant: int = 3) -> str:
 def plain(value: float) -> str:
     """A number that a person set, as it was set: ``16``, ``0.5``."""
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:g}"
+
+
+def tied(text: str) -> str:
+    """The text with every number kept on one line with its unit."""
+    return _NUMBER_UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def plural(number: int, noun: str) -> str:

@@ -63,6 +63,7 @@ def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[D
         lstrip_blocks=True,
     )
     environment.filters |= {"count": quantities.count, "svg": Markup, "lines": str.splitlines}
+    environment.filters["tied"] = quantities.tied
     environment.tests |= {
         "figure": lambda part: isinstance(part, Figure),
         "shown_table": lambda part: isinstance(part, ShownTable),
@@ -102,8 +103,8 @@ def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
     if manifest.missing:
         missing, planned = len(manifest.missing), manifest.planned
         sentences.append(
-            f"No result of {quantities.count(missing)} of "
-            f"{quantities.plural(planned, 'planned trial')}: see 'What is missing'."
+            f"Not complete: {quantities.count(missing)} of "
+            f"{quantities.plural(planned, 'planned trial')}; see 'What is missing'."
         )
     unknown = [name for name in dataset.experiments() if name not in shown]
     if unknown:

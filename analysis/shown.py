@@ -1,7 +1,9 @@
 """Tables as the report shows them: formatted, in plain words, and short; exports hold everything."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from analysis import quantities
@@ -9,6 +11,7 @@ from analysis.latency import QUANTILES
 from analysis.section import ShownTable
 
 MOST_ROWS = 150
+MOST_FAR_HOSTS = 40
 MOST_EXAMPLE = 160
 """Characters of an error's example."""
 _NUMBER = re.compile(r"^(-?[0-9]|n/a|> deadline)")
@@ -121,10 +124,20 @@ def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
 
 
 def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
-    """Median and tail of every host."""
-    of_hosts = [r for r in of_metric(rows, metric) if r["scope"] == "host"]
+    """Median and tail of every host, or of those farthest from the fleet where there are many."""
+    chosen = of_metric(rows, metric)
+    of_fleet = {key_of(r): r["p50_ns"] for r in chosen if r["scope"] == "fleet"}
+    of_hosts = [
+        r | {"against": _against(r["p50_ns"], of_fleet.get(key_of(r)))}
+        for r in chosen
+        if r["scope"] == "host"
+    ]
     if len({r["host"] for r in of_hosts}) < 2:
         return None
+    some = of_hosts
+    if len(of_hosts) > MOST_ROWS:
+        far = sorted(of_hosts, key=lambda r: -abs(math.log(r["against"] or 1)))
+        some = far[:MOST_FAR_HOSTS]
     body = [
         (
             r["conditions"],
@@ -133,13 +146,16 @@ def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
             quantities.count(r["n"]),
             quantities.count(r["unreached"]),
             with_interval(r, "p50"),
+            quantities.ratio(r["against"]),
             with_interval(r, "p95"),
         )
-        for r in of_hosts
+        for r in some
     ]
-    heads = ("Conditions", "Host", "Variant", "Attempts", "Never", "Median", "95 %")
-    caption = "Time to ready on each host; second line: 95 % interval."
-    return _table("Host by host", caption, heads, body, "latency")
+    heads = ("Conditions", "Host", "Variant", "Attempts", "Never", "Median", "Against fleet", "95 %")
+    which = "on each host" if some is of_hosts else "on the hosts farthest from the fleet"
+    caption = f"Time to ready {which}; second line: 95 % interval."
+    found = _table("Host by host", caption, heads, body, "latency")
+    return found and replace(found, left_out=len(of_hosts) - len(found.rows))
 
 
 def reasons(rows: Sequence[Row]) -> ShownTable | None:
@@ -165,6 +181,12 @@ def reasons(rows: Sequence[Row]) -> ShownTable | None:
 def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:
     """Rows of one stage on one basis."""
     return [r for r in rows if (r["metric"], r["basis"]) == metric]
+
+
+def key_of(row: Row) -> tuple[Any, ...]:
+    """What tells a row's cell from all others."""
+    what = row["driver"], row["profile"], row["params"], row["image"], row["limits"]
+    return (*what, row["emulated"], row["virtual"])
 
 
 def marked(row: Row) -> str:
@@ -199,6 +221,13 @@ def shortened(text: str | None) -> str:
     """An error's words on one line, cut to a bearable length."""
     flat = " ".join((text or "").split())
     return flat if len(flat) <= MOST_EXAMPLE else f"{flat[: MOST_EXAMPLE - 1]}…"
+
+
+def _against(host_ns: float, fleet_ns: float | None) -> float | None:
+    """A host's median over the fleet's, where both are numbers."""
+    if not fleet_ns or not host_ns or math.isinf(host_ns) or math.isinf(fleet_ns):
+        return None
+    return host_ns / fleet_ns
 
 
 def _table(

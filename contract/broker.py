@@ -11,9 +11,6 @@ from redis.retry import Retry
 
 from contract.errors import BrokerError
 
-BLOCK_S = 1.0
-"""Longest blocking read; the socket's timeout is far above it."""
-
 # Not by parsing: a URL that cannot be parsed may hold a password too.
 _USER_PASSWORD = re.compile(r"^((?:[^/@]*://)?[^:@/]*:(?!//)).*@", re.DOTALL)
 _QUERY_PASSWORD = re.compile(r"(password=)[^&]*", re.IGNORECASE)

@@ -64,13 +64,18 @@ start_daemon() {
   printf '%s %s %s\n' "$!" "$(started_at "$!" || echo 0)" "$name" >>"$ENGINES_DIR/daemons"
 }
 
-# daemon_lives NAME
-daemon_lives() {
+# pid_of NAME: process id of a daemon that lives. Returns 1 when it does not.
+pid_of() {
   local pid start name
   while read -r pid start name; do
-    [[ $name == "$1" && $(started_at "$pid") == "$start" ]] && return 0
+    [[ $name == "$1" && $(started_at "$pid") == "$start" ]] && echo "$pid" && return 0
   done <"$ENGINES_DIR/daemons"
   return 1
+}
+
+# daemon_lives NAME
+daemon_lives() {
+  pid_of "$1" >/dev/null
 }
 
 # wait_for SECONDS NAME CHECK…: until the check succeeds. When the time is over or the daemon is dead,

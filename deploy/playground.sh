@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # usage: deploy/playground.sh up N | down | status | cut HOST | join HOST
 #
-# N hosts on one machine, to try a fleet without one. Needs root. Each host h1, h2, … is a network
-# namespace with its own dockerd and its own worker; all share this machine's kernel, processors and
-# libvirt, so numbers from neighbours disturb each other: a place to learn and to test, not to compare.
+# N hosts on one machine, to try a fleet without one. Needs root. Each host h1, h2, … is a network and a
+# mount namespace with its own dockerd and its own worker; all share this machine's kernel, processors and
+# libvirt, so neighbours disturb each other's numbers: a place to learn and to test, not to compare.
 #
 #   up N        starts them, and a Redis that they all reach; prints the broker's URL and what to run next
 #   down        stops and removes everything; safe to repeat
@@ -86,7 +86,7 @@ start_shared() {
   if start_libvirt; then finish "$LIBVIRT_URI, shared"; else finish 'none: virtual machines are left out'; fi
 }
 
-# make_host N: its namespace, its link to the bridge, and its engine.
+# make_host N: its namespaces, its link to the bridge, and its engine.
 make_host() {
   local host=h$1 space=tonnage-h$1
   ip netns add "$space"
@@ -96,9 +96,9 @@ make_host() {
   ip -n "$space" link set lo up
   ip -n "$space" link set eth0 up
   ip -n "$space" route add default via "$SUBNET.1"
-  mkdir -p "$PLAYGROUND/$host"
+  mkdir -p "$PLAYGROUND/$host/mounts"
   # Not `ip netns exec`: that mounts a /sys of its own, in which dockerd finds no cgroups.
-  PREFIX=(nsenter "--net=/run/netns/$space")
+  PREFIX=(nsenter "--net=/run/netns/$space" "$ROOT/deploy/own_mounts.sh" "$PLAYGROUND/$host/mounts")
   start_dockerd "dockerd-$host" "$PLAYGROUND/$host"
 }
 
@@ -110,7 +110,7 @@ start_workers() {
   local host
   begin workers
   for host in $(host_names); do
-    start_daemon "worker-$host" nsenter "--net=/run/netns/tonnage-$host" env \
+    start_daemon "worker-$host" nsenter --target "$(pid_of "dockerd-$host")" --net --mount env \
       TONNAGE_BROKER="redis://:$REDIS_PASSWORD@$SUBNET.1:$REDIS_PORT/0" \
       TONNAGE_LIBVIRT_URI="$LIBVIRT_URI" \
       "$VENV/bin/tonnage" worker --name "$host" --label "playground=yes" \

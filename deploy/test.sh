@@ -61,15 +61,8 @@ set_up() {
   finish "$VENV"
 }
 
-# start_all_engines: and tells the tests where they are.
+# start_all_engines: and tells the tests where they are. Redis the tests start themselves.
 start_all_engines() {
-  begin redis
-  if start_redis; then
-    export TONNAGE_TEST_BROKER=$BROKER
-    finish "127.0.0.1:$REDIS_PORT"
-  else
-    finish 'none'
-  fi
   begin docker
   if start_docker; then
     export TONNAGE_TEST_DOCKER_SOCKET=$DOCKER_SOCKET

@@ -57,11 +57,11 @@ class Results:
         """The plan of the last run. Raises ResultsError when there is none."""
         try:
             plan = json.loads((self.folder / "plan.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            for trial in plan:
+                del trial["trial_id"]
+            return tuple(Trial.model_validate(trial) for trial in plan)
+        except (OSError, ValueError, TypeError, LookupError) as error:
             raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
-        for trial in plan:
-            del trial["trial_id"]
-        return tuple(Trial.model_validate(trial) for trial in plan)
 
     def attempts(self) -> dict[str, tuple[int, ...]]:
         """Which trials have parts, and of which attempts. One listing."""
@@ -76,8 +76,8 @@ class Results:
         path = self.parts / part_name(trial_id, attempt)
         try:
             part = read_part(path.read_bytes())
-            if part.record.trial.trial_id != trial_id:
-                raise PartError("a part under another trial's name")
+            if (part.record.trial.trial_id, part.record.attempt) != (trial_id, attempt):
+                raise PartError("a part under another's name")
         except PartError:
             aside = self.folder / "damaged"
             aside.mkdir(exist_ok=True)

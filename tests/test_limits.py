@@ -25,10 +25,11 @@ def functions(tree: ast.AST) -> Iterator[Function]:
             yield node
 
 
-def lines_of(function: Function) -> int:
-    """Lines from ``def`` to the end, decorators left out."""
+def lines_of(function: Function, *, signature: bool) -> int:
+    """Lines from ``def`` (or from the body) to the end, decorators left out."""
     assert function.end_lineno is not None
-    return function.end_lineno - function.lineno + 1
+    first = function.lineno if signature else function.body[0].lineno
+    return function.end_lineno - first + 1
 
 
 def parameters_of(function: Function) -> int:
@@ -40,10 +41,16 @@ def parameters_of(function: Function) -> int:
     return len(positional) + len(arguments.kwonlyargs)
 
 
-def is_command(function: Function) -> bool:
-    """A command of the CLI: its parameters are options, and read by people who type."""
-    names = {ast.unparse(d.func if isinstance(d, ast.Call) else d) for d in function.decorator_list}
-    return any(name.rpartition(".")[2] in {"command", "callback"} for name in names)
+def commands(tree: ast.AST) -> set[str]:
+    """Names registered as ``app.command()(name)``: their parameters are options, one line each."""
+    return {
+        argument.id
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Call)
+        if ast.unparse(call.func.func).endswith(".command")
+        for argument in call.args
+        if isinstance(argument, ast.Name)
+    }
 
 
 def test_there_is_something_to_measure() -> None:
@@ -53,13 +60,16 @@ def test_there_is_something_to_measure() -> None:
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_file_is_small(path: Path) -> None:
     text = path.read_text()
-    too_big = [f"{len(text.splitlines())} lines in the file, {MAX_FILE_LINES} allowed"]
-    problems = too_big if len(text.splitlines()) > MAX_FILE_LINES else []
-    for function in functions(ast.parse(text)):
+    tree = ast.parse(text)
+    problems = []
+    if (lines := len(text.splitlines())) > MAX_FILE_LINES:
+        problems.append(f"{lines} lines in the file, {MAX_FILE_LINES} allowed")
+    for function in functions(tree):
         where = f"{function.name}, line {function.lineno}"
-        if (lines := lines_of(function)) > MAX_FUNCTION_LINES:
+        typed = function.name in commands(tree)
+        if (lines := lines_of(function, signature=not typed)) > MAX_FUNCTION_LINES:
             problems.append(f"{where}: {lines} lines, {MAX_FUNCTION_LINES} allowed")
-        if (count := parameters_of(function)) > MAX_PARAMETERS and not is_command(function):
+        if (count := parameters_of(function)) > MAX_PARAMETERS and not typed:
             problems.append(f"{where}: {count} parameters, {MAX_PARAMETERS} allowed")
     assert not problems, "\n".join(problems)
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from contract.errors import EngineAbsent, EngineError, ImageError
 from workers import shell
-from workers.images.guest import Guest
+from workers.images.guest import Guest, command_line
 from workers.images.store import built
 
 Accelerator = Literal["kvm", "tcg"]
@@ -75,7 +75,7 @@ def _boot(guest: Guest, emulator: str) -> Verdict:
     arguments: list[str | Path] = [emulator, "-machine", "pc,accel=kvm", "-cpu", "host", "-m", "128"]
     arguments += ["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"]
     arguments += ["-kernel", guest.kernel, "-initrd", guest.initramfs]
-    arguments += ["-append", f"console=ttyS0 quiet loglevel=1 panic=-1 tonnage.nonce={_NONCE}"]
+    arguments += ["-append", command_line(_NONCE)]
     try:
         spoke, said = shell.run_until(arguments, f'"beacon":"{_NONCE}"', deadline_s=BOOT_DEADLINE_S)
     except EngineError as error:

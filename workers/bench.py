@@ -23,6 +23,7 @@ class Recorder:
 
     def __init__(self, wal: Path | None = None) -> None:
         self.rows = Rows()
+        self._path = wal
         self._wal: IO[str] | None = None
         if wal is not None:
             wal.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,11 @@ class Recorder:
         if self._wal is not None:
             self._wal.close()
             self._wal = None
+
+    def discard(self) -> None:
+        """Remove the write-ahead file: the trial has its part, or none is wanted."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     def _append(self, kind: str, content: InstanceRow | Sample) -> None:
         if self._wal is not None:

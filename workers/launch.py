@@ -4,6 +4,7 @@ import os
 import uuid
 import warnings
 
+from contract.broker import broker_errors
 from contract.errors import BrokerError
 from workers.host_lock import host_lock
 from workers.presence import Presence, probe_engine, probe_engines
@@ -29,7 +30,8 @@ def run_simulated_workers(broker: str, base: HostSettings, count: int) -> None:
 def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: list[str]) -> None:
     """Register, then run Celery in this process; its child, if any, reads the same environment."""
     presence = Presence(config)
-    presence.begin(engines)
+    with broker_errors(config.broker):
+        presence.begin(engines)
     os.environ["TONNAGE_WORKER_CONFIG"] = config.model_dump_json()
     from workers.app import SecurityWarning, app
 

@@ -8,13 +8,17 @@ from typing import Literal
 from contract.errors import EngineError, ImageError
 from workers.accelerator import Accelerator, Verdict, choose, judge_kvm
 from workers.domain_xml import DirectBoot, OverlayDisk
-from workers.images.guest import DiskImage, Guest, disk_guest, initramfs_guest, inspect_disk
+from workers.images.guest import (
+    DiskImage,
+    Guest,
+    command_line,
+    disk_guest,
+    initramfs_guest,
+    inspect_disk,
+)
 from workers.libvirt_calls import Engine
 from workers.libvirt_files import readable, unreachable
 from workers.settings import HostSettings
-
-COMMAND_LINE = "console=ttyS0 quiet loglevel=1 panic=-1 tonnage.nonce={nonce}"
-"""Of ``tiny``. A guest that panics says why and is then off: dead is worse to find out than gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class BootSources:
             disk = self._disks[image]
             return None, OverlayDisk(overlay, disk.path, disk.format)
         guest = self._tiny(engine)
-        boot = DirectBoot(guest.kernel, guest.initramfs, COMMAND_LINE.format(nonce=nonce))
+        boot = DirectBoot(guest.kernel, guest.initramfs, command_line(nonce))
         return boot, OverlayDisk(overlay, guest.disk, "qcow2") if guest.disk else None
 
     def choose(self, wanted: Literal["auto", "kvm", "tcg"], engine: Engine) -> Chosen:

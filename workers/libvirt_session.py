@@ -26,6 +26,8 @@ _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_COUNT = 3
 """Unanswered ones after which a hung daemon counts as lost; no signal interrupts a call into it."""
 
+_TURN_S = 1.0
+"""Longest wait for the event loop, which is busy with callbacks of microseconds."""
 _SYSTEMD_ADVICE = (
     "start it with 'systemctl start libvirtd', or without systemd 'virtlogd -d; libvirtd -d'"
 )
@@ -106,6 +108,8 @@ class LibvirtSession:
                 self._events = None
         for connection in connections:
             _quietly(connection.close)
+        if connections:
+            _turn_event_loop(_library())
 
     @contextmanager
     def _borrowed(self, libvirt: Any) -> Iterator[Any]:
@@ -176,6 +180,20 @@ def _ensure_event_loop(libvirt: Any) -> None:
 def _run_event_loop(libvirt: Any) -> None:
     while True:
         _quietly(libvirt.virEventRunDefaultImpl)
+
+
+def _turn_event_loop(libvirt: Any) -> None:
+    """Wait until the loop has gone round twice: it lets go of closed sockets between two rounds."""
+    turned = threading.Event()
+    rounds = iter(range(2))
+
+    def turn(timer: int, _opaque: object) -> None:
+        if next(rounds, None) is None:
+            libvirt.virEventRemoveTimeout(timer)
+            turned.set()
+
+    libvirt.virEventAddTimeout(0, turn, None)
+    turned.wait(_TURN_S)
 
 
 def _say_nothing(_context: object, _error: object) -> None:

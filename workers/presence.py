@@ -11,7 +11,7 @@ import redis
 
 from contract import CONTRACT_VERSION, wire
 from contract.broker import clock_offset, connect
-from contract.errors import BrokerError, HostBusy, PartError, TonnageError
+from contract.errors import BrokerError, HostBusy, PartError, ResultsError, TonnageError
 from contract.parts import read_part
 from workers import host as machine
 from workers.discover import build_catalog, find_driver
@@ -24,6 +24,9 @@ log = logging.getLogger("tonnage.worker")
 
 LATE_DELIVERY_S = 10.0
 """A part that has waited this long in the spool was not delivered by the trial itself."""
+
+TIDY_EVERY_S = 3600.0
+"""How often spools are searched for parts that were delivered long ago."""
 
 
 def probe_engines(host: HostSettings) -> dict[str, dict[str, Any]]:
@@ -56,6 +59,7 @@ class Presence:
         self._config = config
         self._client = connect(config.broker)
         self._entries: dict[str | bytes, bytes | float | int | str] = {}
+        self._tidied_at = -TIDY_EVERY_S
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="presence", daemon=True)
 
@@ -113,7 +117,8 @@ class Presence:
             try:
                 self._beat()
                 self._deliver_late()
-            except (redis.RedisError, BrokerError) as error:
+                self._tidy()
+            except (redis.RedisError, BrokerError, ResultsError, OSError) as error:
                 log.warning("heartbeat: %s", error)
 
     def _beat(self) -> None:
@@ -138,16 +143,24 @@ class Presence:
             pipe.set(wire.owner_key(host.name), self._config.boot, ex=wire.HEARTBEAT_TTL_S)
         pipe.execute()
 
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied_at > TIDY_EVERY_S and not self._config.simulated:
+            self._tidied_at = time.monotonic()
+            for host in self._config.hosts:
+                Spool(host.state_dir / "spool").forget_old()
+
     def _deliver_late(self) -> None:
         """Deliver what a broken broker kept from being delivered when it was measured."""
         for host in () if self._config.simulated else self._config.hosts:
             spool = Spool(host.state_dir / "spool")
             for path in spool.waiting():
-                if time.time() - path.stat().st_mtime < LATE_DELIVERY_S:
-                    continue
-                data = path.read_bytes()
                 try:
+                    if time.time() - path.stat().st_mtime < LATE_DELIVERY_S:
+                        continue
+                    data = path.read_bytes()
                     record = read_part(data).record
+                except FileNotFoundError:  # its trial has delivered it meanwhile
+                    continue
                 except PartError as error:
                     log.error("spool: %s: %s", path.name, error)
                     path.rename(path.with_suffix(".damaged"))

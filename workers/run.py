@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from contract.catalog import Capability
-from contract.errors import CampaignError, DeadlineExceeded, EngineError, TonnageError, TrialCancelled
+from contract.errors import CampaignError, DeadlineExceeded, TonnageError, TrialCancelled
 from contract.parts import PackedPart, TrialRecord, pack_part
 from contract.rows import InstanceRow
 from contract.trial import Outcome, Trial
@@ -103,11 +103,14 @@ def run_trial(assignment: Assignment) -> PackedPart:
     finally:
         recorder.close()
     if found.error_class == TrialCancelled.code:
+        recorder.discard()
         raise TrialCancelled(found.error_text)
     found.rows = recorder.rows.instances
     _settle(found)
     record = _record(assignment, found, started_at_ns, virtual=virtual)
-    return pack_part(record, recorder.rows)
+    packed = pack_part(record, recorder.rows)
+    recorder.discard()
+    return packed
 
 
 def _assemble(assignment: Assignment) -> tuple[AnyDriver, Experiment, Any]:
@@ -134,6 +137,7 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
         found.facts = await bench.driver.facts()
         bench.begin()
         if Capability.VIRTUAL_TIME in bench.driver.offers:
+            bench.drop_caches = _drop_nothing
             await _measure(bench, experiment, found)
             return
         if machine.can_drop_caches():
@@ -149,15 +153,21 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
         found.clock_drift_ns = time.time_ns() - time.monotonic_ns() - drift
 
 
+async def _drop_nothing() -> None:
+    """Virtual time has no page cache: it is as cold as asked for."""
+
+
 async def _measure(bench: Bench, experiment: Experiment, found: _Findings) -> None:
     """The experiment under the trial's deadline. What it raises is told apart in ``found``."""
     deadline_s = bench.trial.deadline_s
+    limit = asyncio.timeout(deadline_s)
     try:
-        async with asyncio.timeout(deadline_s):
+        async with limit:
             await experiment.run(bench)
         found.outcome = "completed"
-    except TimeoutError:
-        found.blame(DeadlineExceeded(f"the trial did not end within its deadline of {deadline_s:g} s"))
+    except TimeoutError as error:  # ours, or one of a socket somewhere below
+        ours = DeadlineExceeded(f"the trial did not end within its deadline of {deadline_s:g} s")
+        found.blame(ours if limit.expired() else error)
     except (TonnageError, BaseExceptionGroup) as error:
         found.blame(_first(error))
     found.duration_ns = bench.now()
@@ -251,5 +261,5 @@ async def _sweep_after(bench: Bench, found: _Findings) -> None:
     try:
         async with asyncio.timeout(SWEEP_BUDGET_S):
             found.left = await _sweep(bench)
-    except (TimeoutError, EngineError):
+    except Exception:  # a result is worth more than what went wrong after it
         found.left += 1

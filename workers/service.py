@@ -98,8 +98,6 @@ class Service:
                 log.info("trial %s: cancelled, nothing of it is kept", trial.trial_id)
                 return
             self._keep_and_deliver(packed, trial.campaign, spool)
-            if spool is not None:
-                (host.state_dir / "wal" / f"{trial.trial_id}.jsonl").unlink(missing_ok=True)
 
     def _keep_and_deliver(self, packed: PackedPart, campaign: str, spool: Spool | None) -> None:
         """Spool first, so that what was measured outlives the broker; then deliver."""

@@ -1,6 +1,7 @@
 """The worker's durable spool: a finished trial survives broker, coordinator and reboot here."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from contract.parts import PackedPart, Part, list_parts, part_name, read_part, store_part
@@ -21,7 +22,10 @@ class Spool:
         store_part(self._waiting, packed.name, packed.data)
 
     def find(self, trial_id: str, newer_than: int) -> tuple[bytes, Part] | None:
-        """The newest readable part of a trial whose attempt is above ``newer_than``."""
+        """The newest part of a trial whose attempt is above ``newer_than``.
+
+        Raises PartError when it is damaged.
+        """
         for folder in (self._waiting, self._delivered):
             attempts = list_parts(folder).get(trial_id, ())
             if attempts and attempts[-1] > newer_than:
@@ -33,16 +37,25 @@ class Spool:
         """Parts that nobody has taken yet, oldest first."""
         if not self._waiting.is_dir():
             return []
-        return sorted(self._waiting.glob("*.part"), key=lambda path: path.stat().st_mtime)
+        return sorted(self._waiting.glob("*.part"), key=_written_at)
 
     def mark_delivered(self, name: str) -> None:
-        """The broker or the results folder has the part now."""
+        """The broker or the results folder has the part now. Again is harmless."""
         self._delivered.mkdir(parents=True, exist_ok=True)
-        (self._waiting / name).replace(self._delivered / name)
+        with suppress(FileNotFoundError):  # trial and heartbeat may both have delivered it
+            (self._waiting / name).replace(self._delivered / name)
 
     def forget_old(self) -> None:
         """Drop parts that were delivered long ago."""
         if self._delivered.is_dir():
             for path in self._delivered.glob("*.part"):
-                if time.time() - path.stat().st_mtime > KEEP_DELIVERED_S:
+                if time.time() - _written_at(path) > KEEP_DELIVERED_S:
                     path.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    """Unix time of the file; now, when another process has just moved it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()

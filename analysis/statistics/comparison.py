@@ -13,13 +13,21 @@ from analysis.statistics.blocks import (
     MINIMUM_BLOCKS,
     BlockedSample,
     Floats,
+    Ints,
     t_quantile,
 )
 
 DRAWS = 2000
 """Bootstrap draws."""
+_INNER, _LEAST_INNER = 50_000, 50
+"""Draws within blocks, over all of them together and at least in each."""
+_AT_ONCE = 500_000
+"""Numbers drawn at once: bounds the memory."""
 EQUIVALENCE = (0.95, 1.05)
 """Ratios that make no difference in practice: the floor of every claim."""
+
+BlockKey = tuple[int, int]
+"""Host code and block number."""
 
 Word = Literal["faster", "slower", "equivalent", "undecided"]
 
@@ -38,58 +46,101 @@ class Ratio:
     """Values in all blocks, of the side that has fewer."""
 
 
-def paired_ratio(
-    pairs: Sequence[tuple[BlockedSample, BlockedSample]],
-    rng: np.random.Generator,
-    draws: int = DRAWS,
-) -> Ratio:
-    """Ratio of medians of (other, baseline), paired by block: what a block did to both cancels.
+@dataclass(frozen=True)
+class BlockMedians:
+    """One alternative's median in each block, and how much resampled medians vary around it."""
 
-    The estimate is the geometric mean over blocks of the ratio of the two medians. Its error comes from
-    a hierarchical bootstrap on the logarithm: blocks with replacement, then instances within each with
-    replacement. Block effects are shrunk before they are drawn, so that the two stages together have
-    the variance of the data and count the noise within blocks once (Davison & Hinkley, Bootstrap Methods
-    and their Application, 1997, §3.8). The interval takes Student's t, since blocks are few. No interval
-    below three blocks, no ratio where a block's median lies among failures or is 0.
+    keys: tuple[BlockKey, ...]
+    medians: Floats
+    noise: Floats
+    """Draws by blocks: logarithm of resampled medians, less its mean in each block."""
+    sizes: Ints
+
+    def select(self, keys: Sequence[BlockKey]) -> "BlockMedians":
+        """The same for some of the blocks, in their order."""
+        place = {key: i for i, key in enumerate(self.keys)}
+        chosen = [place[key] for key in keys]
+        return BlockMedians(tuple(keys), self.medians[chosen], self.noise[:, chosen], self.sizes[chosen])
+
+
+def block_medians(sample: BlockedSample, rng: np.random.Generator, draws: int = DRAWS) -> BlockMedians:
+    """Median of every block, with bootstrap draws within each: the second stage of the hierarchy."""
+    blocks = sample.by_block()
+    inner = max(_LEAST_INNER, min(draws, _INNER // max(1, len(blocks))))
+    noise = [_median_noise(block, rng, inner) for block in blocks.values()]
+    return BlockMedians(
+        tuple(blocks),
+        np.array([block.quantile(0.5) for block in blocks.values()], dtype=np.float64),
+        np.column_stack(noise) if noise else np.zeros((inner, 0)),
+        np.array([block.n for block in blocks.values()], dtype=np.int64),
+    )
+
+
+def paired_ratio(
+    other: BlockMedians, baseline: BlockMedians, rng: np.random.Generator, draws: int = DRAWS
+) -> Ratio:
+    """Ratio of medians, paired by block: what a block did to both cancels.
+
+    The estimate is the geometric mean over shared blocks of the ratio of the two medians. Its error
+    comes from a hierarchical bootstrap on the logarithm: blocks with replacement, then instances within
+    each with replacement. Block effects are shrunk before they are drawn, so that the two stages
+    together have the variance of the data and count the noise within blocks once (Davison & Hinkley,
+    Bootstrap Methods and their Application, 1997, §3.8). The interval takes Student's t, since blocks
+    are few. No interval below three blocks, no ratio where a median lies among failures or is 0.
     """
-    size = min((sum(a.n for a, _ in pairs), sum(b.n for _, b in pairs)))
-    medians = np.array([[a.quantile(0.5), b.quantile(0.5)] for a, b in pairs]).reshape(-1, 2)
-    if not pairs or not np.isfinite(medians).all() or (medians <= 0).any():
-        return Ratio(None, None, None, None, len(pairs), size)
-    logs = np.log(medians[:, 0] / medians[:, 1])
+    shared = sorted(set(other.keys) & set(baseline.keys))
+    above, below = other.select(shared), baseline.select(shared)
+    blocks, size = len(shared), int(min(above.sizes.sum(), below.sizes.sum()))
+    logs = log_ratios(above, below)
+    if not blocks or not np.isfinite(logs).all():
+        return Ratio(None, None, None, None, blocks, size)
     centre = float(logs.mean())
-    if len(pairs) < MINIMUM_BLOCKS:
-        return Ratio(math.exp(centre), None, None, None, len(pairs), size)
-    noise = np.column_stack([_median_noise(a, b, rng, draws) for a, b in pairs])
-    error, df = _bootstrap_error(logs, noise, size, rng)
+    if blocks < MINIMUM_BLOCKS:
+        return Ratio(math.exp(centre), None, None, None, blocks, size)
+    inner = min(above.noise.shape[0], below.noise.shape[0])
+    error, df = _bootstrap_error(logs, above.noise[:inner] - below.noise[:inner], rng, draws)
+    df = min(df, max(size - blocks, blocks - 1))
     half = t_quantile(df) * error
-    p_value = _two_sided_p(centre, error, df)
     low, high = math.exp(centre - half), math.exp(centre + half)
-    return Ratio(math.exp(centre), low, high, p_value, len(pairs), size)
+    return Ratio(math.exp(centre), low, high, _two_sided_p(centre, error, df), blocks, size)
+
+
+def log_ratios(above: BlockMedians, below: BlockMedians) -> Floats:
+    """Logarithm of each block's ratio of medians; NaN where one is 0 or lies among failures."""
+    usable = (above.medians > 0) & (below.medians > 0)
+    usable &= np.isfinite(above.medians) & np.isfinite(below.medians)
+    ratios = np.divide(above.medians, below.medians, where=usable, out=np.ones_like(below.medians))
+    return np.where(usable, np.log(ratios), np.nan)
 
 
 def _bootstrap_error(
-    logs: Floats, noise: Floats, size: int, rng: np.random.Generator
+    logs: Floats, noise: Floats, rng: np.random.Generator, draws: int
 ) -> tuple[float, float]:
-    """Standard error of the mean log ratio from the two-stage draws, and its degrees of freedom."""
+    """Standard error of the mean log ratio from the two-stage draws, and its degrees of freedom.
+
+    Where blocks differ beyond their noise, the error is known from the blocks alone; otherwise infinite
+    degrees of freedom stand for "from within the blocks".
+    """
     blocks = logs.size
     spread, inner = float(logs.var(ddof=1)), float(noise.var(axis=0).mean())
     between = max(0.0, spread - inner)
     shrink = math.sqrt(between / spread * blocks / (blocks - 1)) if spread > 0 else 0.0
-    chosen = rng.integers(0, blocks, size=noise.shape)
     effects = shrink * (logs - logs.mean())
-    rows = rng.integers(0, noise.shape[0], size=noise.shape)
-    drawn = (effects[chosen] + noise[rows, chosen]).mean(axis=1)
-    # Where blocks differ beyond their noise, the error is only known from the blocks.
-    return float(drawn.std()), blocks - 1 if between > 0 else max(size - blocks, blocks - 1)
+    drawn = []
+    for begun in range(0, draws, step := max(1, _AT_ONCE // blocks)):
+        size = (min(step, draws - begun), blocks)
+        chosen = rng.integers(0, blocks, size=size)
+        within = noise[rng.integers(0, noise.shape[0], size=size), chosen]
+        drawn.append((effects[chosen] + within).mean(axis=1))
+    return float(np.concatenate(drawn).std()), blocks - 1 if between > 0 else math.inf
 
 
-def _median_noise(a: BlockedSample, b: BlockedSample, rng: np.random.Generator, draws: int) -> Floats:
-    """Draws of the log ratio of resampled medians of one block, less its mean."""
-    upper = np.log(np.maximum(_median_draws(a, rng, draws), 1e-300))
-    lower = np.log(np.maximum(_median_draws(b, rng, draws), 1e-300))
-    noise = np.where(np.isfinite(upper - lower), upper - lower, np.nan)
-    return np.asarray(np.nan_to_num(noise - np.nanmean(noise), nan=0.0))
+def _median_noise(sample: BlockedSample, rng: np.random.Generator, draws: int) -> Floats:
+    """Draws of the logarithm of one block's resampled median, less their mean."""
+    medians = _median_draws(sample, rng, draws)
+    usable = np.isfinite(medians) & (medians > 0)
+    logs = np.log(medians, where=usable, out=np.zeros(draws))
+    return np.where(usable, logs - logs.sum() / max(1, int(usable.sum())), 0.0)
 
 
 def _median_draws(sample: BlockedSample, rng: np.random.Generator, draws: int) -> Floats:

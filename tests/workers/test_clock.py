@@ -13,10 +13,10 @@ def test_virtual_time_jumps_to_the_next_timer() -> None:
 
     async def sleep_long() -> tuple[int, int]:
         before = clock.now_ns()
-        await asyncio.sleep(86_400 * 365)
+        await asyncio.sleep(86_400)
         return before, clock.now_ns()
 
-    assert clock.run(sleep_long()) == (0, 86_400 * 365 * 10**9)
+    assert clock.run(sleep_long()) == (0, 86_400 * 10**9)
 
 
 def test_timers_come_in_the_order_of_their_times() -> None:

@@ -87,7 +87,7 @@ def test_files_that_qemu_cannot_reach_are_told(folder: Path) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "1M"], timeout=30, check=True)
     engine = Engine("9.0.0", "7.2.0", "/usr/bin/qemu-system-x86_64", "pc", USER)
     sources = BootSources(host(folder), "initramfs")
-    with pytest.raises(EngineError, match="may not pass .*closed"):
+    with pytest.raises(EngineError, match=r"may not pass .*closed"):
         sources.prepare(str(image), engine)
     image.parent.chmod(0o755)
     image.chmod(0o600)

@@ -1,9 +1,11 @@
 """Connections to libvirt, with its library played by a few lines."""
 
+# ruff: noqa: N802, N815 - libvirt's own names
+
 import asyncio
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
@@ -83,6 +85,19 @@ class Library(ModuleType):
         self.opened: list[Connection] = []
         self.reachable = True
 
+    def virEventAddTimeout(self, after_ms: int, callback: Any, opaque: None) -> int:
+        def fire() -> None:
+            while not self.removed:
+                callback(7, opaque)
+
+        self.removed = False
+        threading.Thread(target=fire).start()
+        return 7
+
+    def virEventRemoveTimeout(self, timer: int) -> None:
+        assert timer == 7
+        self.removed = True
+
     def open(self, uri: str) -> Connection:
         if not self.reachable:
             raise Refusal(38)
@@ -91,11 +106,11 @@ class Library(ModuleType):
 
 
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Library]:
+def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     made = Library()
     monkeypatch.setitem(sys.modules, "libvirt", made)
     monkeypatch.setattr(libvirt_session, "_ensure_event_loop", lambda _: None)
-    yield made
+    return made
 
 
 def refuse(connection: Connection, code: int) -> None:
@@ -158,7 +173,8 @@ def test_errors_inside_a_call_keep_their_kind(library: Library) -> None:
 def test_an_unreachable_daemon_says_how_to_start_it(library: Library) -> None:
     library.reachable = False
     session = LibvirtSession("qemu:///system")
-    for ask in (lambda: session.call(lambda connection: None), session.listen):
+    asks: list[Callable[[], None]] = [lambda: session.call(lambda _: None), session.listen]
+    for ask in asks:
         with pytest.raises(EngineAbsent, match=r"qemu:///system cannot be reached.*systemctl start"):
             ask()
 

@@ -204,16 +204,17 @@ class Driver(base.Driver[LibvirtSettings]):
         """Domains that carry our metadata, disks and sockets in our folders."""
         domains = await self._ask(libvirt_calls.owned_domains)
         found = [Leftover(self.name, "domain", name, owner.host) for name, _, owner in domains]
-        for kind, top in (("disk", self._disks), ("socket", self._sockets)):
-            files = sorted(top.glob(f"*/{NAME_PREFIX}*"))
+        for kind in ("disk", "socket"):
+            files = self._files_of_ours(kind)
             found += [Leftover(self.name, kind, path.name, path.parent.name) for path in files]
         return [leftover for leftover in found if host in (None, leftover.host)]
 
     async def sweep(self, leftover: Leftover) -> None:
         """Remove a domain of ours by its name, or a file in our folders."""
         if leftover.kind != "domain":
-            top = self._disks if leftover.kind == "disk" else self._sockets
-            (top / Path(leftover.host).name / Path(leftover.name).name).unlink(missing_ok=True)
+            for path in self._files_of_ours(leftover.kind):
+                if (path.name, path.parent.name) == (leftover.name, leftover.host):
+                    path.unlink(missing_ok=True)
             return
         for name, domain_uuid, owner in await self._ask(libvirt_calls.owned_domains):
             if (name, owner.host) == (leftover.name, leftover.host):
@@ -281,6 +282,11 @@ class Driver(base.Driver[LibvirtSettings]):
                 return True
             await asyncio.wait({stopped}, timeout=GRACE_S)
             return stopped.done()
+
+    def _files_of_ours(self, kind: str) -> list[Path]:
+        """Disks or sockets of all hosts that share our folders; one folder per host."""
+        top = self._disks if kind == "disk" else self._sockets
+        return sorted(top.glob(f"*/{NAME_PREFIX}*"))
 
     async def _listen(self, own: LibvirtInstance) -> SerialConsole:
         self._forget_console(own)

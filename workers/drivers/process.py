@@ -29,6 +29,7 @@ from workers.settings import HostSettings
 STOP_GRACE_S = 10.0
 """How long a graceful stop waits before it kills: the same as Docker's."""
 _OWNER_FILE = "owner.json"
+_DYING_S = 0.2
 _HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENTER_GROUPS = """
 count=$1 && shift
@@ -176,7 +177,12 @@ class Driver(base.Driver[ProcessSettings]):
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Processes by the owner in their environment, then groups, then folders."""
-        return await self.engine(self._leftovers, host)
+        found = await self.engine(self._leftovers, host)
+        if any(leftover.kind == "process" for leftover in found):
+            # Children of an instance that was just killed die a little later than their parent.
+            await asyncio.sleep(_DYING_S)
+            found = await self.engine(self._leftovers, host)
+        return found
 
     async def sweep(self, leftover: Leftover) -> None:
         """Kill a process, or remove a group with all in it, or a folder."""

@@ -68,7 +68,7 @@ class Driver(base.Driver[SimulatedSettings]):
     name = "simulated"
     summary = "virtual time with a known truth: for tests, training and sizing, never for numbers"
     Settings: ClassVar[type[Settings]] = SimulatedSettings
-    offers = frozenset(Capability)
+    offers = frozenset(Capability) - {Capability.ADDRESS}  # nothing listens anywhere in virtual time
 
     def __init__(self, settings: SimulatedSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
@@ -149,10 +149,6 @@ class Driver(base.Driver[SimulatedSettings]):
     async def watch_exit(self, instance: Instance) -> asyncio.Future[None] | None:
         """Done when the simulated process is dead."""
         return asyncio.ensure_future(_until_dead(_own(instance)))
-
-    async def address(self, instance: Instance) -> str:
-        """A documentation address: nothing listens anywhere in virtual time."""
-        return "192.0.2.1"
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """Wait the stop time; a graceful stop takes twice as long."""

@@ -10,7 +10,7 @@ from contract.errors import EngineError, TrialCancelled
 from contract.rows import InstanceRow
 from workers.bench import Bench
 from workers.experiments import base
-from workers.experiments.stages import READY_PATTERN, Running, bring_up, needs_of, take_down
+from workers.experiments.stages import ReadyLevel, Running, bring_up, needs_of, take_down
 
 _RESIDENTS_AT_ONCE = 4
 
@@ -25,7 +25,7 @@ class LifecycleParams(Params):
     arrival_rate_per_s: float | None = Field(
         None, gt=0, le=10_000, description="open-loop Poisson arrivals instead of a closed batch"
     )
-    ready: str = Field("reply", pattern=READY_PATTERN, description="what counts as ready")
+    ready: ReadyLevel = Field("reply", description="what counts as ready")
     ready_deadline_s: float = Field(30, gt=0, le=3600, description="longest wait for one instance")
     hold_s: float = Field(0, ge=0, le=3600, description="seconds between ready and stop")
     graceful: bool = Field(False, description="ask the instance to end before it is made to")

@@ -1,10 +1,14 @@
 """The life of one instance in stamped stages: up to its ready level, and down to nothing."""
 
 import asyncio
+import http.client
 import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
 
 from contract.catalog import Capability
 from contract.errors import AgentSilent, EngineTimeout, InstanceExited, TonnageError
@@ -14,11 +18,28 @@ from workers.bench import Bench
 from workers.console import Console
 from workers.drivers.base import Instance
 
-READY_PATTERN = r"^(started|beacon|reply|tcp:[0-9]{1,5}|http:[0-9]{1,5}/[!-~]*)$"
+
+def _port_exists(level: str) -> str:
+    """Refuse ports beyond 65535; the pattern sees only digits."""
+    port = re.match(r"^(?:tcp|http):([0-9]+)", level)
+    if port is not None and not 0 < int(port[1]) < 65536:
+        raise ValueError("a port from 1 to 65535")
+    return level
+
+
+ReadyLevel = Annotated[
+    str,
+    StringConstraints(pattern=r"^(started|beacon|reply|tcp:[0-9]{1,5}|http:[0-9]{1,5}/[!-~]*)$"),
+    AfterValidator(_port_exists),
+]
+"""What counts as ready, as parameters and rows say it."""
+
 TAKE_DOWN_BUDGET_S = 60.0
 """Own budget of every removal: running out of it costs no results."""
 RECLAIM_DEADLINE_S = 10.0
 _POLL_S = 0.005
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Instances are asked directly, whatever proxy this host has for the world outside."""
 
 
 @dataclass(slots=True)
@@ -157,9 +178,9 @@ async def _answers(address: str, level: str) -> None:
 
 def _http_ok(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always http, see caller
+        with _NO_PROXY.open(url, timeout=2) as answer:
             return bool(answer.status == 200)
-    except urllib.error.URLError:
+    except (urllib.error.URLError, http.client.HTTPException):
         return False
 
 
@@ -178,5 +199,8 @@ def _tail(running: Running) -> str:
 
 
 def _fail(row: InstanceRow, error_class: str, text: str, *, late: bool = False) -> None:
+    if row.error_class is not None:  # the first cause counts, what came of it is told beside it
+        row.error_text = f"{row.error_text}; then {text}"
+        return
     row.outcome = "timeout" if late else "failed"
     row.error_class, row.error_text = error_class, text

@@ -23,11 +23,10 @@ root=${0%/*}
 [ "$root" != "$0" ] || root=.
 PATH=$root/bin
 busybox=$root/bin/busybox
-child=
 scratch=
 
 leave() {
-    [ -z "$child" ] || kill -9 "$child" 2>/dev/null
+    kill -9 %% 2>/dev/null # the job at hand, if any, however far its start has come
     [ -z "$scratch" ] || rm -f "$scratch"
     exit 0
 }
@@ -67,20 +66,12 @@ whole() { # $1 = text, $2 = digits at most: is it a whole number from 1?
 
 run() { # in the background, so that a signal ends the wait
     "$@" </dev/null >/dev/null 2>&1 &
-    child=$!
-    wait "$child"
-    set -- $?
-    child=
-    return "$1"
+    wait $!
 }
 
 work_cpu() {
     dd if=/dev/zero bs=1048576 count="$1" 2>/dev/null | sha256sum >/dev/null 2>&1 &
-    child=$!
-    wait "$child"
-    set -- $?
-    child=
-    return "$1"
+    wait $!
 }
 
 work_mem() { run dd if=/dev/zero of=/dev/null bs=1048576 count="$1"; }

@@ -49,6 +49,15 @@ class DiskImage:
     format: str
 
 
+def command_line(nonce: str) -> str:
+    """What a guest's kernel is told. Only the agent's words come over the console, and a panic's.
+
+    A guest that panics is off: one that is merely dead would keep everybody waiting. The timer is not
+    checked (nor is it under KVM): on a busy host an emulated one comes too late, and that panics.
+    """
+    return f"console=ttyS0 quiet loglevel=1 panic=-1 no_timer_check tonnage.nonce={nonce}"
+
+
 def initramfs_guest(state_dir: Path, kernel: Path | None) -> Guest:
     """A guest that lives in its initramfs; built when it is not there. Blocks. Raises ImageError."""
     return _guest(state_dir, find_kernel(kernel), with_disk=False)

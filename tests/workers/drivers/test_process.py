@@ -266,7 +266,11 @@ def test_sweep_finds_what_left_its_session(
         script = program("setsid sleep 600 & echo up; wait")
         instance, console = await bring_up(driver, spec(host_settings, script))
         assert await console.receive() == "up"
-        (child,) = (await process_of(driver, instance)).children()
+        parent = await process_of(driver, instance)
+        (child,) = parent.children()
+        async with asyncio.timeout(10):
+            while os.getsid(child.pid) == parent.pid:
+                await asyncio.sleep(0.01)
         await driver.remove(instance)
         console.close()
         expected = Leftover("process", "process", str(child.pid), host_settings.name)

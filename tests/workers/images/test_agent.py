@@ -1,11 +1,14 @@
 """The agent itself, spoken to through pipes."""
 
+import contextlib
 import json
 import os
 import random
+import secrets
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,8 +89,8 @@ def start(root: Path, tmp_path: Path) -> Iterator[Start]:
 
     yield begin
     for agent in running:
-        agent.process.kill()
-        agent.process.wait()
+        agent.process.terminate()  # so that it takes its children with it
+        agent.process.wait(DEADLINE_S)
         for pipe in (agent.process.stdin, agent.process.stdout):
             assert pipe is not None
             pipe.close()
@@ -174,18 +177,34 @@ def test_quit_and_the_end_of_input_end_it(agent: Spoken, start: Start) -> None:
     assert other.end() == 0
 
 
-@pytest.mark.parametrize(
-    "request_line", [None, b"t disk 9999\n", b"t cpu 9999999\n", b"t fork 999999\n"]
-)
-def test_term_ends_it_at_once_whatever_it_does(
-    agent: Spoken, request_line: bytes | None, tmp_path: Path
+@pytest.mark.parametrize("pause_s", [0, 0.01, 0.1])
+@pytest.mark.parametrize("request_line", ["", "t disk 999\n", "t cpu 9999999\n", "t fork 999999\n"])
+def test_term_ends_it_and_its_children_whatever_it_does(
+    start: Start, request_line: str, pause_s: float, tmp_path: Path
 ) -> None:
-    if request_line is not None:
-        agent.send(b"p ping\n" + request_line)
-        agent.answer()
+    nonce = secrets.token_hex(8)
+    agent = start(TONNAGE_NONCE=nonce)
+    agent.line()
+    agent.send(request_line.encode())
+    time.sleep(pause_s)
     agent.process.send_signal(signal.SIGTERM)
     assert agent.process.wait(DEADLINE_S) == 0
     assert list(tmp_path.iterdir()) == []
+    for _ in range(200):
+        if not processes_with(nonce):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"children outlive the agent: {processes_with(nonce)}")
+
+
+def processes_with(nonce: str) -> list[str]:
+    """PIDs of living processes that have the nonce in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TONNAGE_NONCE={nonce}".encode() in (folder / "environ").read_bytes():
+                found.append(folder.name)
+    return found
 
 
 def test_a_line_of_any_length_is_answered_shortly(agent: Spoken) -> None:

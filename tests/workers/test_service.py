@@ -1,0 +1,349 @@
+"""What a worker does with a message: refuse, drop, deliver from the spool, or measure under a lease."""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from fleet import own_broker, wait_until
+from trials import make_part, make_trial
+
+import workers.presence
+import workers.service
+from contract import CONTRACT_VERSION, wire
+from contract.broker import connect
+from contract.errors import BrokerError, HostBusy, TrialCancelled
+from contract.parts import PackedPart, read_part
+from contract.trial import Trial
+from orchestrator.fleet import read_fleet
+from workers.presence import Presence
+from workers.run import Assignment, run_trial
+from workers.service import Service, WorkerConfig
+from workers.settings import HostSettings
+from workers.spool import Spool
+
+pytestmark = pytest.mark.redis
+
+
+class Rig:
+    """One worker's service, its broker, and trials of a campaign that nobody else has."""
+
+    def __init__(self, broker: str, host: HostSettings) -> None:
+        self.host = host
+        self.config = WorkerConfig(broker=broker, hosts=(host,), boot=secrets.token_hex(8))
+        self.client = connect(broker)
+        self.campaign = f"c-{secrets.token_hex(4)}"
+        self.run = secrets.token_hex(16)
+        self.measured: list[Assignment] = []
+        self.meanwhile: Callable[[Assignment], None] = lambda _: None
+        """What happens while a trial is being measured."""
+
+    def measure(self, assignment: Assignment) -> PackedPart:
+        self.measured.append(assignment)
+        self.meanwhile(assignment)
+        return run_trial(assignment)
+
+    def trial(self, **changes: Any) -> Trial:
+        return make_trial(campaign=self.campaign, host=self.host.name, **changes)
+
+    def body(self, trial: Trial | None = None, **changes: Any) -> dict[str, Any]:
+        content = {"run": self.run, "host": self.host.name, "attempt": 1, "nonce": "n" * 16}
+        content |= {"trial": (trial or self.trial()).model_dump(mode="json"), "issued_at_ns": 1}
+        return wire.Message.model_validate(content | changes).model_dump(mode="json")
+
+    def handle(self, body: object) -> None:
+        Service(self.config).handle(body)
+
+    @property
+    def spool(self) -> Spool:
+        return Spool(self.host.state_dir / "spool")
+
+    def delivered(self) -> list[bytes]:
+        """The parts on the campaign's stream."""
+        return [fields[b"part"] for _, fields in self.client.xrange(wire.stream_key(self.campaign))]
+
+    def key(self) -> str:
+        return wire.lease_key(self.trial().trial_id)
+
+
+@pytest.fixture
+def rig(redis_url: str, host_settings: HostSettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    made = Rig(redis_url, host_settings)
+    monkeypatch.setattr(workers.service, "run_trial", made.measure)
+    yield made
+    made.client.delete(wire.stream_key(made.campaign), wire.cancel_key(made.run))
+
+
+def test_a_trial_is_measured_spooled_and_delivered(rig: Rig) -> None:
+    rig.handle(rig.body())
+    (data,) = rig.delivered()
+    assert read_part(data).record.outcome == "completed"
+    assert rig.spool.waiting() == []
+    assert rig.spool.find(rig.trial().trial_id, 0) is not None
+    assert 0 < rig.client.ttl(wire.stream_key(rig.campaign)) <= wire.STREAM_TTL_S
+
+
+def test_the_lease_and_the_activity_last_as_long_as_the_trial(rig: Rig) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(assignment: Assignment) -> None:
+        activity = wire.activity_key(rig.host.name)
+        wait_until(lambda: bool(rig.client.exists(activity)), "an activity")
+        assert 0 < rig.client.ttl(rig.key()) <= wire.LEASE_TTL_S
+        seen.append(json.loads(rig.client.get(activity) or b"{}"))
+
+    rig.meanwhile = look
+    rig.handle(rig.body())
+    assert seen[0]["trial"] == rig.trial().trial_id
+    assert (seen[0]["experiment"], seen[0]["driver"]) == ("lifecycle", "simulated")
+    assert rig.client.exists(rig.key(), wire.activity_key(rig.host.name)) == 0
+
+
+def test_a_lease_is_renewed_while_the_trial_runs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.service, "RENEW_S", 0.05)
+
+    def look(assignment: Assignment) -> None:
+        rig.client.expire(rig.key(), 2)
+        wait_until(lambda: rig.client.ttl(rig.key()) > 2, "the lease is renewed")
+
+    rig.meanwhile = look
+    rig.handle(rig.body())
+    assert len(rig.delivered()) == 1
+
+
+def test_a_trial_that_another_worker_is_at_is_dropped(rig: Rig) -> None:
+    rig.client.set(rig.key(), "another", ex=60)
+    rig.handle(rig.body())
+    assert rig.measured == []
+    assert rig.delivered() == []
+    assert rig.client.get(rig.key()) == b"another"
+    rig.client.delete(rig.key())
+
+
+def test_a_second_message_delivers_and_measures_nothing(rig: Rig) -> None:
+    for _ in range(2):
+        rig.handle(rig.body())
+    first, second = rig.delivered()
+    assert first == second
+    assert len(rig.measured) == 1
+
+
+def test_a_later_attempt_is_content_with_an_earlier_part(rig: Rig) -> None:
+    """The coordinator took the first attempt for lost, but the spool had it."""
+    rig.handle(rig.body())
+    rig.handle(rig.body(attempt=2))
+    assert len(rig.measured) == 1
+    assert read_part(rig.delivered()[1]).record.attempt == 1
+
+
+def test_a_trial_that_is_asked_for_anew_is_measured_anew(rig: Rig) -> None:
+    rig.handle(rig.body())
+    rig.handle(rig.body(attempt=2, newer_than=1))
+    assert [assignment.attempt for assignment in rig.measured] == [1, 2]
+    assert [read_part(data).record.attempt for data in rig.delivered()] == [1, 2]
+
+
+def test_a_part_that_waits_is_delivered_and_not_measured_again(rig: Rig) -> None:
+    packed = make_part(rig.trial())
+    rig.spool.put(packed)
+    rig.handle(rig.body())
+    assert rig.measured == []
+    assert rig.delivered() == [packed.data]
+
+
+def test_a_damaged_part_is_measured_again(rig: Rig) -> None:
+    packed = make_part(rig.trial())
+    rig.spool.put(packed)
+    (path,) = rig.spool.waiting()
+    path.write_bytes(packed.data[:100])
+    rig.handle(rig.body())
+    assert len(rig.measured) == 1
+    assert len(rig.delivered()) == 1
+
+
+def test_a_message_of_a_cancelled_run_is_dropped(rig: Rig) -> None:
+    rig.client.set(wire.cancel_key(rig.run), wire.CANCEL_QUEUED, ex=60)
+    rig.handle(rig.body())
+    assert rig.measured == []
+    rig.handle(rig.body(run=secrets.token_hex(16)))
+    assert len(rig.measured) == 1
+
+
+@pytest.mark.parametrize(("word", "parts"), [(wire.CANCEL_QUEUED, 1), (wire.CANCEL_NOW, 0)])
+def test_a_running_trial_ends_only_when_asked_to(rig: Rig, word: bytes, parts: int) -> None:
+    rig.meanwhile = lambda _: bool(rig.client.set(wire.cancel_key(rig.run), word, ex=60)) or None
+    rig.handle(rig.body())
+    assert len(rig.delivered()) == parts
+    assert (rig.spool.find(rig.trial().trial_id, 0) is not None) == bool(parts)
+    assert rig.client.exists(rig.key()) == 0
+
+
+def test_a_cancelled_trial_is_not_kept(rig: Rig) -> None:
+    def refuse(_: Assignment) -> None:
+        raise TrialCancelled("asked to end")
+
+    rig.meanwhile = refuse
+    rig.handle(rig.body())
+    assert rig.delivered() == []
+    assert rig.client.exists(rig.key()) == 0
+
+
+def bad_bodies(rig: Rig) -> dict[str, object]:
+    other = rig.body()
+    other["trial"]["contract"] = CONTRACT_VERSION + 1
+    elsewhere = rig.body(rig.trial().model_copy(update={"host": "elsewhere"}))
+    return {
+        "bring coordinator and worker to the same release": other,
+        "a message for host 'elsewhere' reached": rig.body() | {"host": "elsewhere"},
+        "reached host": elsewhere,
+        "a message for host '' reached": "garbage",
+        "a message for host 'None' reached": {},
+        "not a message": rig.body() | {"operation": "reboot"},
+    }
+
+
+def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    for complaint, body in bad_bodies(rig).items():
+        caplog.clear()
+        with caplog.at_level(logging.ERROR, "tonnage.worker"):
+            rig.handle(body)
+        assert "message refused" in caplog.text
+        assert complaint in caplog.text
+    assert rig.measured == []
+    assert rig.delivered() == []
+
+
+def test_a_part_that_is_too_large_for_a_record_waits(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(wire, "MAX_MESSAGE_PART_BYTES", 100)
+    rig.handle(rig.body())
+    assert "measure fewer instances per trial" in caplog.text
+    assert len(rig.spool.waiting()) == 1
+    assert rig.delivered() == []
+
+
+def test_a_spool_that_is_full_does_not_stop_the_delivery(rig: Rig) -> None:
+    rig.host.state_dir.mkdir(parents=True)
+    (rig.host.state_dir / "spool").touch()  # a file where the folder should be
+    rig.handle(rig.body())
+    assert len(rig.delivered()) == 1
+
+
+def test_simulated_hosts_keep_no_spool(rig: Rig) -> None:
+    rig.config = rig.config.model_copy(update={"simulated": True})
+    rig.handle(rig.body())
+    assert len(rig.delivered()) == 1
+    assert not (rig.host.state_dir / "spool").exists()
+
+
+@pytest.fixture
+def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(wire, "HEARTBEAT_TTL_S", 2)
+    monkeypatch.setattr(workers.presence, "LATE_DELIVERY_S", 0.0)
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_a_broker_that_dies_gets_the_part_when_it_is_back(
+    host_settings: HostSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with own_broker() as broker:
+        rig = Rig(broker.url, host_settings)
+        monkeypatch.setattr(workers.service, "run_trial", rig.measure)
+        rig.meanwhile = lambda _: broker.kill()
+        presence = Presence(rig.config)
+        presence.begin({})
+        try:
+            rig.handle(rig.body())
+            assert len(rig.spool.waiting()) == 1
+            broker.start()
+            wait_until(lambda: len(rig.delivered()) == 1, "the part is delivered late")
+            wait_until(lambda: rig.spool.waiting() == [], "the part waits no longer")
+            assert read_fleet(rig.client)[rig.host.name].alive
+        finally:
+            presence.end()
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_a_damaged_part_in_the_spool_is_set_aside(rig: Rig) -> None:
+    rig.spool.put(make_part(rig.trial()))
+    (path,) = rig.spool.waiting()
+    path.write_bytes(b"damaged")
+    good = make_part(rig.trial(block=1))
+    rig.spool.put(good)
+    presence = Presence(rig.config)
+    presence.begin({})
+    try:
+        wait_until(lambda: rig.delivered() == [good.data], "the good part is delivered")
+    finally:
+        presence.end()
+    assert path.with_suffix(".damaged").exists()
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_a_registered_host_tells_what_it_has(rig: Rig) -> None:
+    presence = Presence(rig.config)
+    presence.begin({"simulated": {"present": True}, "docker": {"present": False, "reason": "none here"}})
+    try:
+        entry = read_fleet(rig.client)[rig.host.name]
+        assert (entry.alive, entry.state, entry.contract) == (True, "idle", CONTRACT_VERSION)
+        assert entry.why_not("simulated") is None
+        assert entry.why_not("docker") == f"host '{rig.host.name}' has no docker: none here"
+        assert entry.why_not("libvirt") == f"host '{rig.host.name}' does not know driver 'libvirt'"
+        assert abs(entry.beat["clock_offset_ns"]) < 10**9
+    finally:
+        presence.end()
+    assert read_fleet(rig.client)[rig.host.name].state == "stale"
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_a_host_registers_again_on_a_broker_that_forgot_it(rig: Rig) -> None:
+    presence = Presence(rig.config)
+    presence.begin({})
+    try:
+        rig.client.hdel(wire.REGISTRY, rig.host.name)
+        rig.client.delete(wire.heartbeat_key(rig.host.name))
+        wait_until(
+            lambda: getattr(read_fleet(rig.client).get(rig.host.name), "alive", False),
+            "the host is back",
+        )
+    finally:
+        presence.end()
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_a_name_that_is_taken_is_refused(rig: Rig) -> None:
+    first = Presence(rig.config)
+    first.begin({})
+    try:
+        with pytest.raises(HostBusy, match=f"another worker is host '{rig.host.name}'"):
+            Presence(rig.config.model_copy(update={"boot": "other"})).begin({})
+    finally:
+        first.end()
+
+
+@pytest.mark.usefixtures("quick_beats")
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("moved away"), BrokerError("away"), redis.ConnectionError("away")]
+)
+def test_the_heart_beats_on_whatever_a_delivery_meets(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    met: list[float] = []
+
+    def fail(_: Spool) -> list[Any]:
+        met.append(time.monotonic())
+        raise error
+
+    monkeypatch.setattr(Spool, "waiting", fail)
+    presence = Presence(rig.config)
+    presence.begin({})
+    try:
+        wait_until(lambda: len(met) > 2, "several beats")
+    finally:
+        presence.end()
