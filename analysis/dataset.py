@@ -17,7 +17,7 @@ from contract.tables import SCHEMA_VERSION, TABLES, schema_of
 
 MEMORY_LIMIT = "1GB"
 """What DuckDB may hold before it uses a temporary folder."""
-_PARTITIONS = {"experiment", "host"}
+_PARTITIONS = ("experiment", "host")
 
 
 class _Read(BaseModel):
@@ -129,7 +129,9 @@ class Dataset:
 
     def _view(self, table: str, paths: list[str]) -> None:
         if not paths:
-            self._duckdb.register(table, schema_of(table).empty_table())
+            names = [*_PARTITIONS] if table != "trials" else []
+            columns = [*schema_of(table), *(pa.field(name, pa.string()) for name in names)]
+            self._duckdb.register(table, pa.schema(columns).empty_table())
             return
         # a path may hold what DuckDB would take for a pattern
         files = [re.sub(r"([\[*?])", r"[\1]", str(self.path / path)) for path in paths]

@@ -17,7 +17,7 @@ _STEP = 0.001
 HARNESS_CAUSES = ("cancelled", "host_busy", "internal")
 """Error classes that say nothing about an engine: such rows are no attempts."""
 
-_MEASURED = "NOT i.warm_up AND NOT i.resident"
+_MEASURED = "i.experiment = $experiment AND NOT i.warm_up AND NOT i.resident"
 _CAUSES = ", ".join(f"'{cause}'" for cause in HARNESS_CAUSES)
 _ATTEMPTED = f"""
     i.outcome IN ('ok', 'failed', 'timeout') AND coalesce(i.error_class, '') NOT IN ({_CAUSES})

@@ -105,7 +105,7 @@ def size(size_bytes: float | None) -> str:
 
 
 def digits(value: float, significant: int = 3) -> str:
-    """A plain number with at most ``significant`` digits, never as a power of ten below a million."""
+    """A number with ``significant`` digits; as a power of ten only when it is very large or small."""
     if value == 0:
         return "0"
     if math.isinf(value):
@@ -113,8 +113,8 @@ def digits(value: float, significant: int = 3) -> str:
     exponent = math.floor(math.log10(abs(value)))
     rounded = round(value, significant - 1 - exponent)
     decimals = max(0, significant - 1 - math.floor(math.log10(abs(rounded))))
-    if decimals > 6:
-        return f"{rounded:.{significant - 1}g}"
+    if decimals > 6 or exponent >= 9:
+        return f"{rounded:.{significant}g}"
     text = f"{rounded:,.{decimals}f}".replace(",", "\u202f")
     return text.rstrip("0").rstrip(".") if "." in text and abs(rounded) < 0.1 else text
 

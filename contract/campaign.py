@@ -1,15 +1,16 @@
 """The campaign: what a person asks for, as one YAML file. Frozen once loaded."""
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -17,7 +18,16 @@ from pydantic import (
 
 from contract.yaml_source import YamlSource, load_yaml
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+
+
+def _plain_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("1 to 63 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
 """Names of campaigns, hosts and profiles: they become file, queue and label names."""
 
 Scalar = str | int | float | bool | None
@@ -120,14 +130,6 @@ class Campaign(Frozen):
     image: str = Field("tiny", min_length=1, max_length=1000)
     profiles: dict[Name, Profile] = {}
     experiments: tuple[ExperimentEntry, ...] = Field(min_length=1)
-
-    @field_validator("profiles")
-    @classmethod
-    def _profiles_have_names_of_their_own(cls, profiles: dict[str, Profile]) -> dict[str, Profile]:
-        shadowed = {p.driver for p in profiles.values()} & set(profiles)
-        if shadowed:
-            raise ValueError(f"profile names that are not drivers' names; '{min(shadowed)}' is one")
-        return profiles
 
 
 def load_campaign(path: Path) -> tuple[Campaign, YamlSource]:

@@ -16,6 +16,12 @@ class CampaignError(TonnageError):
     code = "campaign"
 
 
+class UseError(TonnageError):
+    """A command was called in a way that makes no sense."""
+
+    code = "use"
+
+
 class EngineError(TonnageError):
     """An engine refused a call or failed it."""
 
@@ -74,6 +80,7 @@ class HostBusy(TonnageError):
     """Another worker or local run is already measuring on this host."""
 
     code = "host_busy"
+    holder = "another process"
 
 
 class PartError(TonnageError):

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from contract.errors import CampaignError
 
@@ -127,10 +128,14 @@ class YamlSource:
             elif problem["type"] == "missing":
                 lines.append(f"{self.path}:{self.line(loc)}: key '{show(loc)}' is missing")
             else:
-                message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-                wanted = _TYPE_WORDS.get(problem["type"], message)
-                lines.append(str(self.error(loc, problem["input"], wanted)))
+                lines.append(str(self.error(loc, problem["input"], in_words(problem))))
         return CampaignError("\n".join(lines))
+
+
+def in_words(problem: ErrorDetails) -> str:
+    """What is allowed, in a person's words, where pydantic has found something else."""
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return _TYPE_WORDS.get(problem["type"], message)
 
 
 def load_yaml(path: Path) -> YamlSource:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from contract.errors import BrokerError, PartError
-from contract.parts import TrialRecord, pack_part
+from contract.parts import TrialRecord, pack_part, part_name
 from contract.rows import InstanceRow, Rows
 from contract.trial import Outcome, Receipt, Trial
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
@@ -54,6 +54,10 @@ class Coordination:
     _by_id: dict[str, Trial] = field(default_factory=dict)
     _queues: dict[str, deque[Order]] = field(default_factory=dict)
     _flying: dict[str, Order] = field(default_factory=dict)
+    _open: set[str] = field(default_factory=set)
+    """Trials whose end the observer has not been told."""
+    _arrived: dict[str, int] = field(default_factory=dict)
+    """The latest attempt that came in for a trial during this run."""
     _away_since: dict[str, float] = field(default_factory=dict)
     _broker_away_since: float | None = None
     _checked_at: float = 0.0
@@ -65,17 +69,18 @@ class Coordination:
         parts cannot be stored.
         """
         self._by_id = {trial.trial_id: trial for trial in self.trials}
-        self._take(self.dispatcher.receive(0))  # what came in while no coordinator was there
+        while came := self.dispatcher.receive(0):  # while no coordinator was there
+            self._take(came)
         self._plan_orders()
         while self._queues or self._flying:
             if stopped():
-                self.dispatcher.cancel()
+                self._cancel()
                 return
             try:
                 self._top_up()
                 self._take(self.dispatcher.receive(POLL_S))
+                self._greet_broker()
                 self._check()
-                self._broker_away_since = None
             except BrokerError as error:
                 self._wait_for_broker(error)
 
@@ -87,6 +92,7 @@ class Coordination:
             if had > 0 and not (self.retry_failed and self._failed(trial, had)):
                 done += 1
             else:
+                self._open.add(trial.trial_id)
                 self._queues.setdefault(trial.host, deque()).append(Order(trial, had + 1, had))
         self.observer.begin(len(self.trials), done)
         for host in list(self._queues):
@@ -112,22 +118,42 @@ class Coordination:
             while (
                 queue and flying.get(host, 0) < self.dispatcher.window and host not in self._away_since
             ):
-                self.dispatcher.send(queue[0])
-                order = queue.popleft()
-                self._flying[order.trial.trial_id] = order
-                flying[host] = flying.get(host, 0) + 1
+                order = queue[0]
+                if not self._fulfilled(order):
+                    self.dispatcher.send(order)
+                    self._flying[order.trial.trial_id] = order
+                    flying[host] = flying.get(host, 0) + 1
+                queue.popleft()
             self._drop_if_empty(host)
+
+    def _fulfilled(self, order: Order) -> bool:
+        """Whether a part came in that the order will be content with: one thought lost, say."""
+        return self._arrived.get(order.trial.trial_id, -1) > order.newer_than
 
     def _take(self, deliveries: list[Delivery]) -> None:
         """Store what came in; only then may its sender forget it."""
         for delivery in deliveries:
             receipt = delivery.receipt
             trial = self._by_id.get(receipt.trial_id)
-            if trial is not None and not self._has(receipt):
-                self.results.store(f"{receipt.trial_id}.{receipt.attempt}.part", delivery.data)
-                self._flying.pop(receipt.trial_id, None)
-                self.observer.received(trial, receipt)
+            if trial is not None:
+                self._keep(trial, delivery)
             self.dispatcher.confirm(delivery)
+
+    def _keep(self, trial: Trial, delivery: Delivery) -> None:
+        receipt = delivery.receipt
+        if not self._has(receipt):
+            self.results.store(part_name(receipt.trial_id, receipt.attempt), delivery.data)
+        self._arrived[receipt.trial_id] = max(receipt.attempt, self._arrived.get(receipt.trial_id, -1))
+        order = self._flying.get(receipt.trial_id)
+        if order is not None and self._fulfilled(order):
+            del self._flying[receipt.trial_id]
+        self._tell(trial, receipt)
+
+    def _tell(self, trial: Trial, receipt: Receipt) -> None:
+        """Each trial ends once for the observer, however often it is delivered."""
+        if receipt.trial_id in self._open:
+            self._open.remove(receipt.trial_id)
+            self.observer.received(trial, receipt)
 
     def _has(self, receipt: Receipt) -> bool:
         return (self.results.parts / f"{receipt.trial_id}.{receipt.attempt}.part").exists()
@@ -196,7 +222,13 @@ class Coordination:
         )
         packed = pack_part(record, Rows(rows))
         self.results.store(packed.name, packed.data)
-        self.observer.received(order.trial, packed.receipt)
+        self._tell(order.trial, packed.receipt)
+
+    def _cancel(self) -> None:
+        try:
+            self.dispatcher.cancel()
+        except BrokerError as error:
+            self.observer.note(f"{error}; workers will measure what they were sent")
 
     def _wait_for_broker(self, error: BrokerError) -> None:
         now = time.monotonic()
@@ -206,6 +238,12 @@ class Coordination:
         if now - self._broker_away_since > self.patience_s:
             raise error
         time.sleep(POLL_S)
+
+    def _greet_broker(self) -> None:
+        """The broker answers. Hosts get new patience after its absence: it hid their heartbeats."""
+        if self._broker_away_since is not None:
+            self._broker_away_since = None
+            self._away_since = dict.fromkeys(self._away_since, time.monotonic())
 
     def _drop_if_empty(self, host: str) -> None:
         if not self._queues.get(host, True):

@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from contract import CONTRACT_VERSION, wire
+from contract.errors import UseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,14 @@ def read_fleet(client: "redis.Redis[bytes]") -> dict[str, HostEntry]:
         name: _entry(name, json.loads(registered[name.encode()]), beat, activity)
         for name, beat, activity in zip(names, beats, activities, strict=True)
     }
+
+
+def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
+    """Take a host that is gone for good off the list. Raises UseError when it is alive or unknown."""
+    if client.exists(wire.heartbeat_key(name)):
+        raise UseError(f"host '{name}' is alive: stop its worker first")
+    if not client.hdel(wire.REGISTRY, name):
+        raise UseError(f"no host '{name}' is registered")
 
 
 def _entry(name: str, known: dict[str, Any], beat: bytes | None, activity: bytes | None) -> HostEntry:

@@ -6,6 +6,7 @@ experiment and host under ``experiment=…/host=…/``, which DuckDB, pandas and
 
 import hashlib
 import json
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -52,9 +53,11 @@ class Gathered:
         return dict(Counter(record.verdict for record in self.records))
 
 
-def gather(results: Results, trials: tuple[Trial, ...]) -> Gathered:
+def gather(results: Results, trials: tuple[Trial, ...], rerun: str = "") -> Gathered:
     """Build ``results.dataset`` from its parts, replacing an older one whole.
 
+    ``rerun`` is the command that measures again what failed, kept for whoever reads the dataset; by
+    default one that says all but where to measure.
     Raises ResultsError when the folder cannot be written.
     """
     building = results.folder / ".dataset"
@@ -63,6 +66,7 @@ def gather(results: Results, trials: tuple[Trial, ...]) -> Gathered:
         shutil.rmtree(building, ignore_errors=True)
         files = _write_tables(results, trials, building, found)
         manifest = _manifest(results, trials, found, files)
+        manifest["rerun"] = rerun or _rerun_of(results.folder)
         (building / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
         shutil.rmtree(results.dataset, ignore_errors=True)
         building.replace(results.dataset)
@@ -151,6 +155,11 @@ def _parts(
         yield part
 
 
+def _rerun_of(folder: Path) -> str:
+    words = ["tonnage", "run", str(folder / "campaign.yaml"), "--retry-failed", "--results", str(folder)]
+    return shlex.join(words)
+
+
 def _missing(trial: Trial, reason: str) -> dict[str, Any]:
     keys = {"host", "experiment", "driver", "profile", "block"}
     return {"trial_id": trial.trial_id, "reason": reason} | trial.model_dump(include=keys)
@@ -173,7 +182,6 @@ def _manifest(
         "hosts": sorted({trial.host for trial in trials}),
         "files": files,
         "campaign_file": campaign_file.read_text(encoding="utf-8") if campaign_file.exists() else "",
-        "rerun": "tonnage run campaign.yaml --retry-failed",
     }
 
 

@@ -41,6 +41,7 @@ class Cell:
 def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tuple[Cell, ...]:
     """All cells of a campaign, checked against the catalog. Raises CampaignError with file and line."""
     cells: dict[str, Cell] = {}
+    variants = _read_profiles(campaign, source, catalog)
     for index, entry in enumerate(campaign.experiments):
         loc: Location = ("experiments", index)
         experiment = catalog.experiments.get(entry.experiment)
@@ -49,7 +50,10 @@ def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tupl
                 (*loc, "experiment"), entry.experiment, "one of " + ", ".join(catalog.experiments)
             )
         for place, name in enumerate(entry.drivers):
-            driver, settings = _resolve(campaign, source, catalog, (*loc, "drivers", place))
+            if name not in variants:
+                allowed = "a driver or profile: " + ", ".join(variants)
+                raise source.error((*loc, "drivers", place), name, allowed)
+            driver, settings = variants[name]
             for params in _param_sets(entry, experiment, source, loc):
                 _check_needs(experiment, driver, params, source, (*loc, "drivers", place))
                 cell = _cell(campaign, entry, (driver.name, name), (settings, params))
@@ -81,24 +85,25 @@ def plan_trials(campaign: Campaign, cells: tuple[Cell, ...], hosts: list[str]) -
     return tuple(trials)
 
 
-def _resolve(
-    campaign: Campaign, source: YamlSource, catalog: Catalog, loc: Location
-) -> tuple[DriverInfo, BaseModel]:
-    """The driver and settings behind a name in ``drivers``: a driver, or a profile of one."""
-    _, index, _, place = loc
-    name = campaign.experiments[int(index)].drivers[int(place)]
-    profile = campaign.profiles.get(name)
-    driver = catalog.drivers.get(profile.driver if profile else name)
-    if driver is None and profile:
-        allowed = "one of " + ", ".join(catalog.drivers)
-        raise source.error(("profiles", name, "driver"), profile.driver, allowed)
-    if driver is None:
-        known = [*catalog.drivers, *campaign.profiles]
-        raise source.error(loc, name, "a driver or profile: " + ", ".join(known))
-    try:
-        return driver, driver.settings.model_validate(profile.settings if profile else {})
-    except ValidationError as error:
-        raise source.refuse(error, driver.settings, ("profiles", name)) from error
+def _read_profiles(
+    campaign: Campaign, source: YamlSource, catalog: Catalog
+) -> dict[str, tuple[DriverInfo, BaseModel]]:
+    """Every name that may stand in ``drivers``: drivers as they are, and all profiles, used or not."""
+    variants: dict[str, tuple[DriverInfo, BaseModel]] = {
+        name: (info, info.settings()) for name, info in catalog.drivers.items()
+    }
+    for name, profile in campaign.profiles.items():
+        driver = catalog.drivers.get(profile.driver)
+        if name in catalog.drivers:
+            raise source.error(("profiles", name), name, "a name that no driver has")
+        if driver is None:
+            allowed = "one of " + ", ".join(catalog.drivers)
+            raise source.error(("profiles", name, "driver"), profile.driver, allowed)
+        try:
+            variants[name] = driver, driver.settings.model_validate(profile.settings)
+        except ValidationError as error:
+            raise source.refuse(error, driver.settings, ("profiles", name)) from error
+    return variants
 
 
 def _param_sets(

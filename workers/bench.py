@@ -73,8 +73,6 @@ class Bench:
     params: Any
     """The experiment's own Params."""
     rng: random.Random
-    cancelled: Callable[[], bool] = lambda: False
-    """Whether somebody asked for the trial to end; polled between operations."""
     drop_caches: Callable[[], Awaitable[None]] | None = None
     """Empties the host's page cache; None where that is not possible."""
     begun_ns: int = field(init=False)

@@ -26,9 +26,11 @@ def host_lock(state_dir: Path, who: str) -> Iterator[None]:
     except OSError as error:
         holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
         os.close(handle)
-        raise HostBusy(
+        busy = HostBusy(
             f"this host is being measured by {holder}; two measurements at once would spoil each other"
-        ) from error
+        )
+        busy.holder = holder
+        raise busy from error
     try:
         os.ftruncate(handle, 0)
         os.write(handle, f"{who} (pid {os.getpid()})\n".encode())
@@ -43,6 +45,6 @@ def lock_holder(state_dir: Path) -> str | None:
         with host_lock(state_dir, "a look"):
             return None
     except HostBusy as error:
-        return str(error)
+        return error.holder
     except ResultsError:
         return None

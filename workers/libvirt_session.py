@@ -26,6 +26,7 @@ _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_COUNT = 3
 """Unanswered ones after which a hung daemon counts as lost; no signal interrupts a call into it."""
 
+_IDLE_MS = 1
 _TURN_S = 1.0
 """Longest wait for the event loop, which is busy with callbacks of microseconds."""
 _SYSTEMD_ADVICE = (
@@ -183,7 +184,7 @@ def _run_event_loop(libvirt: Any) -> None:
 
 
 def _turn_event_loop(libvirt: Any) -> None:
-    """Wait until the loop has gone round twice: it lets go of closed sockets between two rounds."""
+    """Wait until the loop has been idle twice: only then does it let go of what was closed."""
     turned = threading.Event()
     rounds = iter(range(2))
 
@@ -192,7 +193,7 @@ def _turn_event_loop(libvirt: Any) -> None:
             libvirt.virEventRemoveTimeout(timer)
             turned.set()
 
-    libvirt.virEventAddTimeout(0, turn, None)
+    libvirt.virEventAddTimeout(_IDLE_MS, turn, None)
     turned.wait(_TURN_S)
 
 

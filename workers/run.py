@@ -30,6 +30,7 @@ from workers.verdict import QUIET_CPU_SHARE, Evidence, judge
 SWEEP_BUDGET_S = 60.0
 QUIET_PROBE_S = 0.3
 QUIET_WAIT_S = 3.0
+CANCEL_POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Assignment:
     host: HostSettings
     boot: str
     cancelled: Callable[[], bool] = lambda: False
+    """Whether somebody asked for the trial to end at once. Polled every second: must not block."""
     clock_offset: Callable[[], tuple[int, int] | None] = lambda: None
     """Broker's clock minus ours and the error bound, ns; None where there is no broker."""
 
@@ -96,8 +98,7 @@ def run_trial(assignment: Assignment) -> PackedPart:
         clock: Clock = VirtualClock() if virtual else HostClock()
         rng = random.Random(assignment.trial.seed)
         bench = Bench(assignment.trial, driver, assignment.owner, clock, recorder, params, rng)
-        bench.cancelled = assignment.cancelled
-        clock.run(_conduct(bench, experiment, found))
+        clock.run(_conduct(bench, experiment, found, assignment.cancelled))
     except Exception as error:  # whatever a trial meets, its record is written
         found.blame(_first(error))
     finally:
@@ -125,7 +126,9 @@ def _assemble(assignment: Assignment) -> tuple[AnyDriver, Experiment, Any]:
     return driver_class(settings, assignment.host, assignment.owner), experiment_class(), params
 
 
-async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> None:
+async def _conduct(
+    bench: Bench, experiment: Experiment, found: _Findings, cancelled: Callable[[], bool]
+) -> None:
     """The trial's life around the measured section."""
     async with AsyncExitStack() as stack:
         found.planned = len(bench.recorder.rows.instances)
@@ -138,7 +141,7 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
         bench.begin()
         if Capability.VIRTUAL_TIME in bench.driver.offers:
             bench.drop_caches = _drop_nothing
-            await _measure(bench, experiment, found)
+            await _measure(bench, experiment, found, cancelled)
             return
         if machine.can_drop_caches():
             bench.drop_caches = lambda: bench.driver.engine(machine.drop_caches)
@@ -148,7 +151,7 @@ async def _conduct(bench: Bench, experiment: Experiment, found: _Findings) -> No
         drift = time.time_ns() - time.monotonic_ns()
         sampler = Sampler(bench)
         async with sampler:
-            await _measure(bench, experiment, found)
+            await _measure(bench, experiment, found, cancelled)
         found.harness_cpus, found.lag_p99_ns = sampler.cpu_share, sampler.lag_p99_ns()
         found.clock_drift_ns = time.time_ns() - time.monotonic_ns() - drift
 
@@ -157,13 +160,23 @@ async def _drop_nothing() -> None:
     """Virtual time has no page cache: it is as cold as asked for."""
 
 
-async def _measure(bench: Bench, experiment: Experiment, found: _Findings) -> None:
+async def _watch_for_cancellation(cancelled: Callable[[], bool]) -> None:
+    while not cancelled():
+        await asyncio.sleep(CANCEL_POLL_S)
+    raise TrialCancelled("somebody asked for the trial to end")
+
+
+async def _measure(
+    bench: Bench, experiment: Experiment, found: _Findings, cancelled: Callable[[], bool]
+) -> None:
     """The experiment under the trial's deadline. What it raises is told apart in ``found``."""
     deadline_s = bench.trial.deadline_s
     limit = asyncio.timeout(deadline_s)
     try:
-        async with limit:
+        async with limit, asyncio.TaskGroup() as group:
+            watch = group.create_task(_watch_for_cancellation(cancelled))
             await experiment.run(bench)
+            watch.cancel()
         found.outcome = "completed"
     except TimeoutError as error:  # ours, or one of a socket somewhere below
         ours = DeadlineExceeded(f"the trial did not end within its deadline of {deadline_s:g} s")

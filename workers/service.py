@@ -1,12 +1,8 @@
 """What a worker does with a message: check, look into the spool, take the lease, measure, deliver."""
 
-import json
+import hashlib
 import logging
-import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import redis
 
@@ -16,13 +12,12 @@ from contract.campaign import Frozen
 from contract.errors import BrokerError, MessageError, PartError, ResultsError, TrialCancelled
 from contract.parts import PackedPart, read_part
 from contract.trial import Receipt
+from workers.lease import TrialLease
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
 from workers.spool import Spool
 
 log = logging.getLogger("tonnage.worker")
-
-RENEW_S = 3.0
 
 
 class WorkerConfig(Frozen):
@@ -58,7 +53,7 @@ class Service:
         except MessageError as error:
             log.error("message refused: %s", error)
             return
-        if self._cancel_word(message.run) is not None:
+        if self._is_cancelled(message.run):
             log.info("trial %s: dropped, its run was cancelled", message.trial.trial_id)
             return
         spool = None if self._config.simulated else Spool(host.state_dir / "spool")
@@ -80,8 +75,8 @@ class Service:
 
     def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
         trial = message.trial
-        with self._lease(message, host.name) as taken:
-            if not taken:
+        with TrialLease(self._client, message) as lease:
+            if not lease.taken:
                 log.warning("trial %s: another worker is at it, dropped", trial.trial_id)
                 return
             assignment = Assignment(
@@ -89,7 +84,7 @@ class Service:
                 attempt=message.attempt,
                 host=host,
                 boot=self._config.boot,
-                cancelled=lambda: self._cancel_word(message.run) == wire.CANCEL_NOW,
+                cancelled=lease.cancelled,
                 clock_offset=self._clock_offset,
             )
             try:
@@ -119,12 +114,12 @@ class Service:
     def _deliver(self, receipt: Receipt, data: bytes, campaign: str) -> None:
         deliver(self._client, receipt, data, campaign)
 
-    def _cancel_word(self, run: str) -> bytes | None:
-        """What was said about ending this run; a broker that is away has said nothing."""
+    def _is_cancelled(self, run: str) -> bool:
+        """Whether the run's queued messages are to be dropped; a broker that is away has not said so."""
         try:
-            return self._client.get(wire.cancel_key(run))
+            return bool(self._client.exists(wire.cancel_key(run)))
         except redis.RedisError:
-            return None
+            return False
 
     def _clock_offset(self) -> tuple[int, int] | None:
         try:
@@ -132,50 +127,9 @@ class Service:
         except redis.RedisError:
             return None
 
-    @contextmanager
-    def _lease(self, message: wire.Message, host: str) -> Iterator[bool]:
-        """Hold the trial's lease, renewed from a side thread; False when another worker has it."""
-        key, token = wire.lease_key(message.trial.trial_id), uuid.uuid4().hex
-        try:
-            taken = self._client.set(key, token, nx=True, ex=wire.LEASE_TTL_S)
-        except redis.RedisError as error:
-            log.warning("lease of %s: %s; going on without", key, error)
-            taken = True
-        if not taken:
-            yield False
-            return
-        what = {"trial": message.trial.trial_id, "experiment": message.trial.experiment}
-        what |= {"driver": message.trial.driver, "profile": message.trial.profile}
-        activity = json.dumps(what | {"since_ns": time.time_ns()})
-        ended = threading.Event()
-        renewer = threading.Thread(
-            target=self._renew, args=(key, token, wire.activity_key(host), activity, ended), daemon=True
-        )
-        renewer.start()
-        try:
-            yield True
-        finally:
-            ended.set()
-            renewer.join(timeout=5)
-            with suppress(redis.RedisError):
-                self._client.delete(key, wire.activity_key(host))
-
-    def _renew(
-        self, key: str, token: str, activity_key: str, activity: str, ended: threading.Event
-    ) -> None:
-        while not ended.is_set():
-            with suppress(redis.RedisError):
-                pipe = self._client.pipeline(transaction=False)
-                pipe.set(key, token, ex=wire.LEASE_TTL_S)
-                pipe.set(activity_key, activity, ex=wire.LEASE_TTL_S)
-                pipe.execute()
-            ended.wait(RENEW_S)
-
 
 def receipt_of(data: bytes, attempt: int) -> Receipt:
     """The receipt of a part that is at hand as bytes."""
-    import hashlib
-
     record = read_part(data).record
     return Receipt(
         trial_id=record.trial.trial_id,

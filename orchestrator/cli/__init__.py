@@ -30,7 +30,9 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)
     except typer.TyperException as error:  # wrong options and arguments
         said = getattr(error, "format_message", error.__str__)()
-        _leave(said or "see above", EXIT_USE)
+        if not said:  # a bare command has printed its help
+            sys.exit(0)
+        _leave(said.replace("Value error, ", ""), EXIT_USE)
     except CampaignError as error:
         _leave(error, EXIT_CAMPAIGN)
     except TonnageError as error:

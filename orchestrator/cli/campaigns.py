@@ -1,14 +1,16 @@
 """validate, plan, run: everything that begins with a campaign file."""
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from contract.broker import without_password
 from contract.campaign import Campaign, load_campaign
-from contract.errors import CampaignError
+from contract.errors import UseError
 from orchestrator.cli.options import (
     BrokerOption,
     DockerOption,
@@ -20,7 +22,8 @@ from orchestrator.cli.options import (
     ResultsOption,
     RunDirOption,
     StateDirOption,
-    host_settings_from,
+    counted,
+    host_settings,
 )
 from orchestrator.plan import Cell, choose_hosts, plan_cells, plan_trials
 
@@ -45,9 +48,8 @@ def validate(campaign: CampaignArgument) -> None:
     """Check a campaign file: shape, names, parameters, and what drivers must be able to do."""
     read, cells = _read(campaign)
     per_host = len(cells) * read.blocks
-    typer.echo(
-        f"{campaign}: fine. {len(cells)} cells × {read.blocks} blocks = {per_host} trials per host."
-    )
+    matrix = f"{counted(len(cells), 'cell')} × {counted(read.blocks, 'block')}"
+    typer.echo(f"{campaign}: fine. {matrix} = {counted(per_host, 'trial')} per host.")
 
 
 def plan(
@@ -62,8 +64,8 @@ def plan(
     read, cells = _read(campaign)
     fleet = _fleet(broker) if broker else {}
     known = {name: entry.labels for name, entry in fleet.items() if entry.alive}
-    known |= {name: {} for name in host or ([] if broker else list(read.hosts.names) or ["this-host"])}
-    trials = plan_trials(read, cells, choose_hosts(read, known))
+    by_hand = host or ([] if broker else list(read.hosts.names) or ["this-host"])
+    trials = plan_trials(read, cells, by_hand or choose_hosts(read, known))
     blocked = Counter(
         reason
         for trial in trials
@@ -80,9 +82,10 @@ def plan(
         )
         typer.echo(f"{cell.experiment:12} {cell.driver}/{cell.profile:12} {differing}")
     hosts = sorted({trial.host for trial in trials})
-    typer.echo(f"{len(cells)} cells × {read.blocks} blocks × {len(hosts)} hosts = {len(trials)} trials")
+    counts = (counted(len(cells), "cell"), counted(read.blocks, "block"), counted(len(hosts), "host"))
+    typer.echo(f"{' × '.join(counts)} = {counted(len(trials), 'trial')}")
     for reason, count in blocked.items():
-        typer.echo(f"cannot run: {count} trials, {reason}")
+        typer.echo(f"cannot run: {counted(count, 'trial')}, {reason}")
 
 
 def run(
@@ -113,24 +116,23 @@ def run(
     from orchestrator.cli.execution import Execution
 
     if not local and not broker:
-        raise CampaignError(
-            "say where to measure: --local for this machine, or --broker URL for a fleet"
-        )
+        raise UseError("say where to measure: --local for this machine, or --broker URL for a fleet")
     read, cells = _read(campaign)
     kept = tuple(cell for cell in cells if cell.driver not in (skip_driver or []))
     if not kept:
-        raise CampaignError("--skip-driver leaves nothing to measure")
+        raise UseError("--skip-driver leaves nothing to measure")
     execution = Execution(
         campaign=read,
         text=campaign.read_text(encoding="utf-8"),
         cells=kept,
         folder=results or Path("results") / read.campaign,
+        rerun=_rerun(campaign, broker, results, local=local),
         retry_failed=retry_failed,
         patience_s=patience_s,
         as_json=as_json,
     )
     if local:
-        host = host_settings_from(
+        host = host_settings(
             name=name,
             state_dir=state_dir,
             run_dir=run_dir,
@@ -142,6 +144,14 @@ def run(
         execution.run_here(host)
     else:
         execution.run_on_fleet(str(broker))
+
+
+def _rerun(campaign: Path, broker: str | None, results: Path | None, *, local: bool) -> str:
+    """The command that measures again what failed."""
+    words = ["tonnage", "run", str(campaign), "--retry-failed"]
+    words += ["--local"] if local else ["--broker", without_password(str(broker))]
+    words += ["--results", str(results)] if results else []
+    return shlex.join(words)
 
 
 def _fleet(broker: str) -> dict[str, Any]:

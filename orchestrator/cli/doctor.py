@@ -37,7 +37,9 @@ def _engine(name: str, host: HostSettings) -> Finding:
     engine = probe_engine(name, host)
     if not engine["present"]:
         return Finding(f"driver {name}", False, str(engine["reason"]))
-    versions = [f"{k.removesuffix('_version')} {v}" for k, v in engine.items() if k.endswith("version")]
+    versions = [
+        f"{k.removesuffix('_version')} {v}" for k, v in engine.items() if k.endswith("version") and v
+    ]
     emulated = ["instances run on an emulated CPU: slow, and never compared with containers"]
     return Finding(f"driver {name}", True, "; ".join(versions + emulated * bool(engine.get("emulated"))))
 

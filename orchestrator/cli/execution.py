@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -26,6 +26,9 @@ from orchestrator.gather import Gathered, gather
 from orchestrator.plan import Cell, choose_hosts, plan_trials
 from orchestrator.results import Results
 
+if TYPE_CHECKING:
+    from workers.settings import HostSettings
+
 EXIT_MISSING, EXIT_INTERRUPTED = 3, 5
 
 
@@ -34,6 +37,7 @@ class _Interrupts:
     """How often a person or the system has asked us to stop."""
 
     count: int = 0
+    advice: str = "stopping; trials that hosts are measuring now are kept, and taken up next time"
 
     @contextmanager
     def counted(self) -> Iterator[None]:
@@ -43,7 +47,7 @@ class _Interrupts:
         def count(sign: int, _: object) -> None:
             self.count += 1
             if self.count == 1:
-                print("\nstopping; once more to stop at once", file=sys.stderr)  # noqa: T201
+                print(f"\n{self.advice}", file=sys.stderr)  # noqa: T201
             if self.count >= 2:
                 signal.signal(sign, before[signal.Signals(sign)])
 
@@ -64,17 +68,18 @@ class Execution:
     text: str
     cells: tuple[Cell, ...]
     folder: Path
+    rerun: str
+    """The command that measures again what failed."""
     retry_failed: bool = False
     patience_s: float = 60.0
     as_json: bool = False
     _interrupts: _Interrupts = field(default_factory=_Interrupts)
 
-    def run_here(self, settings: dict[str, Any]) -> None:
+    def run_here(self, host: "HostSettings") -> None:
         """Measure on this machine, one trial after another, without a broker."""
         from workers.host_lock import host_lock
-        from workers.settings import HostSettings
 
-        host = HostSettings.model_validate(settings)
+        self._interrupts.advice = "stopping after the trial that is running; once more to abandon it"
         trials = plan_trials(self.campaign, self.cells, [host.name])
         with host_lock(host.state_dir, f"a local run of '{self.campaign.campaign}'"):
             dispatcher = InlineDispatcher(host.name, _inline_runner(host, self._interrupts))
@@ -120,7 +125,7 @@ class Execution:
                 ).run(lambda: self._interrupts.count > 0)
             if self._interrupts.count:
                 self._say_interrupted(results, len(trials))
-            gathered = gather(results, trials)
+            gathered = gather(results, trials, self.rerun)
         self._report(results, gathered)
 
     def _say_interrupted(self, results: Results, planned: int) -> None:
@@ -171,7 +176,7 @@ def _planned_rows(trial: Trial) -> list[InstanceRow]:
     return experiment.plan_rows(experiment.Params.model_validate(trial.params))
 
 
-def _absent_engines(host: Any, trials: tuple[Trial, ...]) -> Callable[[Trial], str | None]:
+def _absent_engines(host: "HostSettings", trials: tuple[Trial, ...]) -> Callable[[Trial], str | None]:
     """Which of the drivers that the trials need cannot be used here, and why."""
     from workers.presence import probe_engine
 
@@ -184,7 +189,9 @@ def _absent_engines(host: Any, trials: tuple[Trial, ...]) -> Callable[[Trial], s
     return why_not
 
 
-def _inline_runner(host: Any, interrupts: _Interrupts) -> Callable[[Order], PackedPart | None]:
+def _inline_runner(
+    host: "HostSettings", interrupts: _Interrupts
+) -> Callable[[Order], PackedPart | None]:
     import uuid
 
     from workers.run import Assignment, run_trial

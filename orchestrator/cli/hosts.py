@@ -15,7 +15,8 @@ from orchestrator.cli.options import (
     NameOption,
     RunDirOption,
     StateDirOption,
-    host_settings_from,
+    counted,
+    host_settings,
     labels_from,
 )
 
@@ -49,7 +50,7 @@ def worker(
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("celery").setLevel(logging.WARNING)
-    host = _settings(
+    host = host_settings(
         name=name,
         labels=labels_from(label or []),
         state_dir=state_dir,
@@ -65,15 +66,23 @@ def worker(
         run_worker(str(broker), host)
 
 
-def hosts(broker: BrokerOption = "redis://127.0.0.1:6379/0", as_json: JsonOption = False) -> None:
+def hosts(
+    broker: BrokerOption = "redis://127.0.0.1:6379/0",
+    forget: Annotated[
+        list[str] | None, typer.Option("--forget", help="Take this host off the list; not while alive.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the hosts that are registered on a broker: state, engines, memory, clock, current trial."""
     from dataclasses import asdict
 
     from contract.broker import broker_errors, connect
-    from orchestrator.fleet import read_fleet
+    from orchestrator.fleet import forget_host, read_fleet
 
     client = connect(str(broker))
     with broker_errors(str(broker)):
+        for name in forget or []:
+            forget_host(client, name)
         fleet = read_fleet(client)
     if as_json:
         typer.echo(
@@ -129,11 +138,11 @@ def sweep(
     from workers.host_lock import host_lock, lock_holder
     from workers.sweeping import sweep_host
 
-    host = _settings(
+    host = host_settings(
         state_dir=state_dir, run_dir=run_dir, docker_socket=docker_socket, libvirt_uri=libvirt_uri
     )
     if dry_run and (holder := lock_holder(host.state_dir)):
-        typer.echo(f"note: {holder}; what it uses right now is listed too", err=True)
+        typer.echo(f"note: {holder} is at work here; what it uses is listed too", err=True)
     with nullcontext() if dry_run else host_lock(host.state_dir, "tonnage sweep"):
         found, failed = sweep_host(host, owner, dry_run=dry_run, note=_say_error)
     if as_json:
@@ -144,7 +153,7 @@ def sweep(
                 f"{leftover.driver:10} {leftover.kind:10} {leftover.name}  (host {leftover.host})"
             )
         done = "" if dry_run or not found else ", removed"
-        typer.echo(f"{len(found)} leftovers{done}")
+        typer.echo(f"{counted(len(found), 'leftover')}{done}")
     for text in failed:
         typer.echo(f"not removed: {text}", err=True)
     if failed:
@@ -164,7 +173,7 @@ def doctor(
     """Check this host: engines, images, rights, broker; say what is missing and how to get it."""
     from orchestrator.cli.doctor import examine
 
-    host = _settings(
+    host = host_settings(
         state_dir=state_dir,
         run_dir=run_dir,
         docker_socket=docker_socket,
@@ -177,21 +186,7 @@ def doctor(
         typer.echo(json.dumps([finding.as_dict() for finding in findings]))
         return
     for finding in findings:
-        typer.echo(f"{'ok     ' if finding.fine else 'missing'}  {finding.what:18} {finding.text}")
-
-
-def _settings(**given: object) -> Any:
-    from pydantic import ValidationError
-
-    from contract.errors import CampaignError
-    from workers.settings import HostSettings
-
-    try:
-        return HostSettings.model_validate(host_settings_from(**given))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise CampaignError(f"--{key}: found {problem['input']!r}; allowed: {problem['msg']}") from error
+        typer.echo(f"{'ok ' if finding.fine else 'no '} {finding.what:18} {finding.text}")
 
 
 def _say_error(text: str) -> None:

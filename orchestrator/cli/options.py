@@ -4,11 +4,16 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 
-from contract.errors import CampaignError
+from contract.errors import UseError
+from contract.yaml_source import in_words
+
+if TYPE_CHECKING:
+    from workers.settings import HostSettings
 
 BrokerOption = Annotated[
     str | None,
@@ -52,8 +57,10 @@ ResultsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
-def host_settings_from(**given: object) -> dict[str, object]:
-    """What was said about this host, with the defaults of its user: root or not."""
+def host_settings(**given: object) -> "HostSettings":
+    """What was said about this host, with the defaults of its user: root or not. Raises UseError."""
+    from workers.settings import HostSettings
+
     root = os.geteuid() == 0
     home = Path.home() / ".local/state/tonnage"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/tonnage-{os.getuid()}") / "tonnage"  # noqa: S108
@@ -62,7 +69,13 @@ def host_settings_from(**given: object) -> dict[str, object]:
         "state_dir": Path("/var/lib/tonnage") if root else home,
         "run_dir": Path("/run/tonnage") if root else runtime,
     }
-    return defaults | {key: value for key, value in given.items() if value is not None}
+    said = {key: value for key, value in given.items() if value is not None}
+    try:
+        return HostSettings.model_validate(defaults | said)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        option = "--" + str(problem["loc"][0]).replace("_", "-")
+        raise UseError(f"{option}: found {problem['input']!r}; allowed: {in_words(problem)}") from error
 
 
 def host_name() -> str:
@@ -72,8 +85,13 @@ def host_name() -> str:
 
 
 def labels_from(pairs: list[str]) -> dict[str, str]:
-    """``["rack=3"]`` → ``{"rack": "3"}``. Raises CampaignError for anything else."""
+    """``["rack=3"]`` → ``{"rack": "3"}``. Raises UseError for anything else."""
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise CampaignError(f"--label: found {wrong[0]!r}; allowed: KEY=VALUE")
+        raise UseError(f"--label: found {wrong[0]!r}; allowed: KEY=VALUE")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

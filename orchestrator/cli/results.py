@@ -25,10 +25,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A results folder, or a dataset inside one.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A results folder, or a dataset inside one.")
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Where to write; default: beside it.")
+        Path | None, typer.Option("--out", help="Where to write; default: report/ beside the dataset.")
     ] = None,
+    include_suspect: Annotated[
+        bool, typer.Option("--include-suspect", help="Count suspect trials as if they were valid.")
+    ] = False,
 ) -> None:
     """Gather what is there of a campaign and write its report and tables."""
     from analysis.report import write_report
@@ -43,7 +48,7 @@ def report(
     elif not (folder / "manifest.json").is_file():
         raise DatasetError(f"{folder}: neither a results folder (parts/) nor a dataset (manifest.json)")
     target = out or (folder / "report" if dataset != folder else folder.parent / "report")
-    typer.echo(f"report: {write_report(dataset, target)}")
+    typer.echo(f"report: {write_report(dataset, target, include_suspect=include_suspect)}")
 
 
 def schema(

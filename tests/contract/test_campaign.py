@@ -64,10 +64,6 @@ BAD = {
     "hosts: 7": f"5: 'hosts': found 7; allowed: {HOSTS}",
     "hosts: {rack: 1}": "5: unknown key 'hosts.rack'; allowed: labels, names",
     "profiles:\n  quick: {}": "6: key 'profiles.quick.driver' is missing",
-    "profiles:\n  docker: {driver: docker}": (
-        "5: 'profiles': found {'docker': {'driver': 'docker'}}; allowed: profile names that are not "
-        "drivers' names; 'docker' is one"
-    ),
     "    deadlin_s: 2": (
         f"5: unknown key 'experiments[0].deadlin_s' (did you mean 'deadline_s'?); allowed: {ENTRY}"
     ),

@@ -74,7 +74,7 @@ def test_every_key_is_below_one_prefix() -> None:
 
 
 def test_a_lease_outlives_several_failed_renewals() -> None:
-    from workers.service import RENEW_S
+    from workers.lease import RENEW_S
 
     assert wire.LEASE_TTL_S > 3 * RENEW_S
     assert wire.HEARTBEAT_TTL_S > 3 * wire.HEARTBEAT_S

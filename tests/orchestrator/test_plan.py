@@ -151,6 +151,9 @@ BAD = {
     PROFILE + "teleport\n": (
         "c.yaml:7: 'profiles.p.driver': found 'teleport'; allowed: one of docker, "
     ),
+    ENTRY + "profiles:\n  docker: {driver: docker}": (
+        "c.yaml:6: 'profiles.docker': found 'docker'; allowed: a name that no driver has"
+    ),
     PROFILE + "simulated\n    boot: 4\n": "c.yaml:8: unknown key 'profiles.p.boot'",
     PROFILE + "simulated\n    boot_ms: -1\n": (
         "c.yaml:8: 'profiles.p.boot_ms': found -1; allowed: greater than or equal to 0"

@@ -212,6 +212,7 @@ def test_on_this_kernel(sleeper: subprocess.Popen[bytes], root: Path) -> None:
         for entrance in group.entrances:
             entrance.write_text(str(sleeper.pid))
         assert group.pids() == {sleeper.pid}
+        assert set(group.folders) <= set(Cgroups().of_process(sleeper.pid))
         assert set(group.folders) <= set(groups.find_named(group.name))
     finally:
         group.kill()
@@ -219,6 +220,7 @@ def test_on_this_kernel(sleeper: subprocess.Popen[bytes], root: Path) -> None:
         group.remove()
     assert groups.find_named(group.name) == []
     assert group.pids() == set()
+    assert groups.of_process(sleeper.pid) == []  # it is dead
 
 
 @pytest.fixture

@@ -20,9 +20,7 @@ def test_a_second_measurement_is_refused_with_the_first_ones_name(tmp_path: Path
 def test_the_lock_ends_with_its_block(tmp_path: Path) -> None:
     for who in ("first, with a long name", "second"):
         with host_lock(tmp_path / "state", who):
-            assert str(lock_holder(tmp_path / "state")).startswith(
-                f"this host is being measured by {who}"
-            )
+            assert lock_holder(tmp_path / "state") == f"{who} (pid {os.getpid()})"
     assert lock_holder(tmp_path / "state") is None
 
 

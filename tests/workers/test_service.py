@@ -13,6 +13,7 @@ from fleet import own_broker, wait_until
 from trials import make_part, make_trial
 
 import workers.presence
+import workers.lease
 import workers.service
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
@@ -104,7 +105,7 @@ def test_the_lease_and_the_activity_last_as_long_as_the_trial(rig: Rig) -> None:
 
 
 def test_a_lease_is_renewed_while_the_trial_runs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.service, "RENEW_S", 0.05)
+    monkeypatch.setattr(workers.lease, "RENEW_S", 0.05)
 
     def look(assignment: Assignment) -> None:
         rig.client.expire(rig.key(), 2)

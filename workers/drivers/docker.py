@@ -21,7 +21,6 @@ from workers.drivers.docker_records import (
     facts_of,
     name_of,
     owner_of,
-    places_of,
     reference,
 )
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
@@ -45,7 +44,7 @@ class DockerInstance(Instance):
     container: str
     """The engine's id, 64 hex digits."""
     places: Places = field(default_factory=Places)
-    """Paths of its layer and network namespace; known once the engine was asked for its PID."""
+    """Known once the engine was asked for its PID."""
 
 
 class Driver(base.Driver[DockerSettings]):
@@ -140,11 +139,10 @@ class Driver(base.Driver[DockerSettings]):
     async def pid(self, instance: Instance) -> int | None:
         """PID of the container's first process, as the host sees it."""
         own = _own(instance)
-        record = await self._ask(docker_calls.inspect, self.api, own.container)
-        if record is None:
-            return None
-        own.places = places_of(record)
-        return record["State"]["Pid"] or None
+        pid, places = await self._ask(docker_calls.locate, self.api, self._cgroups, own.container)
+        if pid is not None:  # a dead one tells less than it did before
+            own.places = places
+        return pid
 
     async def address(self, instance: Instance) -> str:
         """Its address in the network of the settings. Raises EngineError where that gives none."""

@@ -6,12 +6,19 @@ import math
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
 from workers.cgroup import Cgroups
-from workers.drivers.docker_records import TINY_REPOSITORY, Places, reference, tiny_tag
+from workers.drivers.docker_records import (
+    TINY_REPOSITORY,
+    Places,
+    places_of,
+    reference,
+    tiny_tag,
+)
 from workers.images import tiny
 from workers.ownership import LABEL_PREFIX
 from workers.settings import HostSettings
@@ -164,15 +171,35 @@ def inspect(api: "APIClient", container: str) -> dict[str, Any] | None:
     return record
 
 
+def locate(api: "APIClient", cgroups: Cgroups, container: str) -> tuple[int | None, Places]:
+    """PID of the container's first process on the host, None when it has none, and its places."""
+    record = inspect(api, container)
+    if record is None:
+        return None, Places()
+    pid, places = record["State"]["Pid"] or None, places_of(record)
+    if pid is not None:
+        places = replace(places, cgroups=tuple(cgroups.of_process(pid)))
+    return pid, places
+
+
 def remains(api: "APIClient", cgroups: Cgroups, container: str, places: Places) -> list[str]:
     """Record, cgroups, mounts and layer that are still there of a container."""
     left = [f"record {container}"] if inspect(api, container) is not None else []
-    left += [f"cgroup {path}" for path in cgroups.find_named(container)]
-    keys = [container, *places.all()]
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    left += [f"mount {line.split()[4]}" for line in mounts if any(key in line for key in keys)]
+    groups = cgroups.find_named(container) if places.cgroups is None else places.cgroups
+    left += [f"cgroup {path}" for path in groups if _is_there(path)]
+    left += [f"mount {target}" for target in _mounts([container, *places.in_mounts()])]
     # Of a network namespace only the mount counts: the engine leaves the empty file for a minute.
-    return left + ([f"layer {places.layer}"] if _is_there(places.layer) else [])
+    if places.layer is not None and _is_there(Path(places.layer)):
+        left.append(f"layer {places.layer}")
+    return left
+
+
+def _mounts(keys: list[str]) -> list[str]:
+    """Targets of the mounts whose lines contain one of the keys."""
+    table = Path("/proc/self/mountinfo").read_text()
+    if not any(key in table for key in keys):
+        return []
+    return [line.split()[4] for line in table.splitlines() if any(key in line for key in keys)]
 
 
 def _import_tiny(api: "APIClient") -> None:
@@ -212,7 +239,8 @@ def _translate(error: Exception, doing: str, engine_socket: Path) -> EngineError
         )
     if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError)) for cause in causes):
         return EngineAbsent(
-            f"docker: no engine listens at {engine_socket}: start Docker, or set 'docker_socket'"
+            f"docker: no engine listens at {engine_socket}: start Docker, or name another with "
+            "--docker-socket"
         )
     return EngineError(f"docker: the connection broke during '{doing}': {error}")
 
@@ -228,11 +256,12 @@ def _causes(error: BaseException | None, depth: int = 8) -> Iterator[BaseExcepti
             yield from _causes(cause, depth - 1)
 
 
-def _is_there(place: str | None) -> bool:
+def _is_there(path: Path) -> bool:
     try:
-        return place is not None and bool(Path(place).lstat())
+        path.lstat()
     except OSError:  # gone, or not for us to see
         return False
+    return True
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -25,9 +25,11 @@ class Places:
 
     layer: str | None = None
     namespace: str | None = None
+    """Of its network."""
+    cgroups: tuple[Path, ...] | None = None
 
-    def all(self) -> list[str]:
-        """Those that are known."""
+    def in_mounts(self) -> list[str]:
+        """What shows in the path of a mount that is its own."""
         return [place for place in (self.layer, self.namespace) if place is not None]
 
 

@@ -33,5 +33,5 @@ class Experiment(ABC):
         """Measure. Rows were announced already; each is finished exactly once.
 
         Raises nothing for an instance that fails (that is a row); raises EngineError when the engine
-        as a whole is of no use, TrialCancelled when the bench says so.
+        as a whole is of no use. Deadline and cancellation arrive as asyncio's cancellation.
         """

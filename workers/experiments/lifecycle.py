@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from contract.catalog import Capability, Metric, Params
-from contract.errors import EngineError, TrialCancelled
+from contract.errors import EngineError
 from contract.rows import InstanceRow
 from workers.bench import Bench
 from workers.experiments import base
@@ -140,8 +140,6 @@ async def _arrive(bench: Bench, rows: list[InstanceRow]) -> None:
 
 async def _live(bench: Bench, row: InstanceRow) -> None:
     """One instance from plan to nothing."""
-    if bench.cancelled():
-        raise TrialCancelled("the trial was cancelled")
     await _cool(bench)
     if row.t_intent is None:
         row.t_intent = bench.now()

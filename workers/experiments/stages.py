@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator
 
 from contract.catalog import Capability
 from contract.errors import AgentSilent, EngineTimeout, InstanceExited, TonnageError
@@ -18,20 +18,20 @@ from workers.bench import Bench
 from workers.console import Console
 from workers.drivers.base import Instance
 
+_LEVEL = re.compile(r"started|beacon|reply|tcp:([0-9]{1,5})|http:([0-9]{1,5})/[!-~]*")
 
-def _port_exists(level: str) -> str:
-    """Refuse ports beyond 65535; the pattern sees only digits."""
-    port = re.match(r"^(?:tcp|http):([0-9]+)", level)
-    if port is not None and not 0 < int(port[1]) < 65536:
+
+def _ready_level(level: str) -> str:
+    found = _LEVEL.fullmatch(level)
+    if found is None:
+        raise ValueError("started, beacon, reply, tcp:PORT or http:PORT/PATH")
+    port = found[1] or found[2]
+    if port is not None and not 0 < int(port) < 65536:
         raise ValueError("a port from 1 to 65535")
     return level
 
 
-ReadyLevel = Annotated[
-    str,
-    StringConstraints(pattern=r"^(started|beacon|reply|tcp:[0-9]{1,5}|http:[0-9]{1,5}/[!-~]*)$"),
-    AfterValidator(_port_exists),
-]
+ReadyLevel = Annotated[str, AfterValidator(_ready_level)]
 """What counts as ready, as parameters and rows say it."""
 
 TAKE_DOWN_BUDGET_S = 60.0

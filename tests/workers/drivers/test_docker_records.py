@@ -113,8 +113,8 @@ def test_what_lists_and_inspections_leave_out_is_no_error() -> None:
     assert owner_of({"Labels": {"tonnage.image": "tiny"}}) is None
     assert name_of({"Names": None, "Id": "abc"}) == "abc"
     assert name_of({"Names": ["/tonnage-x"], "Id": "abc"}) == "tonnage-x"
-    assert places_of({}).all() == []
-    assert places_of({"GraphDriver": {"Data": None}, "NetworkSettings": {}}).all() == []
+    assert places_of({}).in_mounts() == []
+    assert places_of({"GraphDriver": {"Data": None}, "NetworkSettings": {}}).in_mounts() == []
 
 
 def test_places_are_the_containers_own() -> None:
@@ -122,6 +122,6 @@ def test_places_are_the_containers_own() -> None:
         "GraphDriver": {"Data": {"UpperDir": "/data/overlay2/f00/diff"}},
         "NetworkSettings": {"SandboxKey": "/run/docker/netns/123"},
     }
-    assert places_of(record).all() == ["/data/overlay2/f00", "/run/docker/netns/123"]
+    assert places_of(record).in_mounts() == ["/data/overlay2/f00", "/run/docker/netns/123"]
     record["NetworkSettings"]["SandboxKey"] = "/run/docker/netns/default"
-    assert places_of(record).all() == ["/data/overlay2/f00"]
+    assert places_of(record).in_mounts() == ["/data/overlay2/f00"]
