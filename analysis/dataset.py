@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -97,21 +98,23 @@ class Dataset:
         """Let go of DuckDB and its temporary folder."""
         self._duckdb.close()
 
-    def query(self, sql: str, **tables: pa.Table) -> pa.Table:
-        """The answer to a query. Keyword arguments are small tables that it may name."""
+    def query(self, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table) -> pa.Table:
+        """The answer to a query. ``values`` fill its ``$names``; keywords are tables it may name."""
         for name, table in tables.items():
             self._duckdb.register(name, table)
         try:
-            return self._duckdb.sql(sql).to_arrow_table()
+            return self._duckdb.sql(sql, params=dict(values or {})).to_arrow_table()
         except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
             raise DatasetError(f"{self.path}: cannot be read: {error}") from error
         finally:
             for name in tables:
                 self._duckdb.unregister(name)
 
-    def rows(self, sql: str, **tables: pa.Table) -> list[dict[str, Any]]:
+    def rows(
+        self, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table
+    ) -> list[dict[str, Any]]:
         """The answer to a query whose answer is small, a mapping per row."""
-        found: list[dict[str, Any]] = self.query(sql, **tables).to_pylist()
+        found: list[dict[str, Any]] = self.query(sql, values, **tables).to_pylist()
         return found
 
     def experiments(self) -> tuple[str, ...]:

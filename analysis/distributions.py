@@ -96,12 +96,13 @@ class Reduction:
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
         self._dataset = cells.dataset
+        self._experiment = {"experiment": cells.experiment}
 
     @cached_property
     def rounded(self) -> bool:
         """Whether there are so many rows that values are rounded to steps of 0.1 %."""
-        rows = self._dataset.query("SELECT count(*) AS n FROM instances").column(0)[0].as_py()
-        return bool(rows > EXACT_ROWS)
+        sql = "SELECT count(*) AS n FROM instances i WHERE i.experiment = $experiment"
+        return bool(self._dataset.rows(sql, self._experiment)[0]["n"] > EXACT_ROWS)
 
     def distribution(self, stage: Stage) -> Distribution:
         """The stage's values in all trials that count."""
@@ -120,7 +121,8 @@ class Reduction:
             FROM timed WHERE v IS NOT NULL {group}
             ORDER BY cell, value, host, block
         """  # noqa: S608 - built of this module's own text
-        found = self._dataset.query(sql, members=self.cells.table("timed", "failed"))
+        members = self.cells.table("timed", "failed")
+        found = self._dataset.query(sql, self._experiment, members=members)
         return Distribution({name: found[name].to_numpy() for name in found.column_names}, self.cells)
 
     def counts(self) -> list[dict[str, Any]]:
@@ -146,7 +148,7 @@ class Reduction:
             FROM per_trial GROUP BY ALL ORDER BY ALL
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed", "failed", "set aside")
-        return self._dataset.rows(sql, members=members)
+        return self._dataset.rows(sql, self._experiment, members=members)
 
     def reasons(self) -> list[dict[str, Any]]:
         """Why measured instances did not end well, by cell, outcome and error class, with an example."""
@@ -160,4 +162,4 @@ class Reduction:
             GROUP BY ALL ORDER BY cell, instances DESC, i.outcome, error_class
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed", "failed", "set aside")
-        return self._dataset.rows(sql, members=members)
+        return self._dataset.rows(sql, self._experiment, members=members)

@@ -48,7 +48,7 @@ def test_a_folder_with_odd_letters_opens(tmp_path):
 
 
 def test_a_dataset_of_no_instances_opens(folder):
-    files = [f for f in json.loads((folder / "manifest.json").read_text())["files"]]
+    files = json.loads((folder / "manifest.json").read_text())["files"]
     change_manifest(folder, files=[f for f in files if f["path"].startswith("trials/")])
     with open_dataset(folder) as dataset:
         assert dataset.rows("SELECT count(*) AS n FROM instances") == [{"n": 0}]

@@ -1,12 +1,13 @@
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from analysis import plots
-from analysis.palette import BACKGROUNDS, COLOURS, contrast, legend, swatch
 from analysis.figures import STAGE_COLOURS
+from analysis.palette import BACKGROUNDS, COLOURS, contrast, legend, swatch
 
 MS = 1e6
+parse = ET.fromstring
 LOOKS = legend(["process", "docker"])
 
 
@@ -16,7 +17,7 @@ def rows(*values, **more):
 
 def drawn(panel):
     (found,) = plots.draw([panel])
-    ElementTree.fromstring(found.svg)
+    parse(found.svg)
     return found.svg
 
 
@@ -35,7 +36,7 @@ def test_variants_differ_by_more_than_colour():
     looks = legend([f"v{i}" for i in range(24)])
     assert len({(look.colour, look.dash, look.shape) for look in looks}) == 24
     for look in looks:
-        ElementTree.fromstring(swatch(look))
+        parse(swatch(look))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_hostile_names_are_text():
     axis = plots.time_axis([5 * MS], "t")
     svg = drawn(plots.dot_panel("", rows(5 * MS, name=name, variant=name), legend([name]), axis))
     assert "<script" not in svg
-    texts = [e.text for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]
+    texts = [e.text for e in parse(svg).iter() if e.tag.endswith("text")]
     assert name in texts
 
 
