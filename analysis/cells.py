@@ -10,6 +10,10 @@ import pyarrow as pa
 
 from analysis import quantities
 from analysis.dataset import Dataset
+from contract.trial import canonical_json
+
+EFFORT = ("instances", "warm_ups")
+"""Parameters that say how often was measured, not under which conditions: they keep no cells apart."""
 
 BASELINE_DRIVER = "process"
 """The bare process: what containers and virtual machines are compared with first."""
@@ -36,11 +40,9 @@ class Cell:
     @property
     def variant(self) -> str:
         """What was measured: ``docker/crun``, with a warning beside what is not a real machine."""
-        name = (
-            self.driver if self.profile in ("default", self.driver) else f"{self.driver}/{self.profile}"
-        )
+        name = variant_name(self.driver, self.profile)
         if self.virtual:
-            return f"{name} (simulated)"
+            return name if self.driver == "simulated" else f"{name} (simulated)"
         return f"{name} (emulated CPU)" if self.emulated else name
 
     @property
@@ -167,6 +169,11 @@ class Cells:
 _UNITS = {"_per_s": "/s", "_s": " s", "_mib": " MiB"}
 
 
+def variant_name(driver: str, profile: str) -> str:
+    """``docker``, or ``docker/crun`` where the profile is not the driver's own default."""
+    return driver if profile in ("default", driver) else f"{driver}/{profile}"
+
+
 def condition_words(conditions: dict[str, Any]) -> str:
     """Conditions as a person says them: ``concurrency 8, ready deadline 30 s, graceful no``."""
     return ", ".join(_condition(name, value) for name, value in conditions.items())
@@ -199,7 +206,9 @@ _Key = tuple[str, str, str, str, str, bool, bool]
 
 
 def _key(trial: dict[str, Any]) -> _Key:
-    what = trial["driver"], trial["profile"], trial["params"], trial["image"], trial["limits"]
+    params = json.loads(trial["params"])
+    conditions = canonical_json({key: params[key] for key in params if key not in EFFORT})
+    what = trial["driver"], trial["profile"], conditions, trial["image"], trial["limits"]
     return (*what, trial["emulated"], trial["virtual"])
 
 

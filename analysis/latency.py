@@ -21,7 +21,7 @@ SCOPE_FIELDS = (
     Field("conditions", "string", "what tells the cell from others of its variant"),
     Field("driver", "string", "driver"),
     Field("profile", "string", "profile of the driver"),
-    Field("params", "string", "the experiment's parameters, canonical JSON"),
+    Field("params", "string", "parameters that are conditions, canonical JSON"),
     Field("image", "string", "image of the instances"),
     Field("limits", "string", "limits of every instance, canonical JSON"),
     Field("emulated", "boolean", "instances ran on an emulated CPU"),

@@ -42,7 +42,7 @@ PAIR_FIELDS = (
     Field("n", "Int64", "values in those blocks, of the side that has fewer"),
     Field("host_low", "Float64", "smallest ratio of a single host"),
     Field("host_high", "Float64", "largest ratio of a single host"),
-    Field("params", "string", "the experiment's parameters on both sides, canonical JSON"),
+    Field("params", "string", "parameters that are conditions on both sides, canonical JSON"),
     Field("image", "string", "image on both sides"),
     Field("limits", "string", "limits on both sides, canonical JSON"),
     Field("virtual", "boolean", "time was simulated: nothing is real"),

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from analysis import quantities
+from analysis.cells import variant_name
 from analysis.dataset import Dataset
 
 TRIALS_PER_HOST = 20
-"""Trials of a host and driver whose facts are read: facts of a host seldom change."""
+"""Trials of a host and variant whose facts are read: facts of a host seldom change."""
 MOST_VALUE = 160
 MOST_REASONS = 25
 MOST_HOSTS_NAMED = 12
 
 _Origin = tuple[str, str]
-"""Host and driver."""
+"""Host and variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Facts:
 
     common: tuple[tuple[str, str], ...]
     """The same everywhere (or wherever it is known)."""
-    of_drivers: tuple[tuple[str, str], ...]
-    """The same on all hosts for one driver: name with driver, value."""
+    of_variants: tuple[tuple[str, str], ...]
+    """The same on all hosts for one variant: name with variant, value."""
     varying: tuple[str, ...]
     """Names of facts that differ between hosts: the columns of ``classes``."""
     classes: tuple[HostClass, ...]
@@ -46,24 +47,26 @@ def lift_facts(dataset: Dataset) -> Facts:
     seen: dict[str, dict[_Origin, set[str]]] = defaultdict(lambda: defaultdict(set))
     for origin, name, value in _observations(dataset):
         seen[name][origin].add(value)
-    common, of_drivers, moving = [], [], []
+    common, of_variants, moving = [], [], []
     by_host: dict[str, dict[str, str]] = {}
     for name, of_origin in sorted(seen.items()):
         every = set().union(*of_origin.values())
-        hosts, drivers = _merged(of_origin, 0), _merged(of_origin, 1)
+        hosts, variants = _merged(of_origin, 0), _merged(of_origin, 1)
         if len(every) == 1:
             common.append((_named(name), _shown(name, min(every))))
         elif all(len(values) == 1 for values in hosts.values()):
             by_host[_named(name)] = {host: _shown(name, min(values)) for host, values in hosts.items()}
-        elif all(len(values) == 1 for values in drivers.values()):
-            of_drivers += [(f"{_named(name)} ({d})", _shown(name, min(v))) for d, v in drivers.items()]
+        elif all(len(values) == 1 for values in variants.values()):
+            of_variants += [
+                (f"{_named(name)} ({v})", _shown(name, min(given))) for v, given in variants.items()
+            ]
         elif all(len(values) == 1 for values in of_origin.values()):
-            for (host, driver), values in of_origin.items():
-                by_host.setdefault(f"{_named(name)} ({driver})", {})[host] = _shown(name, min(values))
+            for (host, variant), values in of_origin.items():
+                by_host.setdefault(f"{_named(name)} ({variant})", {})[host] = _shown(name, min(values))
         else:
             moving.append((_named(name), _range(name, every)))
     varying = tuple(by_host)
-    return Facts(tuple(common), tuple(of_drivers), varying, _classes(dataset, by_host), tuple(moving))
+    return Facts(tuple(common), tuple(of_variants), varying, _classes(dataset, by_host), tuple(moving))
 
 
 def _classes(dataset: Dataset, by_host: dict[str, dict[str, str]]) -> tuple[HostClass, ...]:
@@ -86,7 +89,7 @@ def trial_counts(dataset: Dataset) -> list[tuple[str, ...]]:
     return [
         (
             r["experiment"],
-            r["driver"] if r["profile"] in ("default", r["driver"]) else f"{r['driver']}/{r['profile']}",
+            variant_name(r["driver"], r["profile"]),
             r["outcome"],
             r["verdict"],
             quantities.count(r["trials"]),
@@ -142,16 +145,16 @@ def extent(dataset: Dataset) -> dict[str, int]:
 
 def _observations(dataset: Dataset) -> Iterator[tuple[_Origin, str, str]]:
     sql = f"""
-        SELECT host, driver, facts, versions FROM trials
-        WINDOW alike AS (PARTITION BY host, driver ORDER BY block, "order")
+        SELECT host, driver, profile, facts, versions FROM trials
+        WINDOW alike AS (PARTITION BY host, driver, profile ORDER BY block, "order")
         QUALIFY row_number() OVER alike <= {TRIALS_PER_HOST}
-        ORDER BY host, driver
+        ORDER BY host, driver, profile
     """  # noqa: S608 - a number of this module
     for row in dataset.rows(sql):
         versions = {f"version_of_{key}": value for key, value in _flat(row["versions"])}
         for name, value in [*_flat(row["facts"]), *versions.items()]:
             if not name.endswith("_version") or f"version_of_{name}" not in versions:
-                yield (row["host"], row["driver"]), name, value
+                yield (row["host"], variant_name(row["driver"], row["profile"])), name, value
 
 
 def _flat(text: str, prefix: str = "") -> list[tuple[str, str]]:
@@ -171,7 +174,7 @@ def _flat(text: str, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _merged(of_origin: dict[_Origin, set[str]], place: int) -> dict[str, set[str]]:
-    """Values by host (0) or by driver (1) alone."""
+    """Values by host (0) or by variant (1) alone."""
     found: dict[str, set[str]] = defaultdict(set)
     for origin, values in of_origin.items():
         found[origin[place]] |= values

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jinja2
@@ -72,6 +73,7 @@ def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[D
     return environment.get_template("report.html.j2").render(
         manifest=dataset.manifest,
         description=_description(dataset.manifest.campaign_file),
+        gathered_at=_moment(dataset.manifest.created_at),
         opening=_opening(dataset, [section.experiment for section in sections]),
         sections=sections,
         swatch=palette.swatch,
@@ -122,6 +124,15 @@ def _description(campaign_file: str) -> str:
     except yaml.YAMLError:
         return ""
     return str(content.get("description") or "") if isinstance(content, dict) else ""
+
+
+def _moment(text: str) -> str:
+    """A time as the manifest has it, for people: ``2026-11-25 03:31 UTC``."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return "at an unknown time"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _download(name: str, table: pd.DataFrame) -> Download:

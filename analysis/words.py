@@ -137,8 +137,12 @@ def _claim(rows: Sequence[Row], doing: str) -> str:
         each = ", ".join(f"{word} under {number}" for word, number in found)
         return f"{takes}: {each} of {len(rows)} conditions."
     why = f"; {rows[0]['why']}" if rows[0]["verdict"] == "undecided" else ""
-    everywhere = "" if one else f" under all {len(rows)} conditions"
+    everywhere = "" if one else f" under {_all(len(rows))} conditions"
     return f"{takes}: {found[0][0]}{everywhere}{why}."
+
+
+def _all(number: int) -> str:
+    return "both" if number == 2 else f"all {number}"
 
 
 def _range(values: Sequence[float]) -> str:

@@ -35,9 +35,11 @@ up() {
   trap roll_back EXIT
   trap 'exit 5' INT TERM HUP
   use_engines_dir "$PLAYGROUND"
-  set_up
+  set_up_machine "$PLAYGROUND/log"
+  set_up_python "$PLAYGROUND/log"
+  local tool n
+  for tool in dockerd nsenter ip; do has "$tool" || fail "'$tool' is needed and could not be installed"; done
   start_shared
-  local n
   begin hosts
   for ((n = 1; n <= $1; n++)); do make_host "$n"; done
   for ((n = 1; n <= $1; n++)); do await_engine "$n"; done
@@ -55,18 +57,6 @@ roll_back() {
   release_services
   take_down
   return "$status"
-}
-
-set_up() {
-  begin packages
-  install_packages "$ENGINES_DIR/log/apt.log" || warn "apt could not install ${PACKAGES[*]}"
-  [[ -z $STEP_OPEN ]] || finish "${PACKAGES[*]:-all there}"
-  begin python
-  [[ -n $PYTHON ]] || fail 'Python 3.11 or later is needed: apt install python3 python3-venv'
-  make_venv "$ENGINES_DIR/log/pip.log" || { show_log "$ENGINES_DIR/log/pip.log"; fail "no environment in $VENV"; }
-  finish "$VENV"
-  local tool
-  for tool in dockerd nsenter ip; do has "$tool" || fail "'$tool' is needed and could not be installed"; done
 }
 
 # start_shared: what the hosts have in common.

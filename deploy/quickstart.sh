@@ -84,29 +84,6 @@ give_back() {
   done
 }
 
-set_up() {
-  begin packages
-  if ! install_packages "$ENGINES_DIR/log/apt.log"; then
-    show_log "$ENGINES_DIR/log/apt.log"
-    warn "apt could not install ${PACKAGES[*]}; going on with what is there"
-  elif ((${#PACKAGES[@]} == 0)); then
-    finish 'all there'
-  elif can_install; then
-    finish "installed ${PACKAGES[*]}"
-  else
-    finish "left alone; as root this would install ${PACKAGES[*]}"
-  fi
-
-  begin python
-  [[ -n $PYTHON ]] || fail 'Python 3.11 or later is needed: apt install python3 python3-venv'
-  if ! make_venv "$ENGINES_DIR/log/pip.log"; then
-    show_log "$ENGINES_DIR/log/pip.log"
-    fail "no Python environment in $VENV (needs python3-venv, and PyPI or a mirror of it)"
-  fi
-  PATH=$VENV/bin:$PATH
-  finish "$VENV"
-}
-
 start_all_engines() {
   begin process
   if fetch_busybox "$ENGINES_DIR/log/apt.log"; then
@@ -212,10 +189,10 @@ main() {
   read_arguments "$@"
   trap clean_up EXIT
   trap on_signal INT TERM HUP
-  exec 9<"$ROOT"
-  flock -n 9 || fail "another script is at work in $ROOT"
+  lock_checkout
   begin_engines
-  set_up
+  set_up_machine "$ENGINES_DIR/log"
+  set_up_python "$ENGINES_DIR/log"
   start_all_engines
   start_worker
   run_campaign

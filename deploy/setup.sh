@@ -233,3 +233,36 @@ install_groups() {
   done
   pip_install "$log" "${arguments[@]}"
 }
+
+# lock_checkout: one script at a time makes the environment of a checkout. Held until descriptor 9 is closed.
+lock_checkout() {
+  exec 9<"$ROOT"
+  flock -n 9 || fail "another script is at work in $ROOT"
+}
+
+# set_up_machine LOGS [PACKAGE…]: the step that brings packages. What cannot be had is said, not fatal.
+set_up_machine() {
+  begin packages
+  if ! install_packages "$1/apt.log" "${@:2}"; then
+    show_log "$1/apt.log"
+    warn "apt could not install ${PACKAGES[*]}; going on with what is there"
+  elif ((${#PACKAGES[@]} == 0)); then
+    finish 'all there'
+  elif can_install; then
+    finish "installed ${PACKAGES[*]}"
+  else
+    finish "left alone; as root this would install ${PACKAGES[*]}"
+  fi
+}
+
+# set_up_python LOGS [GROUP…]: the step that makes the Python environment. Nothing works without it.
+set_up_python() {
+  begin python
+  [[ -n $PYTHON ]] || fail 'Python 3.11 or later is needed: apt install python3 python3-venv'
+  if ! make_venv "$1/pip.log" "${@:2}"; then
+    show_log "$1/pip.log"
+    fail "no Python environment in $VENV (needs python3-venv, and PyPI or a mirror of it)"
+  fi
+  PATH=$VENV/bin:$PATH
+  finish "$VENV"
+}

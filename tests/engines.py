@@ -52,7 +52,7 @@ def needs_root(*programs: str) -> None:
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A folder with a short name that other users' processes can pass through, as QEMU's must."""
-    with tempfile.TemporaryDirectory(prefix="tng-", dir="/tmp") as name:
+    with tempfile.TemporaryDirectory(prefix="tng-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
@@ -161,7 +161,7 @@ def libvirtd(uri: str) -> Iterator[str]:
 def libvirt_answers(uri: str) -> bool:
     """Whether libvirt can be used. Asked in a process of its own, since its library may hang."""
     ask = "import libvirt, sys; libvirt.open(sys.argv[1]).close()"
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    with contextlib.suppress(subprocess.TimeoutExpired, OSError):
         return (
             subprocess.run([sys.executable, "-c", ask, uri], capture_output=True, timeout=20).returncode
             == 0

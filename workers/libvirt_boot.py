@@ -77,6 +77,8 @@ class BootSources:
         try:
             guest = initramfs_guest(self._host.state_dir.absolute(), self._host.kernel)
             verdict = judge_kvm(guest, engine.emulator, engine.qemu_version, self._host.state_dir)
+            if self._boot == "initramfs":
+                self.guest = guest
         except ImageError as error:
             verdict = Verdict(False, f"there is no guest to try KVM with: {error}")
         return Chosen(choose(wanted, verdict), verdict.reason)

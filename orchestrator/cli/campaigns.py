@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from contract.broker import without_password
 from contract.campaign import Campaign, load_campaign
 from contract.errors import UseError
 from orchestrator.cli.options import (
@@ -22,6 +21,7 @@ from orchestrator.cli.options import (
     ResultsOption,
     RunDirOption,
     StateDirOption,
+    checked_names,
     counted,
     host_settings,
 )
@@ -64,7 +64,7 @@ def plan(
     read, cells = _read(campaign)
     fleet = _fleet(broker) if broker else {}
     known = {name: entry.labels for name, entry in fleet.items() if entry.alive}
-    by_hand = host or ([] if broker else list(read.hosts.names) or ["this-host"])
+    by_hand = checked_names(host or []) or ([] if broker else list(read.hosts.names) or ["this-host"])
     trials = plan_trials(read, cells, by_hand or choose_hosts(read, known))
     blocked = Counter(
         reason
@@ -148,6 +148,8 @@ def run(
 
 def _rerun(campaign: Path, broker: str | None, results: Path | None, *, local: bool) -> str:
     """The command that measures again what failed."""
+    from contract.broker import without_password
+
     words = ["tonnage", "run", str(campaign), "--retry-failed"]
     words += ["--local"] if local else ["--broker", without_password(str(broker))]
     words += ["--results", str(results)] if results else []

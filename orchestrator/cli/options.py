@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
+from contract.campaign import HostSelection
 from contract.errors import UseError
 from contract.yaml_source import in_words
 
@@ -90,6 +91,15 @@ def labels_from(pairs: list[str]) -> dict[str, str]:
     if wrong:
         raise UseError(f"--label: found {wrong[0]!r}; allowed: KEY=VALUE")
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def checked_names(names: list[str]) -> list[str]:
+    """The names, when each may be a host's. Raises UseError for one that may not."""
+    try:
+        return list(HostSelection(names=tuple(names)).names)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise UseError(f"--host: found {problem['input']!r}; allowed: {in_words(problem)}") from error
 
 
 def counted(count: int, noun: str) -> str:

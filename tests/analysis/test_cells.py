@@ -26,7 +26,7 @@ def test_the_baseline_comes_first_and_defaults_before_profiles(tmp_path):
         Variant("simulated", 1, virtual=True),
     )
     cells = cells_of(tmp_path, Design(variants, concurrency=(16, 2), blocks=1))
-    names = ["process", "docker", "docker/crun", "libvirt (emulated CPU)", "simulated (simulated)"]
+    names = ["process", "docker", "docker/crun", "libvirt (emulated CPU)", "simulated"]
     assert cells.variants() == names
     assert [cell.variant for cell in cells.cells] == names * 2
     assert [cells.condition(cell) for cell in cells.cells[::5]] == ["concurrency 2", "concurrency 16"]
@@ -99,3 +99,11 @@ def test_emulated_and_real_instances_are_apart(tmp_path):
     real = Design((Variant("libvirt", 200),), hosts=("h1",), blocks=1)
     emulated = Design((Variant("libvirt", 2000, emulated=True),), hosts=("h2",), blocks=1)
     assert len(cells_of(tmp_path, real, emulated).cells) == 2
+
+
+def test_how_often_was_measured_keeps_no_cells_apart(tmp_path):
+    variants = (Variant("process", 3), Variant("docker", 170, params={"instances": 5, "warm_ups": 2}))
+    cells = cells_of(tmp_path, Design(variants, blocks=1))
+    assert cells.varying == []
+    assert [len(group) for group in cells.groups()] == [2]
+    assert "instances" not in cells.constant

@@ -39,7 +39,7 @@ def test_what_depends_on_the_driver_is_said_with_it(tmp_path):
         Design((Variant("docker", 170),), hosts=("h1", "h2"), facts={"storage": {"kind": "overlay2"}}),
         Design((Variant("process", 3),), hosts=("h1", "h2"), facts={"storage": {"kind": "none"}}),
     )
-    named = dict(facts.of_drivers)
+    named = dict(facts.of_variants)
     assert named == {"storage.kind (docker)": "overlay2", "storage.kind (process)": "none"}
 
 

@@ -13,7 +13,7 @@ from workers import libvirt_boot
 from workers.accelerator import Verdict
 from workers.images.guest import DiskImage, Guest
 from workers.libvirt_boot import BootSources, see_that_qemu_reaches
-from workers.libvirt_calls import Engine, qemu_user
+from workers.libvirt_calls import Engine
 from workers.settings import HostSettings
 
 ENGINE = Engine("9.0.0", "7.2.0", "/usr/bin/qemu-system-x86_64", "pc-i440fx-7.2", qemu_user=None)
@@ -127,17 +127,3 @@ def test_without_a_kernel_kvm_is_not_believed(folder: Path, monkeypatch: pytest.
     chosen = BootSources(host(folder), "initramfs").choose("auto", ENGINE)
     assert chosen.accelerator == "tcg"
     assert "there is no kernel" in chosen.reason
-
-
-def test_qemu_s_user_is_read_from_the_capabilities() -> None:
-    described = """<capabilities><host>
-      <secmodel><model>apparmor</model><doi>0</doi></secmodel>
-      <secmodel><model>dac</model><doi>0</doi>
-        <baselabel type='kvm'>+64055:+108</baselabel><baselabel type='qemu'>+64055:+108</baselabel>
-      </secmodel></host></capabilities>"""
-    assert qemu_user(described) == (64055, 108)
-    assert qemu_user("<capabilities><host/></capabilities>") is None
-    assert (
-        qemu_user("<capabilities><host><secmodel><model>dac</model></secmodel></host></capabilities>")
-        is None
-    )

@@ -140,7 +140,7 @@ class Driver(base.Driver[DockerSettings]):
         """PID of the container's first process, as the host sees it."""
         own = _own(instance)
         pid, places = await self._ask(docker_calls.locate, self.api, self._cgroups, own.container)
-        if pid is not None:  # a dead one tells less than it did before
+        if pid is not None or own.places == Places():  # a dead one tells less than it did alive
             own.places = places
         return pid
 

@@ -72,12 +72,16 @@ def in_our_words(doing: str, engine_socket: Path) -> Iterator[None]:
 
 
 def has_image(api: "APIClient", image: str) -> bool:
-    """Whether the engine has the image."""
-    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
+    """Whether the engine has the image. Raises ImageError when that cannot be an image's name."""
+    from docker.errors import APIError  # noqa: TID251 - one half of the driver
 
     try:
         api.inspect_image(image)  # type: ignore[no-untyped-call]
-    except NotFound:
+    except APIError as error:
+        if error.status_code == 400:
+            raise ImageError(f"docker: '{image}' is no image: {error.explanation}") from error
+        if error.status_code != 404:
+            raise
         return False
     return True
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, Literal, ParamSpec, TypeVar
 
@@ -120,16 +121,23 @@ class Driver(base.Driver[LibvirtSettings]):
         """Versions, accelerator and why, machine, guest kernel, and the daemon's limits."""
         chosen = await self._choose()
         guest = self._boots.guest
-        return {
+        of_guest = (
+            {
+                "guest_kernel_version": guest.kernel_version,
+                "guest_power_button": guest.power_button,
+            }
+            if guest
+            else {}
+        )
+        return of_guest | {
             "libvirt_version": self._opened.libvirt_version,
+            "libvirt_python_version": _binding_version(),
             "qemu_version": self._opened.qemu_version,
             "libvirt_uri": self._uri,
             "machine": self._opened.machine_version,
             "accelerator": chosen.accelerator,
             "accelerator_reason": chosen.reason,
             "emulated": chosen.accelerator == "tcg",
-            "guest_kernel_version": guest.kernel_version if guest else None,
-            "guest_power_button": guest.power_button if guest else None,
             "daemon_limits": connection_limits(),
             "foreign_instances": await self._ask(libvirt_calls.count_foreign),
         }
@@ -299,6 +307,13 @@ class Driver(base.Driver[LibvirtSettings]):
             own.console.close()
             self._consoles.discard(own.console)
             own.console = None
+
+
+def _binding_version() -> str:
+    try:
+        return metadata.version("libvirt-python")
+    except metadata.PackageNotFoundError:  # built by hand
+        return "unknown"
 
 
 def _own(instance: Instance) -> LibvirtInstance:

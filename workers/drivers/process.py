@@ -137,9 +137,9 @@ class Driver(base.Driver[ProcessSettings]):
         await self.engine(self._start, _own(instance))
 
     async def pid(self, instance: Instance) -> int | None:
-        """PID of the agent or program itself."""
+        """PID of the agent or program itself; none once it is reaped, when the number is free again."""
         process = _own(instance).process
-        return None if process is None else process.pid
+        return None if process is None or process.returncode is not None else process.pid
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """SIGTERM and at most 10 s to end when graceful; then SIGKILL for it and all that it started."""

@@ -22,7 +22,7 @@ DISK_MIB = 1024
 """Size of the disk that a guest sees. Its file holds only what was written."""
 
 _BUTTON_MODULES = ("button", "evdev")
-_DISK_MODULES = ("virtio_pci", "virtio_blk")
+_DISK_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 _DEADLINE_S = 60.0
 """For one run of mke2fs or qemu-img."""
 
@@ -132,7 +132,7 @@ def _guest(state_dir: Path, kernel: Kernel, *, with_disk: bool) -> Guest:
     disk = modules.load_order(*_DISK_MODULES) if with_disk else []
     if disk is None:
         raise ImageError(
-            f"a guest that boots from a disk needs the modules {' and '.join(_DISK_MODULES)} of its "
+            f"a guest that boots from a disk needs the modules {', '.join(_DISK_MODULES)} of its "
             f"kernel under {modules.folder}: install that kernel's package, or use 'boot: initramfs'"
         )
     packed = pack(initramfs_entries([*disk, *(button or [])], with_disk=with_disk))

@@ -143,6 +143,15 @@ def test_different_parameters_are_never_compared(tmp_path):
     assert tables_of(tmp_path, Design(variants))["comparison"] == []
 
 
+def test_two_trials_of_a_cell_in_one_block_are_one_block(tmp_path):
+    docker = (Variant("docker", 170),)
+    more = Design((Variant("docker", 170, params={"instances": 31}),), blocks=3, seed=2)
+    tables = tables_of(tmp_path, Design(docker, blocks=3), more)
+    outcome = only(tables["outcomes"], scope="fleet")
+    assert (outcome["trials"], outcome["blocks"], outcome["attempted"]) == (6, 3, 180)
+    assert ready(tables, "docker")["n"] == 180
+
+
 def test_alternatives_that_are_alike_are_never_called_different(tmp_path):
     variants = (Variant("docker", 170), Variant("docker", 170, profile="crun"))
     row = only(tables_of(tmp_path, Design(variants, blocks=20))["comparison"], metric="e2e")

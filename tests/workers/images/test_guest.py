@@ -72,7 +72,7 @@ def test_without_modules_no_button_and_no_disk(
 ) -> None:
     monkeypatch.setattr(Modules, "load_order", lambda *_: None)
     assert guest.initramfs_guest(tmp_path, None).power_button is False
-    with pytest.raises(ImageError, match=r"virtio_blk.*'boot: initramfs'"):
+    with pytest.raises(ImageError, match=r"virtio_blk, ext4.*'boot: initramfs'"):
         guest.disk_guest(tmp_path, None)
 
 
