@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import engines
+import hypothesis
 import pytest
 from engines import DockerEngine, session
 
 from workers.settings import HostSettings
+
+# Tests share their machine with engines: how long an example takes says nothing.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -107,10 +107,16 @@ class Process:
                 env=os.environ | {"COLUMNS": "200"},
             )
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal to the command and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+    def catches(self, number: signal.Signals) -> bool:
+        """Whether the command handles a signal by itself by now."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        return bool(caught >> (number - 1) & 1)
 
     def wait(self, wait_s: float = PATIENCE_S) -> int:
         """Exit code of the command; fails, showing its log, when it does not end."""
@@ -121,7 +127,7 @@ class Process:
 
     def kill(self) -> None:
         """End it at once, children and all."""
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.wait()
 
     def said(self) -> str:

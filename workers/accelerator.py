@@ -21,7 +21,8 @@ Accelerator = Literal["kvm", "tcg"]
 BOOT_DEADLINE_S = 10.0
 """For the trial guest to speak. Under KVM it needs less than one second."""
 
-_DEVICE = Path("/dev/kvm")
+KVM_DEVICE = Path("/dev/kvm")
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NONCE = "accelerator"
 
@@ -52,10 +53,10 @@ def judge_kvm(guest: Guest, emulator: str, qemu_version: str, state_dir: Path) -
     ``emulator`` is QEMU's program. Blocks for BOOT_DEADLINE_S at most; other workers of the host wait
     for the same outcome.
     """
-    if not _DEVICE.exists():
-        return Verdict(False, f"there is no {_DEVICE} on this host")
-    if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return Verdict(False, f"{_DEVICE} may not be opened by this worker's user")
+    if not KVM_DEVICE.exists():
+        return Verdict(False, f"there is no {KVM_DEVICE} on this host")
+    if not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
+        return Verdict(False, f"{KVM_DEVICE} may not be opened by this worker's user")
     key = f"{guest.kernel.name} {guest.initramfs.name} {qemu_version} {_BOOT_ID.read_text()}"
     name = f"kvm-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     try:

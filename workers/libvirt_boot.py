@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from contract.errors import EngineError, ImageError
-from workers.accelerator import Accelerator, Verdict, choose, judge_kvm
+from workers.accelerator import KVM_DEVICE, Accelerator, Verdict, choose, judge_kvm
 from workers.domain_xml import DirectBoot, OverlayDisk
 from workers.images.guest import (
     DiskImage,
@@ -17,7 +17,7 @@ from workers.images.guest import (
     inspect_disk,
 )
 from workers.libvirt_calls import Engine
-from workers.libvirt_files import readable, unreachable
+from workers.libvirt_files import readable, unreachable, usable
 from workers.settings import HostSettings
 
 
@@ -65,7 +65,11 @@ class BootSources:
         return boot, OverlayDisk(overlay, guest.disk, "qcow2") if guest.disk else None
 
     def choose(self, wanted: Literal["auto", "kvm", "tcg"], engine: Engine) -> Chosen:
-        """The accelerator: settled once by a real boot. Raises EngineAbsent for KVM in vain."""
+        """The accelerator: settled once by a real boot. Raises EngineAbsent for KVM in vain.
+
+        Raises EngineError on a host where every call of libvirt would take seconds.
+        """
+        see_that_libvirt_remembers_qemu(engine.qemu_user)
         with self._lock:
             if self._chosen is None:
                 self._chosen = self._choose(wanted, engine)
@@ -99,6 +103,21 @@ def see_that_qemu_reaches(path: Path, qemu_user: tuple[int, int] | None, setting
         raise EngineError(
             f"QEMU runs as user {qemu_user[0]} and may not pass {closed} on its way to {path}: "
             f"open that folder (chmod o+x), or choose another '{setting}' for this host"
+        )
+
+
+def see_that_libvirt_remembers_qemu(qemu_user: tuple[int, int] | None) -> None:
+    """Raises EngineError when QEMU's user may not use /dev/kvm.
+
+    libvirt examines QEMU with more rights than it later gives it, finds KVM, then finds that the user
+    has none, and so trusts nothing it knew: it examines QEMU anew before every call, emulated or not
+    (virQEMUCapsIsValid in qemu_capabilities.c, libvirt 9.0).
+    """
+    if qemu_user and KVM_DEVICE.exists() and not usable(KVM_DEVICE, *qemu_user):
+        raise EngineError(
+            f"QEMU runs as user {qemu_user[0]} and may not use {KVM_DEVICE}; libvirt then examines QEMU "
+            f"anew before every call, for seconds: 'chgrp kvm {KVM_DEVICE}; chmod 660 {KVM_DEVICE}', "
+            "and see that this user is in group kvm"
         )
 
 

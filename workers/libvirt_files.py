@@ -1,11 +1,13 @@
 """What libvirt and QEMU keep about a running domain on this host: PID file, cgroups, log."""
 
 import os
+import pwd
 import stat
 from pathlib import Path
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
+_ACCESS_LIST = "system.posix_acl_access"
 _DAEMON_SETTINGS = (Path("/etc/libvirt/virtqemud.conf"), Path("/etc/libvirt/libvirtd.conf"))
 _STOCK_LIMITS = {"max_clients": 5000, "max_workers": 20, "max_client_requests": 5}
 """What a daemon does when its settings say nothing (libvirtd.conf)."""
@@ -83,9 +85,10 @@ def unreachable(path: Path, uid: int, gid: int) -> Path | None:
     """
     if uid == 0:
         return None
+    groups = _groups_of(uid, gid)
     for folder in reversed(path.absolute().parents):
         try:
-            if not _may(folder.stat(), uid, gid, stat.S_IXOTH):
+            if not _may(folder.stat(), uid, groups, stat.S_IXOTH):
                 return folder
         except FileNotFoundError:
             return None
@@ -94,15 +97,28 @@ def unreachable(path: Path, uid: int, gid: int) -> Path | None:
 
 def readable(path: Path, uid: int, gid: int) -> bool:
     """Whether a user of these ids may read ``path``, by its permission bits."""
-    return uid == 0 or _may(path.stat(), uid, gid, stat.S_IROTH)
+    return uid == 0 or _may(path.stat(), uid, _groups_of(uid, gid), stat.S_IROTH)
 
 
-def _may(status: os.stat_result, uid: int, gid: int, bit_of_others: int) -> bool:
-    if status.st_uid == uid:
-        return bool(status.st_mode & bit_of_others << 6)
-    if status.st_gid == gid:
-        return bool(status.st_mode & bit_of_others << 3)
-    return bool(status.st_mode & bit_of_others)
+def usable(device: Path, uid: int, gid: int) -> bool:
+    """Whether a user of these ids may read and write ``device``: by its bits, or perhaps by a list."""
+    if uid == 0 or _ACCESS_LIST in os.listxattr(device):
+        return True
+    return _may(device.stat(), uid, _groups_of(uid, gid), stat.S_IROTH | stat.S_IWOTH)
+
+
+def _groups_of(uid: int, gid: int) -> set[int]:
+    """All groups that a program of this user is in when libvirt starts it."""
+    try:
+        return {gid, *os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)}
+    except KeyError:  # a user without a name
+        return {gid}
+
+
+def _may(status: os.stat_result, uid: int, groups: set[int], bits_of_others: int) -> bool:
+    shift = 6 if status.st_uid == uid else 3 if status.st_gid in groups else 0
+    wanted = bits_of_others << shift
+    return status.st_mode & wanted == wanted
 
 
 def _own_part(path: str, name: str) -> str | None:

@@ -14,7 +14,7 @@ import typer
 from contract import CONTRACT_VERSION
 from contract.broker import broker_errors, connect
 from contract.campaign import Campaign
-from contract.errors import CampaignError, TrialCancelled
+from contract.errors import CampaignError, ResultsError, TrialCancelled
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
 from contract.trial import Trial
@@ -86,7 +86,7 @@ class Execution:
             self._conduct(trials, dispatcher, _absent_engines(host, trials))
 
     def run_on_fleet(self, broker: str) -> None:
-        """Measure on the hosts that are alive on the broker and that the campaign selects."""
+        """Measure on hosts that the campaign selects: those alive, and those of the last execution."""
         from orchestrator.dispatch_celery import CeleryDispatcher
 
         client = connect(broker)
@@ -97,11 +97,19 @@ class Execution:
             raise CampaignError(
                 f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
             )
-        alive = {name: entry.labels for name, entry in fleet.items() if entry.alive}
-        hosts = choose_hosts(self.campaign, alive)
+        before = self._hosts_before()
+        known = {name: entry.labels for name, entry in fleet.items() if entry.alive or name in before}
+        hosts = choose_hosts(self.campaign, known)
         trials = plan_trials(self.campaign, self.cells, hosts)
         dispatcher = CeleryDispatcher(broker, self.campaign.campaign, hosts)
         self._conduct(trials, dispatcher, lambda trial: fleet[trial.host].why_not(trial.driver))
+
+    def _hosts_before(self) -> set[str]:
+        """Hosts of the last execution. One that has gone since keeps its place, and its results."""
+        try:
+            return {trial.host for trial in Results(self.folder).planned()}
+        except ResultsError:
+            return set()
 
     def _conduct(
         self, trials: tuple[Trial, ...], dispatcher: Dispatcher, why_not: Callable[[Trial], str | None]

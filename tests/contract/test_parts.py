@@ -94,7 +94,7 @@ def test_a_flipped_byte_is_refused_or_harmless() -> None:
     """Harmless are the fields of the archive that nobody reads, such as the time of an entry."""
     good = read_part(GOOD.data)
     harmless = 0
-    places = range(0, len(GOOD.data), 5)
+    places = range(0, len(GOOD.data), 11)
     for place in places:
         damaged = bytearray(GOOD.data)
         damaged[place] ^= 0xFF
@@ -107,7 +107,7 @@ def test_a_flipped_byte_is_refused_or_harmless() -> None:
     assert harmless < len(places) / 20
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.integers(0, len(GOOD.data)), st.integers(0, 60))
 def test_garbage_is_refused(garbage: bytes, place: int, cut: int) -> None:
     with pytest.raises(PartError):

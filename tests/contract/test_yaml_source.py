@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contract.errors import CampaignError
@@ -157,7 +157,7 @@ PIECES = (
 YAML_TEXT = st.lists(st.sampled_from(PIECES.split("|")), max_size=40).map("".join)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.one_of(YAML_TEXT, st.text(max_size=60)))
 @example("!!set {a, b}")
 @example("!!omap [a: 1]")
@@ -168,7 +168,7 @@ def test_no_text_raises_anything_else(text: str) -> None:
         source(text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=60))
 def test_no_bytes_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"

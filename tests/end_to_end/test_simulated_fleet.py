@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(240)]
 
 HOSTS = 20
 TRIALS_PER_HOST = 8
-INSTANCES = 20
+INSTANCES = 10
 
 ENTRY = {
     "experiment": "lifecycle",
@@ -69,10 +69,9 @@ class Campaign:
         found: list[dict[str, Any]] = duckdb.sql(f"select * from '{files}'").to_arrow_table().to_pylist()
         return found
 
-    def is_complete(self, hosts: int = HOSTS) -> None:
+    def is_complete(self, planned: int = HOSTS * TRIALS_PER_HOST) -> None:
         """Every planned trial is one record, every planned instance one row."""
         trials, instances = self.rows("trials"), self.rows("instances")
-        planned = hosts * TRIALS_PER_HOST
         assert Counter(trial["outcome"] for trial in trials) == {"completed": planned}
         assert len({trial["trial_id"] for trial in trials}) == planned
         expected = {(trial["trial_id"], index) for trial in trials for index in range(INSTANCES)}
@@ -192,18 +191,27 @@ def spooling_worker(tmp_path: Path, broker: Broker) -> Iterator[Path]:
 def test_a_coordinator_that_is_killed_lets_nothing_be_measured_twice(
     tmp_path: Path, broker: Broker, spooling_worker: Path
 ) -> None:
-    campaign = Campaign(tmp_path, broker.url)
+    campaign, planned = Campaign(tmp_path, broker.url, blocks=15), 15 * 4
     coordinator = campaign.coordinator()
     try:
         campaign.wait_for_parts(2)
     finally:
-        coordinator.signal(signal.SIGKILL)
+        coordinator.send(signal.SIGKILL)
         coordinator.wait()
-    assert len(campaign.parts()) < TRIALS_PER_HOST
+    assert len(campaign.parts()) < planned
     campaign.run_to_its_end()
-    campaign.is_complete(hosts=1)
+    campaign.is_complete(planned)
     spooled = {path.name: path.read_bytes() for path in spooling_worker.glob("spool/*/*.part")}
     gathered = {path.name: path.read_bytes() for path in (campaign.results / "parts").iterdir()}
     # A trial measured again would have left another part, or another time in this one.
     assert spooled == gathered
-    assert len(gathered) == TRIALS_PER_HOST
+    assert len(gathered) == planned
+
+
+def test_a_worker_that_is_told_to_stop_leaves_at_once(tmp_path: Path, broker: Broker) -> None:
+    worker = simulate(tmp_path, broker)
+    wait_until(lambda: worker.catches(signal.SIGTERM), "the worker listens to signals")
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0, worker.said()
+    assert alive(broker.url) == set()
+    assert "Traceback" not in worker.said()

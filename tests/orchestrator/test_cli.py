@@ -124,7 +124,7 @@ def test_an_interrupted_run_is_resumed(here: Here) -> None:
     here.write(blocks=400, instances=30)
     with running(here.folder / "log", *here.local) as run:
         wait_until(lambda: len(here.parts()) > 3, "a few parts are there")
-        run.signal(signal.SIGINT)
+        run.send(signal.SIGINT)
         assert run.wait() == 5, run.said()
         assert "stopping after the trial that is running" in run.said()
         assert "run the same command again for the rest" in run.said()
@@ -145,9 +145,9 @@ def test_a_second_interrupt_abandons_the_running_trial(here: Here) -> None:
         lock = here.state / "host.lock"
         wait_until(lambda: "0 of them measured before" in run.said(), "the run has begun")
         assert "local run of 'sample'" in lock.read_text()
-        run.signal(signal.SIGINT)
+        run.send(signal.SIGINT)
         wait_until(lambda: "stopping" in run.said(), "the first signal is heard")
-        run.signal(signal.SIGINT)
+        run.send(signal.SIGINT)
         assert run.wait() == 5, run.said()
     assert here.parts() == {}
 

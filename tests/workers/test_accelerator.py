@@ -18,7 +18,7 @@ BOOTS, FAILS = Verdict(True, "it booted"), Verdict(False, "nothing was heard")
 def guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guest:
     device = tmp_path / "kvm"
     device.touch()
-    monkeypatch.setattr(accelerator, "_DEVICE", device)
+    monkeypatch.setattr(accelerator, "KVM_DEVICE", device)
     monkeypatch.setattr(accelerator, "BOOT_DEADLINE_S", 2.0)
     return Guest(Path("/s/kernel-1"), "6.1.0", Path("/s/initramfs-1"), disk=None, power_button=True)
 
@@ -91,7 +91,7 @@ def test_without_the_device_nothing_is_tried(
     program = qemu(tmp_path, "exit 1")
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert "may not be opened" in judge_kvm(guest, program, "7.2.0", tmp_path).reason
-    monkeypatch.setattr(accelerator, "_DEVICE", tmp_path / "missing")
+    monkeypatch.setattr(accelerator, "KVM_DEVICE", tmp_path / "missing")
     assert "there is no" in judge_kvm(guest, program, "7.2.0", tmp_path).reason
     assert runs(tmp_path) == 0
 

@@ -119,6 +119,21 @@ def test_the_accelerator_is_settled_once(
     assert tried == ["boot", "boot"]
 
 
+def test_a_host_where_libvirt_forgets_qemu_is_told(
+    folder: Path, guests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = folder / "kvm"
+    monkeypatch.setattr(libvirt_boot, "KVM_DEVICE", device)
+    engine = Engine("9.0.0", "7.2.0", "/usr/bin/qemu-system-x86_64", "pc", USER)
+    sources = BootSources(host(folder), "initramfs")
+    assert sources.choose("tcg", engine).accelerator == "tcg"
+    device.touch(mode=0o600)
+    with pytest.raises(EngineError, match=r"examines QEMU anew.*chgrp kvm"):
+        sources.choose("tcg", engine)
+    device.chmod(0o666)
+    sources.choose("tcg", engine)
+
+
 def test_without_a_kernel_kvm_is_not_believed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> Guest:
         raise ImageError("there is no kernel")

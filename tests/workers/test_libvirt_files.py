@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from workers import libvirt_files
-from workers.libvirt_files import LibvirtFiles, cgroups_of, connection_limits, readable, unreachable
+from workers.libvirt_files import (
+    LibvirtFiles,
+    cgroups_of,
+    connection_limits,
+    readable,
+    unreachable,
+    usable,
+)
 
 NAME = "tonnage-0123456789ab-1-0"
 OTHER_USER = (64055, 64055)
@@ -94,6 +101,20 @@ def test_the_closed_folder_on_the_way_is_named(open_folder: Path) -> None:
     assert unreachable(target, *OTHER_USER) == closed
     closed.chmod(0o710)
     assert unreachable(target, *OTHER_USER) is None
+
+
+def test_usable_goes_by_the_bits_or_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = tmp_path / "kvm"
+    device.touch()
+    for mode, expected in ((0o600, False), (0o664, False), (0o666, True)):
+        device.chmod(mode)
+        assert usable(device, *OTHER_USER) is expected
+        assert usable(device, 0, 0) is True
+    device.chmod(0o660)
+    assert usable(device, OTHER_USER[0], device.stat().st_gid) is True
+    assert usable(device, *OTHER_USER) is False
+    monkeypatch.setattr(os, "listxattr", lambda _: ["system.posix_acl_access"])
+    assert usable(device, *OTHER_USER) is True
 
 
 def test_readable_goes_by_the_bits(tmp_path: Path) -> None:

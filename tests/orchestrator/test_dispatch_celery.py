@@ -1,0 +1,142 @@
+"""Dispatch over a real broker: messages out, parts in, and what is lost is found."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from fleet import own_broker, wait_until
+from trials import make_part, make_trial
+
+from contract import wire
+from contract.broker import connect
+from contract.errors import BrokerError
+from contract.parts import PackedPart
+from contract.trial import Trial
+from orchestrator import dispatch_celery
+from orchestrator.dispatch import Order
+from orchestrator.dispatch_celery import CeleryDispatcher
+from workers.service import deliver
+
+pytestmark = pytest.mark.redis
+
+
+class Rig:
+    """A dispatcher for a campaign and a host that nobody else has."""
+
+    def __init__(self, broker: str) -> None:
+        self.host = f"h-{secrets.token_hex(4)}"
+        self.campaign = f"c-{secrets.token_hex(4)}"
+        self.dispatcher = CeleryDispatcher(broker, self.campaign, [self.host])
+        self.client = connect(broker)
+        self.queue = wire.PREFIX + wire.queue_for(self.host)
+        self.stream = wire.stream_key(self.campaign)
+
+    def trial(self, block: int = 0) -> Trial:
+        return make_trial(campaign=self.campaign, host=self.host, block=block)
+
+    def deliver(self, packed: PackedPart) -> None:
+        deliver(self.client, packed.receipt, packed.data, self.campaign)
+
+
+@pytest.fixture
+def rig(redis_url: str) -> Iterator[Rig]:
+    made = Rig(redis_url)
+    yield made
+    made.client.delete(made.queue, made.stream, wire.cancel_key(made.dispatcher.run))
+
+
+def test_an_order_is_one_message_on_its_hosts_queue(rig: Rig) -> None:
+    rig.dispatcher.send(Order(rig.trial(), 2, 1))
+    (raw,) = rig.client.lrange(rig.queue, 0, -1)
+    envelope = json.loads(raw)
+    assert envelope["headers"]["task"] == wire.TASK
+    assert envelope["content-type"] == "application/json"
+    (body,) = json.loads(base64.b64decode(envelope["body"]))[0]
+    message = wire.decode_message(body, rig.host)
+    assert (message.attempt, message.newer_than, message.run) == (2, 1, rig.dispatcher.run)
+    assert message.trial.trial_id == rig.trial().trial_id
+
+
+def test_deliveries_come_once_and_go_when_confirmed(rig: Rig) -> None:
+    packed = [make_part(rig.trial(block)) for block in range(3)]
+    for part in packed:
+        rig.deliver(part)
+    came = rig.dispatcher.receive(0)
+    assert [(d.receipt, d.data) for d in came] == [(part.receipt, part.data) for part in packed]
+    assert rig.dispatcher.receive(0) == []
+    rig.dispatcher.confirm(came[0])
+    assert rig.client.xlen(rig.stream) == 2
+
+
+def test_what_was_not_confirmed_comes_again_to_the_next_coordinator(rig: Rig, redis_url: str) -> None:
+    rig.deliver(make_part(rig.trial()))
+    assert len(rig.dispatcher.receive(0)) == 1
+    assert len(CeleryDispatcher(redis_url, rig.campaign, [rig.host]).receive(0)) == 1
+
+
+@pytest.mark.parametrize(
+    "fields", [{"receipt": "{}", "part": b"x"}, {"receipt": b"\xff", "part": b""}, {"other": "x"}]
+)
+def test_a_record_that_is_not_ours_is_dropped(rig: Rig, fields: dict[str, bytes | str]) -> None:
+    rig.client.xadd(rig.stream, dict(fields))
+    rig.deliver(make_part(rig.trial()))
+    assert len(rig.dispatcher.receive(0)) == 1
+    assert rig.client.xlen(rig.stream) == 1
+
+
+def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch_celery, "LOST_AFTER_S", -1.0)
+    order = Order(rig.trial(), 1)
+    rig.dispatcher.send(order)
+    assert rig.dispatcher.lost([order]) == []  # it waits in the queue
+    rig.client.delete(rig.queue)
+    rig.client.set(wire.lease_key(order.trial.trial_id), "worker", ex=60)
+    assert rig.dispatcher.lost([order]) == []  # a worker is at it
+    rig.client.delete(wire.lease_key(order.trial.trial_id))
+    assert rig.dispatcher.lost([order]) == [order]
+
+
+def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:
+    order = Order(rig.trial(), 1)
+    assert rig.dispatcher.lost([order]) == []
+    assert rig.dispatcher.lost([order]) == []
+    assert rig.dispatcher.lost([]) == []
+
+
+def test_cancelling_is_said_to_this_run_only(rig: Rig) -> None:
+    rig.dispatcher.cancel()
+    assert rig.client.get(wire.cancel_key(rig.dispatcher.run)) == wire.CANCEL_QUEUED
+
+
+def test_a_host_that_nobody_knows_is_away(rig: Rig) -> None:
+    assert not rig.dispatcher.hosts()[rig.host].alive
+
+
+def test_an_empty_broker_takes_messages_again_when_it_is_back() -> None:
+    """Bindings of queues are kept in the broker: they are gone with it and must be made anew."""
+    with own_broker() as broker:
+        rig = Rig(broker.url)
+        rig.dispatcher.send(Order(rig.trial(0), 1))
+        broker.kill()
+        for act in (
+            lambda: rig.dispatcher.send(Order(rig.trial(1), 1)),
+            lambda: rig.dispatcher.receive(0.01),
+            lambda: rig.dispatcher.lost([Order(rig.trial(0), 1)]),
+            rig.dispatcher.hosts,
+            rig.dispatcher.cancel,
+        ):
+            with pytest.raises(BrokerError):
+                act()
+        broker.start()
+        wait_until(lambda: sent(rig), "the broker takes a message")
+        assert connect(broker.url).llen(rig.queue) == 1
+
+
+def sent(rig: Rig) -> bool:
+    try:
+        rig.dispatcher.send(Order(rig.trial(2), 1))
+    except BrokerError:
+        return False
+    return True
