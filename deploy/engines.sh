@@ -62,6 +62,8 @@ start_daemon() {
   fi
   setsid "${tie[@]}" "$@" </dev/null >>"$ENGINES_DIR/log/$name.log" 2>&1 9>&- &
   printf '%s %s %s\n' "$!" "$(started_at "$!" || echo 0)" "$name" >>"$ENGINES_DIR/daemons"
+  # Its end is looked for, never waited for: the shell need not speak of it.
+  disown "$!"
 }
 
 # pid_of NAME: process id of a daemon that lives. Returns 1 when it does not.
@@ -200,10 +202,12 @@ start_libvirt() {
   printf '%s\n' 'auth_unix_ro = "none"' 'auth_unix_rw = "none"' 'unix_sock_rw_perms = "0700"' \
     "max_client_requests = $LIBVIRT_MAX_REQUESTS" "max_workers = $LIBVIRT_MAX_REQUESTS" \
     >"$ENGINES_DIR/libvirtd.conf"
-  [[ -e /sys/class/net/virbr0 ]] || : >"$ENGINES_DIR/no-virbr0"
   remember_cgroups
   start_daemon virtlogd virtlogd --pid-file "$ENGINES_DIR/virtlogd.pid"
-  start_daemon libvirtd libvirtd --config "$ENGINES_DIR/libvirtd.conf" --pid-file "$ENGINES_DIR/libvirtd.pid"
+  # The machine's virtual networks start by themselves, with bridges and packet filter rules: in a network
+  # namespace of their own they end with it. Our guests have no network.
+  start_daemon libvirtd unshare --net \
+    libvirtd --config "$ENGINES_DIR/libvirtd.conf" --pid-file "$ENGINES_DIR/libvirtd.pid"
   wait_for 30 libvirtd libvirt_answers
 }
 
@@ -240,7 +244,8 @@ stop_process() {
     # One request only: a second one makes some daemons leave without tidying up.
     signal=0
     if ((SECONDS >= end)); then
-      signal=KILL
+      # With all of its group: a worker's child would go on measuring.
+      kill -s KILL -- "-$2" 2>/dev/null || true
     fi
     # What the kernel itself holds fast is not worth waiting for.
     ((SECONDS < end + 10)) || return 0
@@ -274,9 +279,6 @@ unmount_below() {
 # stop_engines: stops everything that was started, and removes all it left. May be called twice.
 stop_engines() {
   [[ -n $ENGINES_DIR && -d $ENGINES_DIR ]] || return 0
-  if [[ -e $ENGINES_DIR/no-virbr0 && -e /sys/class/net/virbr0 ]] && has virsh; then
-    timeout 20 virsh -q -c "$LIBVIRT_URI" net-destroy default >/dev/null 2>&1 || true
-  fi
   stop_daemons 30
   if ((EUID == 0)); then
     kill_strays

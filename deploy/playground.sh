@@ -100,9 +100,10 @@ start_workers() {
   local host
   begin workers
   for host in $(host_names); do
+    mkdir -p "$PLAYGROUND/$host/tmp"
     start_daemon "worker-$host" nsenter --target "$(pid_of "dockerd-$host")" --net --mount env \
       TONNAGE_BROKER="redis://:$REDIS_PASSWORD@$SUBNET.1:$REDIS_PORT/0" \
-      TONNAGE_LIBVIRT_URI="$LIBVIRT_URI" \
+      TONNAGE_LIBVIRT_URI="$LIBVIRT_URI" TMPDIR="$PLAYGROUND/$host/tmp" \
       "$VENV/bin/tonnage" worker --name "$host" --label "playground=yes" \
       --state-dir "$PLAYGROUND/$host/state" --run-dir "$PLAYGROUND/$host/run" \
       --docker-socket "$PLAYGROUND/$host/docker.sock"

@@ -53,7 +53,8 @@ clean_up() {
   trap '' INT TERM HUP
   release_services
   if [[ -n $ENGINES_DIR ]]; then
-    stop_daemons 30 worker
+    # What it still measures after an interruption goes with its private state.
+    stop_daemons 10 worker
     ((status == 0)) || sweep
     ((status == 0 || status == 5)) || keep_logs
     stop_engines
@@ -150,7 +151,8 @@ start_worker() {
     return
   fi
   export TONNAGE_BROKER=$BROKER
-  start_daemon worker "$VENV/bin/tonnage" worker
+  mkdir -p "$ENGINES_DIR/tmp"
+  start_daemon worker env TMPDIR="$ENGINES_DIR/tmp" "$VENV/bin/tonnage" worker
   wait_for 60 worker worker_is_known || fail 'the worker does not start'
   finish "host '$HOST', through Celery and Redis on 127.0.0.1:$REDIS_PORT"
 }

@@ -135,9 +135,9 @@ class Coordination:
         for delivery in deliveries:
             receipt = delivery.receipt
             trial = self._by_id.get(receipt.trial_id)
-            if trial is not None:
+            if trial is not None:  # else it may be another coordinator's of the same campaign name
                 self._keep(trial, delivery)
-            self.dispatcher.confirm(delivery)
+                self.dispatcher.confirm(delivery)
 
     def _keep(self, trial: Trial, delivery: Delivery) -> None:
         receipt = delivery.receipt

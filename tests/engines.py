@@ -60,9 +60,15 @@ def short_folder() -> Iterator[Path]:
 @contextmanager
 def daemon(command: list[str], log: Path, answers: Callable[[], bool]) -> Iterator[int]:
     """Run a daemon in the foreground until it answers, and end it after. Raises Absent with its log."""
+    # It must not outlive a test session that is killed.
+    tie = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            [*tie, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         deadline = time.monotonic() + UP_S

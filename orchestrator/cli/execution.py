@@ -14,7 +14,7 @@ import typer
 from contract import CONTRACT_VERSION
 from contract.broker import broker_errors, connect
 from contract.campaign import Campaign
-from contract.errors import CampaignError, ResultsError, TrialCancelled
+from contract.errors import ResultsError, TrialCancelled, UseError
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
 from contract.trial import Trial
@@ -92,14 +92,16 @@ class Execution:
         client = connect(broker)
         with broker_errors(broker):
             fleet = read_fleet(client)
-        other = [e.name for e in fleet.values() if e.alive and e.contract != CONTRACT_VERSION]
-        if other:
-            raise CampaignError(
-                f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
-            )
         before = self._hosts_before()
         known = {name: entry.labels for name, entry in fleet.items() if entry.alive or name in before}
         hosts = choose_hosts(self.campaign, known)
+        other = [
+            name for name in hosts if fleet[name].alive and fleet[name].contract != CONTRACT_VERSION
+        ]
+        if other:
+            raise UseError(
+                f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
+            )
         trials = plan_trials(self.campaign, self.cells, hosts)
         dispatcher = CeleryDispatcher(broker, self.campaign.campaign, hosts)
         self._conduct(trials, dispatcher, lambda trial: fleet[trial.host].why_not(trial.driver))

@@ -232,12 +232,12 @@ def test_an_order_that_has_its_part_already_is_not_stuck(run: Run) -> None:
     assert run.outcomes() == {"completed": 10}
 
 
-def test_parts_of_other_campaigns_are_let_go(run: Run) -> None:
+def test_parts_of_another_coordinator_are_left_to_it(run: Run) -> None:
     foreign = delivery_of(make_trial(seed=99))
     fleet = Fleet(run.clock)
     fleet.incoming.append(foreign)
     run.conduct(fleet)
-    assert foreign in fleet.confirmed
+    assert foreign not in fleet.confirmed
     assert foreign.receipt.trial_id not in run.results.attempts()
 
 

@@ -1,6 +1,7 @@
 """What is special about virtual machines; what all drivers promise is in test_contract.py."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -267,6 +268,8 @@ def test_foreign_domains_are_counted_and_left_alone(rig: Rig, libvirt_engine: st
     finally:
         foreign.destroy()
         connection.close()
+        with contextlib.suppress(OSError):
+            Path(f"/var/log/libvirt/qemu/{name}.log").unlink()
 
 
 @needs_libvirt
