@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError, EngineTimeout, ImageError
-from workers.cgroup import Cgroups
 from workers.console import Console
-from workers.drivers import base, docker_calls
+from workers.drivers import base
 from workers.drivers.base import Instance, InstanceSpec
-from workers.drivers.docker_console import attach
-from workers.drivers.docker_records import (
+from workers.engines import docker_calls
+from workers.engines.cgroup import Cgroups
+from workers.engines.docker_console import attach
+from workers.engines.docker_records import (
     DockerSettings,
     Places,
     container_body,

@@ -15,18 +15,18 @@ from pydantic import Field
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError
-from workers import libvirt_calls
 from workers.console import Console
-from workers.domain_xml import Domain, Machine, domain_xml, vcpus_for
 from workers.drivers import base
 from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
+from workers.engines import libvirt_calls
+from workers.engines.domain_xml import Domain, Machine, domain_xml, vcpus_for
+from workers.engines.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
+from workers.engines.libvirt_calls import Engine
+from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
+from workers.engines.libvirt_session import LibvirtSession
+from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
-from workers.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
-from workers.libvirt_calls import Engine
-from workers.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
-from workers.libvirt_session import LibvirtSession
 from workers.ownership import NAME_PREFIX, Leftover, Owner
-from workers.serial_console import SerialConsole, check_socket_path
 from workers.settings import HostSettings
 
 P = ParamSpec("P")

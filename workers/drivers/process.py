@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 from contract.campaign import Limits
 from contract.catalog import Capability, Settings
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError
-from workers.cgroup import Cgroups, Group
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
-from workers.drivers.process_owners import kill_owned, owned_processes, owner_variables
-from workers.drivers.process_pipes import Pipes
+from workers.engines.cgroup import Cgroups, Group
+from workers.engines.process_owners import kill_owned, owned_processes, owner_variables
+from workers.engines.process_pipes import Pipes
 from workers.exit_watch import watch_process
 from workers.images import tiny
 from workers.ownership import Leftover, Owner, owner_from_labels

@@ -19,7 +19,7 @@ from workers.agent import Agent
 from workers.console import Console
 from workers.drivers.base import Instance, InstanceSpec
 from workers.drivers.docker import DockerInstance, Driver
-from workers.drivers.docker_records import DockerSettings, reference
+from workers.engines.docker_records import DockerSettings, reference
 from workers.images import tiny
 from workers.ownership import Owner
 from workers.settings import HostSettings

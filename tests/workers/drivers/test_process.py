@@ -15,12 +15,12 @@ import pytest
 from contract.campaign import Limits
 from contract.errors import EngineError, ImageError, InstanceExited
 from workers.agent import Agent
-from workers.cgroup import Cgroups
 from workers.console import Console
 from workers.drivers import process
 from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
 from workers.drivers.process import Driver, ProcessInstance, ProcessSettings
-from workers.drivers.process_owners import kill_owned, owned_processes
+from workers.engines.cgroup import Cgroups
+from workers.engines.process_owners import kill_owned, owned_processes
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from contract.errors import EngineAbsent
-from workers import accelerator
-from workers.accelerator import Verdict, choose, judge_kvm
+from workers.engines import accelerator
+from workers.engines.accelerator import Verdict, choose, judge_kvm
 from workers.images.guest import Guest
 
 BOOTS, FAILS = Verdict(True, "it booted"), Verdict(False, "nothing was heard")

@@ -6,8 +6,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from contract.errors import EngineAbsent, EngineError
-from workers.domain_xml import OWNER_NAMESPACE, owner_from_metadata
-from workers.libvirt_session import NoSuchDomain, NotRunning, in_our_words
+from workers.engines.domain_xml import OWNER_NAMESPACE, owner_from_metadata
+from workers.engines.libvirt_session import NoSuchDomain, NotRunning, in_our_words
 from workers.ownership import NAME_PREFIX, Owner
 
 # Constants of libvirt's stable interface, spelt out since its library may not be installed.

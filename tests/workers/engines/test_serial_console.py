@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors import EngineError, InstanceExited
-from workers.serial_console import MAX_SOCKET_PATH_BYTES, SerialConsole, check_socket_path
+from workers.engines.serial_console import MAX_SOCKET_PATH_BYTES, SerialConsole, check_socket_path
 
 Work = Callable[[SerialConsole, Path], Awaitable[None]]
 

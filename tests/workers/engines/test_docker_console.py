@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contract.errors import EngineError, InstanceExited
 from workers.console import MAX_LINE_BYTES
-from workers.drivers.docker_console import AttachedConsole, FrameDecoder, attach
+from workers.engines.docker_console import AttachedConsole, FrameDecoder, attach
 
 T = TypeVar("T")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

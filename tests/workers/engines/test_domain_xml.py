@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from workers.domain_xml import (
+from workers.engines.domain_xml import (
     DirectBoot,
     Domain,
     Machine,

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from contract.errors import EngineAbsent, EngineError, ImageError
-from workers import libvirt_boot
-from workers.accelerator import Verdict
+from workers.engines import libvirt_boot
+from workers.engines.accelerator import Verdict
+from workers.engines.libvirt_boot import BootSources, see_that_qemu_reaches
+from workers.engines.libvirt_calls import Engine
 from workers.images.guest import DiskImage, Guest
-from workers.libvirt_boot import BootSources, see_that_qemu_reaches
-from workers.libvirt_calls import Engine
 from workers.settings import HostSettings
 
 ENGINE = Engine("9.0.0", "7.2.0", "/usr/bin/qemu-system-x86_64", "pc-i440fx-7.2", qemu_user=None)

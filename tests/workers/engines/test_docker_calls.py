@@ -14,9 +14,9 @@ import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError
-from workers.drivers import docker_calls
 from workers.drivers.docker import Driver
-from workers.drivers.docker_records import DockerSettings
+from workers.engines import docker_calls
+from workers.engines.docker_records import DockerSettings
 from workers.ownership import Owner
 from workers.settings import HostSettings
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
-from workers.cgroup import Cgroups
-from workers.drivers.docker_records import (
+from workers.engines.cgroup import Cgroups
+from workers.engines.docker_records import (
     TINY_REPOSITORY,
     Places,
     places_of,

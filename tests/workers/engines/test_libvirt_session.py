@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from contract.errors import EngineAbsent, EngineError
-from workers import libvirt_session
-from workers.libvirt_session import (
+from workers.engines import libvirt_session
+from workers.engines.libvirt_session import (
     CALLS_PER_CONNECTION,
     MAX_CONNECTIONS,
     LibvirtSession,

@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element, SubElement
 
-from workers.accelerator import Accelerator
+from workers.engines.accelerator import Accelerator
 from workers.ownership import Owner, owner_from_labels
 
 OWNER_NAMESPACE = "urn:tonnage:owner"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workers import libvirt_files
-from workers.libvirt_files import (
+from workers.engines import libvirt_files
+from workers.engines.libvirt_files import (
     LibvirtFiles,
     cgroups_of,
     connection_limits,

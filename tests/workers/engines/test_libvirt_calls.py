@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from contract.errors import EngineAbsent, EngineError
-from workers import libvirt_calls, libvirt_session
-from workers.libvirt_calls import (
+from workers.engines import libvirt_calls, libvirt_session
+from workers.engines.libvirt_calls import (
     count_foreign,
     destroy,
     examine,

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from contract.errors import EngineError, ImageError
-from workers.accelerator import KVM_DEVICE, Accelerator, Verdict, choose, judge_kvm
-from workers.domain_xml import DirectBoot, OverlayDisk
+from workers.engines.accelerator import KVM_DEVICE, Accelerator, Verdict, choose, judge_kvm
+from workers.engines.domain_xml import DirectBoot, OverlayDisk
+from workers.engines.libvirt_calls import Engine
+from workers.engines.libvirt_files import readable, unreachable, usable
 from workers.images.guest import (
     DiskImage,
     Guest,
@@ -16,8 +18,6 @@ from workers.images.guest import (
     initramfs_guest,
     inspect_disk,
 )
-from workers.libvirt_calls import Engine
-from workers.libvirt_files import readable, unreachable, usable
 from workers.settings import HostSettings
 
 

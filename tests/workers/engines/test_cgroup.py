@@ -9,8 +9,8 @@ import pytest
 
 from contract.campaign import Limits
 from contract.errors import EngineError
-from workers import cgroup
-from workers.cgroup import Cgroups, Group
+from workers.engines import cgroup
+from workers.engines.cgroup import Cgroups, Group
 
 LIMITS = Limits(cpus=0.5, memory_mib=64)
 KERNEL_FILES = {

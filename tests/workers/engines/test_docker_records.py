@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from contract.campaign import Limits
 from workers.drivers.base import InstanceSpec
-from workers.drivers.docker_records import (
+from workers.engines.docker_records import (
     DockerSettings,
     container_body,
     facts_of,

@@ -1,0 +1,1 @@
+"""How drivers speak to their engines: connections, records, XML, consoles, control groups."""
