@@ -9,7 +9,11 @@ from contract.trial import Outcome, VerdictWord
 QUIET_CPU_SHARE = 0.2
 """Share of the host's processors that others may use just before a trial."""
 HARNESS_CPUS = 0.7
-"""Processors that the worker may use on average: a busier harness delays what it measures."""
+"""Processors that the worker may use on average where instances are in flight together.
+
+A busier harness then delays what it measures. With one instance at a time it cannot: it works in turn
+with the engine, and for bare processes it is what makes them.
+"""
 LAG_FLOOR_NS = 5_000_000
 LAG_SHARE = 0.05
 """The loop's p99 lateness may be this share of the trial's median latency, or the floor."""
@@ -63,11 +67,11 @@ def _why_host_suspect(evidence: Evidence) -> list[str]:
             f"host not quiet: {evidence.busy_share_before:.0%} of its CPU in use before the trial"
         )
     if evidence.foreign_instances:
-        why.append(f"{evidence.foreign_instances} foreign instances on the host")
+        why.append(f"foreign instances on the host: {evidence.foreign_instances}")
     if evidence.swept:
-        why.append(f"{evidence.swept} leftovers of an earlier trial were removed first")
+        why.append(f"leftovers of an earlier trial that had to be removed first: {evidence.swept}")
     if evidence.left:
-        why.append(f"{evidence.left} things were left behind and swept")
+        why.append(f"left behind by the trial and swept: {evidence.left}")
     if evidence.outcome == "partial":
         why.append("the trial was cut short")
     return why
@@ -75,7 +79,8 @@ def _why_host_suspect(evidence: Evidence) -> list[str]:
 
 def _why_harness_suspect(evidence: Evidence) -> list[str]:
     why = []
-    if evidence.harness_cpus > HARNESS_CPUS:
+    together = any(row.concurrency != 1 for row in evidence.rows)
+    if together and evidence.harness_cpus > HARNESS_CPUS:
         why.append(f"the worker itself used {evidence.harness_cpus:.2f} CPUs")
     latencies = [r.t_ready - r.t_intent for r in evidence.rows if r.t_ready and r.t_intent is not None]
     allowed = max(LAG_FLOOR_NS, LAG_SHARE * median(latencies)) if latencies else LAG_FLOOR_NS

@@ -224,7 +224,7 @@ def test_leftovers_of_an_earlier_trial_are_swept_first(host_settings: HostSettin
     spec = simulated.InstanceSpec(0, "old", "tiny", "n", make_trial().limits)
     machine["old"] = simulated.SimulatedInstance(spec)
     part = measure(host_settings)
-    assert part.record.reasons == ("1 leftovers of an earlier trial were removed first",)
+    assert part.record.reasons == ("leftovers of an earlier trial that had to be removed first: 1",)
     assert part.record.verdict == "suspect"
     assert not machine
 
@@ -239,7 +239,7 @@ def test_an_instance_that_cannot_be_removed_is_a_leak_and_swept(
     use_driver(monkeypatch, Stubborn)
     part = measure(host_settings, deadline_s=7200.0)
     assert outcomes(part) == {("failed", "leak"): 3}
-    assert "3 things were left behind and swept" in part.record.reasons
+    assert "left behind by the trial and swept: 3" in part.record.reasons
     assert not simulated._machines.get(host_settings.name)
 
 

@@ -29,6 +29,13 @@ FINE = Evidence(
 )
 
 
+IN_PAIRS = [replace(FINE.rows[0], concurrency=2)]
+
+
+def test_a_busy_harness_delays_nothing_that_comes_one_at_a_time() -> None:
+    assert judge(replace(FINE, harness_cpus=0.99)) == ("valid", ())
+
+
 def test_at_every_bound_a_trial_is_valid() -> None:
     assert judge(FINE) == ("valid", ())
 
@@ -53,11 +60,11 @@ def test_what_makes_a_trial_invalid(change: dict[str, Any], reason: str) -> None
     ("change", "reason"),
     [
         ({"busy_share_before": 0.5}, "host not quiet: 50% of its CPU in use before the trial"),
-        ({"foreign_instances": 3}, "3 foreign instances on the host"),
-        ({"swept": 2}, "2 leftovers of an earlier trial were removed first"),
-        ({"left": 1}, "1 things were left behind and swept"),
+        ({"foreign_instances": 3}, "foreign instances on the host: 3"),
+        ({"swept": 2}, "leftovers of an earlier trial that had to be removed first: 2"),
+        ({"left": 1}, "left behind by the trial and swept: 1"),
         ({"outcome": "partial"}, "the trial was cut short"),
-        ({"harness_cpus": 0.9}, "the worker itself used 0.90 CPUs"),
+        ({"harness_cpus": 0.9, "rows": IN_PAIRS}, "the worker itself used 0.90 CPUs"),
         ({"lag_p99_ns": 6_000_000}, "the worker's loop ran 6.0 ms late (p99; 5.0 allowed)"),
     ],
 )
@@ -70,7 +77,7 @@ def test_reasons_for_invalid_come_first() -> None:
     assert word == "invalid"
     assert reasons == (
         "1 instance rows for 2 planned instances",
-        "1 leftovers of an earlier trial were removed first",
+        "leftovers of an earlier trial that had to be removed first: 1",
     )
 
 
