@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from contract.errors import EngineTimeout
+from contract.errors import EngineError, EngineTimeout
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,12 +28,14 @@ class EngineThreads:
         self._lock = threading.Lock()
         self._idle = 0
         self._count = 0
+        self._closed = False
 
     async def call(
         self, deadline_s: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run ``function`` off the loop. Raises EngineTimeout after ``deadline_s``.
 
+        Raises EngineError when closed already.
         The call itself cannot be stopped: its thread is left behind and its result dropped.
         """
         loop = asyncio.get_running_loop()
@@ -48,11 +50,14 @@ class EngineThreads:
             raise EngineTimeout(f"{self._name} did not answer '{verb}' in {deadline_s:g} s") from error
 
     def close(self) -> None:
-        """Let idle threads end. Does not wait."""
+        """Let threads end as soon as they are idle. Does not wait, and takes no further call."""
+        self._closed = True
         for _ in range(self._count):
             self._jobs.put(None)
 
     def _submit(self, job: _Job) -> None:
+        if self._closed:
+            raise EngineError(f"{self._name} was closed before this call")
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.errors import EngineTimeout
+from contract.errors import EngineError, EngineTimeout
 from workers.engine_threads import EngineThreads
 
 LONG_S = 60.0
@@ -125,7 +125,7 @@ def test_closing_ends_the_threads() -> None:
 
 HANG = """
 import asyncio, time
-from contract.errors import EngineTimeout
+from contract.errors import EngineError, EngineTimeout
 from workers.engine_threads import EngineThreads
 try:
     asyncio.run(EngineThreads("engine").call(0.05, time.sleep, 3600))
@@ -137,3 +137,13 @@ except EngineTimeout:
 def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
     ended = subprocess.run([sys.executable, "-c", HANG], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "left behind\n", "")
+
+
+def test_a_call_after_closing_is_refused_at_once() -> None:
+    async def work() -> None:
+        threads = EngineThreads("engine")
+        threads.close()
+        with pytest.raises(EngineError, match="was closed"):
+            await threads.call(60, int)
+
+    asyncio.run(work())
