@@ -166,9 +166,9 @@ take_down() {
 
 sweep_host() {
   [[ -x $VENV/bin/tonnage && -S $PLAYGROUND/$1/docker.sock ]] || return 0
-  TONNAGE_NAME=$1 TONNAGE_STATE_DIR=$PLAYGROUND/$1/state TONNAGE_RUN_DIR=$PLAYGROUND/$1/run \
+  TONNAGE_STATE_DIR=$PLAYGROUND/$1/state TONNAGE_RUN_DIR=$PLAYGROUND/$1/run \
     TONNAGE_DOCKER_SOCKET=$PLAYGROUND/$1/docker.sock TONNAGE_LIBVIRT_URI=$LIBVIRT_URI \
-    timeout 60 "$VENV/bin/tonnage" sweep >>"$ENGINES_DIR/log/sweep.log" 2>&1 || true
+    timeout 60 "$VENV/bin/tonnage" sweep --host "$1" >>"$ENGINES_DIR/log/sweep.log" 2>&1 || true
 }
 
 status() {

@@ -65,7 +65,7 @@ clean_up() {
 
 # sweep: what a campaign that did not end well has left in engines that stay.
 sweep() {
-  [[ ! -x $VENV/bin/tonnage ]] || timeout 60 "$VENV/bin/tonnage" sweep >>"$ENGINES_DIR/log/sweep.log" 2>&1 || true
+  [[ ! -x $VENV/bin/tonnage ]] || timeout 60 "$VENV/bin/tonnage" sweep --host "$HOST" >>"$ENGINES_DIR/log/sweep.log" 2>&1 || true
 }
 
 keep_logs() {

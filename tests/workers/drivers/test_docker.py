@@ -20,6 +20,7 @@ from workers.console import Console
 from workers.drivers.base import Instance, InstanceSpec
 from workers.drivers.docker import DockerInstance, Driver
 from workers.engines.docker_records import DockerSettings, reference
+from workers.exit_watch import watch_process
 from workers.images import tiny
 from workers.ownership import Owner
 from workers.settings import HostSettings
@@ -328,9 +329,11 @@ async def outlive(host: HostSettings, engine_pid: int) -> None:
     os.kill(container_pid, signal.SIGSTOP)
     under_way = asyncio.create_task(driver.stop(instance, graceful=True))
     await asyncio.sleep(1)
+    death = watch_process(engine_pid)
     os.kill(engine_pid, signal.SIGKILL)
     with pytest.raises(EngineError, match="docker"):
         await under_way
+    await asyncio.wait_for(death, 30)  # a dying engine's socket still takes calls, and drops them
     with pytest.raises(InstanceExited):
         await console.receive()
     console.close()
