@@ -4,7 +4,7 @@ import json
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,20 +12,16 @@ from contract.campaign import Campaign, load_campaign
 from contract.errors import UseError
 from orchestrator.cli.options import (
     BrokerOption,
-    DockerOption,
-    EngineDeadlineOption,
     JsonOption,
-    KernelOption,
-    LibvirtOption,
-    NameOption,
     ResultsOption,
-    RunDirOption,
-    StateDirOption,
     checked_names,
     counted,
-    host_settings,
+    takes_host,
 )
 from orchestrator.plan import Cell, choose_hosts, plan_cells, plan_trials
+
+if TYPE_CHECKING:
+    from workers.settings import HostSettings
 
 CampaignArgument = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A campaign file (YAML).")]
 
@@ -88,8 +84,10 @@ def plan(
         typer.echo(f"cannot run: {counted(count, 'trial')}, {reason}")
 
 
+@takes_host
 def run(
     campaign: CampaignArgument,
+    host: "HostSettings",
     broker: BrokerOption = None,
     local: Annotated[bool, typer.Option("--local", help="Measure on this machine, no broker.")] = False,
     results: ResultsOption = None,
@@ -104,13 +102,6 @@ def run(
         typer.Option("--patience", min=1, help="Seconds to wait for a host or broker that is away."),
     ] = 60.0,
     as_json: JsonOption = False,
-    name: NameOption = None,
-    state_dir: StateDirOption = None,
-    run_dir: RunDirOption = None,
-    docker_socket: DockerOption = None,
-    libvirt_uri: LibvirtOption = None,
-    kernel: KernelOption = None,
-    engine_deadline_s: EngineDeadlineOption = None,
 ) -> None:
     """Run a campaign, or what is left of it: running it again is how it is resumed."""
     from orchestrator.cli.execution import Execution
@@ -132,15 +123,6 @@ def run(
         as_json=as_json,
     )
     if local:
-        host = host_settings(
-            name=name,
-            state_dir=state_dir,
-            run_dir=run_dir,
-            docker_socket=docker_socket,
-            libvirt_uri=libvirt_uri,
-            kernel=kernel,
-            engine_deadline_s=engine_deadline_s,
-        )
         execution.run_here(host)
     else:
         execution.run_on_fleet(str(broker))

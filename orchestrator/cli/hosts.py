@@ -1,24 +1,20 @@
 """worker, hosts, sweep, doctor: everything about hosts."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.options import (
     BrokerOption,
-    DockerOption,
-    EngineDeadlineOption,
     JsonOption,
-    KernelOption,
-    LibvirtOption,
-    NameOption,
-    RunDirOption,
-    StateDirOption,
     counted,
-    host_settings,
     labels_from,
+    takes_host,
 )
+
+if TYPE_CHECKING:
+    from workers.settings import HostSettings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,19 +25,14 @@ def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
+@takes_host
 def worker(
+    host: "HostSettings",
     broker: BrokerOption = "redis://127.0.0.1:6379/0",
-    name: NameOption = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE to select by.")] = None,
     simulate: Annotated[
         int, typer.Option("--simulate", min=0, max=20_000, help="Stand for this many simulated hosts.")
     ] = 0,
-    state_dir: StateDirOption = None,
-    run_dir: RunDirOption = None,
-    docker_socket: DockerOption = None,
-    libvirt_uri: LibvirtOption = None,
-    kernel: KernelOption = None,
-    engine_deadline_s: EngineDeadlineOption = None,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
     import logging
@@ -50,16 +41,7 @@ def worker(
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("celery").setLevel(logging.WARNING)
-    host = host_settings(
-        name=name,
-        labels=labels_from(label or []),
-        state_dir=state_dir,
-        run_dir=run_dir,
-        docker_socket=docker_socket,
-        libvirt_uri=libvirt_uri,
-        kernel=kernel,
-        engine_deadline_s=engine_deadline_s,
-    )
+    host = host.model_copy(update={"labels": labels_from(label or [])})
     if simulate:
         run_simulated_workers(str(broker), host, simulate)
     else:
@@ -120,16 +102,14 @@ def _host_row(entry: Any) -> tuple[str, ...]:
     )
 
 
+@takes_host
 def sweep(
+    host: "HostSettings",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List only, remove nothing.")] = False,
     owner: Annotated[
         str | None, typer.Option("--host", help="Only what was made under this host name; default: all.")
     ] = None,
     as_json: JsonOption = False,
-    state_dir: StateDirOption = None,
-    run_dir: RunDirOption = None,
-    docker_socket: DockerOption = None,
-    libvirt_uri: LibvirtOption = None,
 ) -> None:
     """List and remove everything that Tonnage left on this host; foreign things are never touched."""
     from contextlib import nullcontext
@@ -138,9 +118,6 @@ def sweep(
     from workers.host_lock import host_lock, lock_holder
     from workers.sweeping import sweep_host
 
-    host = host_settings(
-        state_dir=state_dir, run_dir=run_dir, docker_socket=docker_socket, libvirt_uri=libvirt_uri
-    )
     if dry_run and (holder := lock_holder(host.state_dir)):
         typer.echo(f"note: {holder} is at work here; what it uses is listed too", err=True)
     with nullcontext() if dry_run else host_lock(host.state_dir, "tonnage sweep"):
@@ -160,27 +137,15 @@ def sweep(
         raise typer.Exit(1)
 
 
+@takes_host
 def doctor(
+    host: "HostSettings",
     broker: BrokerOption = None,
     as_json: JsonOption = False,
-    state_dir: StateDirOption = None,
-    run_dir: RunDirOption = None,
-    docker_socket: DockerOption = None,
-    libvirt_uri: LibvirtOption = None,
-    kernel: KernelOption = None,
-    engine_deadline_s: EngineDeadlineOption = None,
 ) -> None:
     """Check this host: engines, images, rights, broker; say what is missing and how to get it."""
     from orchestrator.cli.doctor import examine
 
-    host = host_settings(
-        state_dir=state_dir,
-        run_dir=run_dir,
-        docker_socket=docker_socket,
-        libvirt_uri=libvirt_uri,
-        kernel=kernel,
-        engine_deadline_s=engine_deadline_s,
-    )
     findings = examine(host, broker)
     if as_json:
         typer.echo(json.dumps([finding.as_dict() for finding in findings]))

@@ -1,8 +1,11 @@
 """Options that several commands share, each also an environment variable."""
 
+import functools
+import inspect
 import os
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,42 +23,70 @@ BrokerOption = Annotated[
     str | None,
     typer.Option("--broker", envvar="TONNAGE_BROKER", help="Broker's URL, such as redis://host:6379/0."),
 ]
-NameOption = Annotated[
-    str | None, typer.Option("--name", envvar="TONNAGE_NAME", help="Host name; default: this machine's.")
-]
-StateDirOption = Annotated[
-    Path | None,
-    typer.Option("--state-dir", envvar="TONNAGE_STATE_DIR", help="Spool, images and the host lock."),
-]
-RunDirOption = Annotated[
-    Path | None,
-    typer.Option("--run-dir", envvar="TONNAGE_RUN_DIR", help="Console sockets; a short path."),
-]
-DockerOption = Annotated[
-    Path | None,
-    typer.Option("--docker-socket", envvar="TONNAGE_DOCKER_SOCKET", help="Docker's Unix socket."),
-]
-LibvirtOption = Annotated[
-    str | None,
-    typer.Option("--libvirt-uri", envvar="TONNAGE_LIBVIRT_URI", help="libvirt connection URI."),
-]
-KernelOption = Annotated[
-    Path | None,
-    typer.Option("--kernel", envvar="TONNAGE_KERNEL", help="Kernel for VMs; default: newest in /boot."),
-]
-EngineDeadlineOption = Annotated[
-    float | None,
-    typer.Option(
-        "--engine-deadline",
-        envvar="TONNAGE_ENGINE_DEADLINE_S",
-        min=1,
-        help="Longest wait for one engine call, seconds.",
-    ),
-]
 ResultsOption = Annotated[
     Path | None, typer.Option("--results", help="Results folder; default: results/CAMPAIGN.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+HOST_OPTIONS: dict[str, object] = {
+    "name": Annotated[
+        str | None,
+        typer.Option("--name", envvar="TONNAGE_NAME", help="Host name; default: this machine's."),
+    ],
+    "state_dir": Annotated[
+        Path | None,
+        typer.Option("--state-dir", envvar="TONNAGE_STATE_DIR", help="Spool, images and the host lock."),
+    ],
+    "run_dir": Annotated[
+        Path | None,
+        typer.Option("--run-dir", envvar="TONNAGE_RUN_DIR", help="Console sockets; a short path."),
+    ],
+    "docker_socket": Annotated[
+        Path | None,
+        typer.Option("--docker-socket", envvar="TONNAGE_DOCKER_SOCKET", help="Docker's Unix socket."),
+    ],
+    "libvirt_uri": Annotated[
+        str | None,
+        typer.Option("--libvirt-uri", envvar="TONNAGE_LIBVIRT_URI", help="libvirt connection URI."),
+    ],
+    "kernel": Annotated[
+        Path | None,
+        typer.Option(
+            "--kernel", envvar="TONNAGE_KERNEL", help="Kernel for VMs; default: newest in /boot."
+        ),
+    ],
+    "engine_deadline_s": Annotated[
+        float | None,
+        typer.Option(
+            "--engine-deadline",
+            envvar="TONNAGE_ENGINE_DEADLINE_S",
+            min=1,
+            help="Longest wait for one engine call, seconds.",
+        ),
+    ],
+}
+"""What is said of the host at hand where something is started on it: parameter and option."""
+
+
+def takes_host(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all HOST_OPTIONS; what they say reaches it as one argument, ``host``."""
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "host"]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    added = [
+        inspect.Parameter(name, kind, default=None, annotation=option)
+        for name, option in HOST_OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def with_host(**given: object) -> None:
+        said = {name: given.pop(name) for name in HOST_OPTIONS}
+        command(**given, host=host_settings(**said))
+
+    shown = inspect.Signature([*own, *added])
+    with_host.__signature__ = shown  # type: ignore[attr-defined]  # what the command line is made from
+    with_host.__annotations__ = {p.name: p.annotation for p in shown.parameters.values()}
+    return with_host
 
 
 def host_settings(**given: object) -> "HostSettings":

@@ -10,7 +10,7 @@ from collections import deque
 from pathlib import Path
 
 from contract.errors import EngineError, InstanceExited
-from workers.console import MAX_LINE_BYTES, Console
+from workers.console import MAX_LINE_BYTES, StreamConsole
 
 _HEADER = struct.Struct(">BxxxL")
 _CHUNK_BYTES = 64 * 1024
@@ -52,13 +52,11 @@ class FrameDecoder:
         return [_text(line) for line in complete]
 
 
-class AttachedConsole(Console):
-    """A console over a socket that was an HTTP connection to the engine."""
+class AttachedConsole(StreamConsole):
+    """A console over a socket that was an HTTP connection to the engine. Only output has frames."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        super().__init__()
-        self._reader = reader
-        self._writer = writer
+        super().__init__(reader, writer)
         self._decoder = FrameDecoder()
         self._lines: deque[str] = deque()
 
@@ -75,18 +73,6 @@ class AttachedConsole(Console):
         line = self._lines.popleft()
         self.tail.append(line[:200])
         return line
-
-    async def send(self, line: str) -> None:
-        """Write one line and wait until it is handed on. Input has no frames."""
-        try:
-            self._writer.write(line.encode() + b"\n")
-            await self._writer.drain()
-        except (OSError, RuntimeError) as error:
-            raise InstanceExited(f"the console broke: {error}") from error
-
-    def close(self) -> None:
-        """Detach. The container's standard input stays open."""
-        self._writer.close()
 
 
 async def attach(engine_socket: Path, target: str) -> AttachedConsole:
