@@ -32,6 +32,12 @@ read_arguments() {
   done
 }
 
+# has_browser: whether there is one to look at reports with, or none to be had: Ubuntu's is no package.
+has_browser() {
+  has chromium || has chromium-browser || has google-chrome || has google-chrome-stable ||
+    grep -qs '^ID=ubuntu' /etc/os-release
+}
+
 clean_up() {
   local status=$?
   release_services
@@ -47,6 +53,7 @@ main() {
   trap 'exit 5' INT TERM HUP
   lock_checkout
   has shellcheck || tools+=(shellcheck)
+  [[ -n $FAST ]] || has_browser || tools+=(chromium)
   set_up_machine "$LOGS" "${tools[@]}"
   set_up_python "$LOGS" test lint
   # Tests may call scripts that take it.

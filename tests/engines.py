@@ -1,11 +1,13 @@
 """Private engines for tests: started where none is named by the environment, ended by process id."""
 
 import contextlib
+import grp
 import importlib.util
 import os
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -158,10 +160,33 @@ def libvirtd(uri: str) -> Iterator[str]:
         log = ["virtlogd", "--pid-file", str(folder / "virtlogd.pid")]
         main = ["libvirtd", "--config", str(config), "--pid-file", str(folder / "libvirtd.pid")]
         with (
+            _kvm_lent(),
             daemon(log, folder / "virtlogd.log", lambda: True),
             daemon(main, folder / "libvirtd.log", lambda: libvirt_answers(uri)),
         ):
             yield uri
+
+
+@contextmanager
+def _kvm_lent() -> Iterator[None]:
+    """Give QEMU's user /dev/kvm, as udev would, and take it back after.
+
+    Without it libvirt examines QEMU anew before every call, and the driver refuses to measure that.
+    """
+    kvm = Path("/dev/kvm")
+    try:
+        group = grp.getgrnam("kvm").gr_gid
+        before = kvm.stat()
+    except (KeyError, FileNotFoundError):
+        yield
+        return
+    os.chown(kvm, -1, group)
+    kvm.chmod(before.st_mode | 0o660)
+    try:
+        yield
+    finally:
+        os.chown(kvm, -1, before.st_gid)
+        kvm.chmod(stat.S_IMODE(before.st_mode))
 
 
 def libvirt_answers(uri: str) -> bool:
