@@ -108,9 +108,13 @@ def usable(device: Path, uid: int, gid: int) -> bool:
 
 
 def _groups_of(uid: int, gid: int) -> set[int]:
-    """All groups that a program of this user is in when libvirt starts it."""
+    """All groups that a program of this user is in when libvirt starts it.
+
+    The user's own primary group is among them, whatever group libvirt is set to (virGetGroupList).
+    """
     try:
-        return {gid, *os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)}
+        user = pwd.getpwuid(uid)
+        return {gid, *os.getgrouplist(user.pw_name, user.pw_gid)}
     except KeyError:  # a user without a name
         return {gid}
 
