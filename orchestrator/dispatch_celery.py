@@ -21,7 +21,7 @@ from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
 from orchestrator.fleet import read_fleet
 
-LOST_AFTER_S = 6.0
+LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
 
 

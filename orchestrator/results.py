@@ -40,6 +40,8 @@ class Results:
                 f"another coordinator is at work on {self.folder}; wait for it or choose --results"
             ) from error
         try:
+            for half_written in self.parts.glob(".*.part.*"):  # of a coordinator that was killed
+                half_written.unlink(missing_ok=True)
             yield
         finally:
             os.close(handle)
