@@ -286,8 +286,11 @@ class Driver(base.Driver[LibvirtSettings]):
         """Press the power button. Returns whether the guest is off by the end of GRACE_S."""
         await self.engine(self._session.listen)
         with self._session.stopped(own.uuid) as stopped:
-            if not await self._ask(libvirt_calls.press_power_button, own.uuid):
-                return True
+            try:
+                if not await self._ask(libvirt_calls.press_power_button, own.uuid):
+                    return True
+            except EngineError:  # its QEMU died under the question: there is nobody left to ask
+                return False
             await asyncio.wait({stopped}, timeout=GRACE_S)
             return stopped.done()
 
