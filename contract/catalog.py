@@ -17,6 +17,10 @@ class Capability(StrEnum):
     LIMITS = "limits"  # CPU and memory limits can be set
     ADDRESS = "address"  # instances can have an IP address that the host reaches
     COLD_IMAGE = "cold_image"  # the image can be dropped from the host, to be brought anew
+    RESTART_POLICY = "restart_policy"  # the engine itself starts again what ended
+    GUEST_KERNEL = "guest_kernel"  # instances have a kernel of their own, which can panic
+    ENGINE_RESTART = "engine_restart"  # there is an engine daemon that can be restarted
+    REGISTRY = "registry"  # images come from an OCI registry, layer by layer
     VIRTUAL_TIME = "virtual_time"  # time is the driver's own invention: nothing is real
 
 

@@ -7,7 +7,10 @@ from contract.trial import InstanceOutcome
 
 @dataclass(slots=True)
 class InstanceRow:
-    """One planned instance; stamps are filled in as they happen. Columns of the ``instances`` table."""
+    """One planned instance, or injection of a fault: a row of the ``instances`` table.
+
+    Stamps are filled in as they happen.
+    """
 
     instance: int
     outcome: InstanceOutcome = "skipped"
@@ -18,7 +21,14 @@ class InstanceRow:
     residents: int = 0
     resident: bool = False
     warm_up: bool = False
+    victim: int | None = None
     t_intent: int | None = None
+    t_fault: int | None = None
+    t_detect: int | None = None
+    t_act: int | None = None
+    t_pull: int | None = None
+    t_pulled: int | None = None
+    t_unpacked: int | None = None
     t_call: int | None = None
     t_created: int | None = None
     t_started: int | None = None

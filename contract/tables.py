@@ -44,6 +44,12 @@ def _stamp(name: str, meaning: str) -> Column:
 
 STAMPS = (
     _stamp("t_intent", "when the schedule meant the instance to begin, before any queueing"),
+    _stamp("t_fault", "just before the fault was injected"),
+    _stamp("t_detect", "when the supervisor noticed"),
+    _stamp("t_act", "when the supervisor began to start it again"),
+    _stamp("t_pull", "when the call that fetches the image was made"),
+    _stamp("t_pulled", "when the last byte of the image had come over the wire"),
+    _stamp("t_unpacked", "when the image could be used on this host"),
     _stamp("t_call", "when the create call was made"),
     _stamp("t_created", "when the create call returned: the instance exists, nothing runs"),
     _stamp("t_started", "when the start call returned"),
@@ -89,7 +95,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "instances": (
         *_TRIAL_KEY,
         Column("instance", pa.int32(), "number within the trial, from 0"),
-        Column("outcome", _TEXT, "ok, failed, timeout, skipped or lost"),
+        Column("outcome", _TEXT, "ok, failed, timeout, censored, skipped or lost"),
         Column("error_class", _TEXT, "short name of the cause", nullable=True),
         Column("error_text", _TEXT, "the cause in words, with the console's last lines", nullable=True),
         Column("ready_level", _TEXT, "started, beacon, reply, tcp:PORT or http:PORT/PATH"),
@@ -97,6 +103,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("residents", pa.int32(), "instances kept running beside the measured ones, as planned"),
         Column("resident", pa.bool_(), "this row is one of those residents"),
         Column("warm_up", pa.bool_(), "kept, but not to be used in statistics"),
+        Column("victim", pa.int32(), "of an injection: the instance it was meant for", nullable=True),
         *STAMPS,
         Column("guest_uptime_ns", _INT, "guest's own uptime at its beacon", "ns", nullable=True),
     ),

@@ -40,8 +40,12 @@ class Trial(Frozen):
 Outcome = Literal["completed", "partial", "failed", "skipped", "lost"]
 """How a trial ended. Exactly one per planned trial."""
 
-InstanceOutcome = Literal["ok", "failed", "timeout", "skipped", "lost"]
-"""How an instance ended. Exactly one row per planned instance."""
+InstanceOutcome = Literal["ok", "failed", "timeout", "censored", "skipped", "lost"]
+"""How an instance ended. Exactly one row per planned instance.
+
+``censored``: what was waited for had not come when the planned wait ended, so it takes longer than that.
+A result, not a failure.
+"""
 
 VerdictWord = Literal["valid", "suspect", "invalid"]
 

@@ -37,7 +37,7 @@ class Agent:
             async with asyncio.timeout(deadline_s):
                 while True:
                     line = await self._console.receive()
-                    spoken = _parse(line)
+                    spoken = parse_line(line)
                     if spoken is not None and spoken.get(key) == value:
                         return spoken
         except TimeoutError as error:
@@ -45,7 +45,8 @@ class Agent:
             raise AgentSilent(f"no '{key}' within {deadline_s:g} s; console said: {last}") from error
 
 
-def _parse(line: str) -> dict[str, Any] | None:
+def parse_line(line: str) -> dict[str, Any] | None:
+    """What the agent says in a line; None for a line that is not the agent's."""
     if not line.startswith("{"):
         return None
     try:

@@ -32,8 +32,7 @@ class Recorder:
     def plan(self, rows: list[InstanceRow]) -> None:
         """Announce all instances, so that each has its row however the trial ends."""
         self.rows.instances.extend(rows)
-        for row in rows:
-            self._append("instance", row)
+        self._append("planned", len(rows))
 
     def finish(self, row: InstanceRow) -> None:
         """A row that was planned is now final."""
@@ -55,9 +54,10 @@ class Recorder:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    def _append(self, kind: str, content: InstanceRow | Sample) -> None:
+    def _append(self, kind: str, content: InstanceRow | Sample | int) -> None:
         if self._wal is not None:
-            self._wal.write(json.dumps({kind: asdict(content)}) + "\n")
+            plain = content if isinstance(content, int) else asdict(content)
+            self._wal.write(json.dumps({kind: plain}) + "\n")
             self._wal.flush()
 
 
@@ -75,6 +75,9 @@ class Bench:
     rng: random.Random
     drop_caches: Callable[[], Awaitable[None]] | None = None
     """Empties the host's page cache; None where that is not possible."""
+    findings: dict[str, Any] = field(default_factory=dict)
+    """What the experiment found that is no number: a stop reason, a limiting resource. JSON values; they
+    become ``findings`` among the trial's facts."""
     begun_ns: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -92,12 +95,13 @@ class Bench:
         """Sleep until a stamp; return at once when it has passed."""
         await asyncio.sleep(max(0, t_ns - self.now()) / 1e9)
 
-    def spec(self, index: int) -> InstanceSpec:
-        """The instance number ``index`` of this trial."""
+    def spec(self, index: int, *, revived: bool = False) -> InstanceSpec:
+        """The instance number ``index`` of this trial, perhaps under the engine's restart policy."""
         return InstanceSpec(
             index=index,
             name=self.owner.instance_name(index),
             image=self.trial.image,
             nonce=f"{self.rng.getrandbits(64):016x}",
             limits=self.trial.limits,
+            revived=revived,
         )

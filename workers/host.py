@@ -69,9 +69,9 @@ def load_now() -> Load:
         worker_cpu_s=own.user + own.system + own.children_user + own.children_system,
         mem_available_bytes=psutil.virtual_memory().available,
         load1=os.getloadavg()[0],
-        psi_cpu_some_avg10=_pressure("cpu", "some"),
-        psi_memory_full_avg10=_pressure("memory", "full"),
-        psi_io_full_avg10=_pressure("io", "full"),
+        psi_cpu_some_avg10=pressure("cpu", "some"),
+        psi_memory_full_avg10=pressure("memory", "full"),
+        psi_io_full_avg10=pressure("io", "full"),
     )
 
 
@@ -86,7 +86,7 @@ def drop_caches() -> None:
     (PROC / "sys/vm/drop_caches").write_text("3\n")
 
 
-def _pressure(resource: str, kind: str) -> float | None:
+def pressure(resource: str, kind: str) -> float | None:
     """Share of the last 10 s in which tasks waited, percent (kernel's PSI); None without PSI."""
     for line in (_read(PROC / "pressure" / resource) or "").splitlines():
         if line.startswith(kind):

@@ -98,7 +98,10 @@ def run_trial(assignment: Assignment) -> PackedPart:
         clock: Clock = VirtualClock() if virtual else HostClock()
         rng = random.Random(assignment.trial.seed)
         bench = Bench(assignment.trial, driver, assignment.owner, clock, recorder, params, rng)
-        clock.run(_conduct(bench, experiment, found, assignment.cancelled))
+        try:
+            clock.run(_conduct(bench, experiment, found, assignment.cancelled))
+        finally:
+            found.facts |= {"findings": bench.findings} if bench.findings else {}
     except Exception as error:  # whatever a trial meets, its record is written
         found.blame(_first(error))
     finally:
@@ -201,7 +204,7 @@ def _settle(found: _Findings) -> None:
             if row.t_call is not None:
                 row.outcome = "timeout" if found.error_class == DeadlineExceeded.code else "failed"
     measured = [row for row in found.rows if not row.resident and not row.warm_up]
-    good = [row for row in measured if row.outcome == "ok"]
+    good = [row for row in measured if row.outcome in ("ok", "censored")]
     if found.error_class is not None:
         found.outcome = "partial" if good else "failed"
     elif measured and not good:

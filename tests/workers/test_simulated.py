@@ -9,7 +9,7 @@ from scipy import stats
 from simulation import Row, instances, measure
 from trials import make_trial
 
-from workers.drivers.simulated import SimulatedSettings
+from workers.engines.simulated_truth import SimulatedSettings
 from workers.settings import HostSettings
 
 ALPHA = 1e-3

@@ -8,6 +8,8 @@ import workers.sweeping
 from contract.catalog import Catalog
 from contract.errors import EngineAbsent, EngineError
 from workers.drivers import simulated
+from workers.drivers.base import InstanceSpec
+from workers.engines.simulated_machine import SimulatedInstance, machines
 from workers.ownership import Leftover
 from workers.settings import HostSettings
 from workers.sweeping import sweep_host
@@ -48,11 +50,11 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return []
 
 
-def put(host: str, *names: str) -> dict[str, simulated.SimulatedInstance]:
-    machine = simulated._machines.setdefault(host, {})
+def put(host: str, *names: str) -> dict[str, SimulatedInstance]:
+    machine = machines.setdefault(host, {})
     for name in names:
-        spec = simulated.InstanceSpec(0, name, "tiny", "n", limits=None)  # type: ignore[arg-type]
-        machine[name] = simulated.SimulatedInstance(spec)
+        spec = InstanceSpec(0, name, "tiny", "n", limits=None)  # type: ignore[arg-type]
+        machine[name] = SimulatedInstance(spec)
     return machine
 
 

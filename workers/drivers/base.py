@@ -1,16 +1,22 @@
 """The interface of all drivers. A driver makes instances; it never takes a time."""
 
 import asyncio
+import os
+import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from contract.campaign import Limits
 from contract.catalog import Capability, Settings
+from contract.errors import EngineError
 from workers.console import Console
 from workers.engine_threads import EngineThreads
 from workers.exit_watch import watch_process
+from workers.gauge import Footprint, Gauge, family, pss_of, read_gauge
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
@@ -32,6 +38,17 @@ class InstanceSpec:
     nonce: str
     """The agent says it in its beacon: TONNAGE_NONCE in the environment, or on the kernel's line."""
     limits: Limits
+    revived: bool = False
+    """The engine's own restart policy is on: the engine starts it again whenever it ends by itself."""
+
+
+class Fault(StrEnum):
+    """What is done to an instance from the host, by its driver. Nothing in the instance helps."""
+
+    KILL = "kill"  # SIGKILL to the instance's own process: container PID 1, QEMU, the bare process
+    HANG = "hang"  # SIGSTOP to it
+    PANIC = "panic"  # its kernel panics
+    ENGINE_RESTART = "engine_restart"  # the engine's daemon ends and is started again
 
 
 @dataclass(slots=True)
@@ -48,12 +65,15 @@ class Driver(ABC, Generic[S]):
     EngineError (or EngineTimeout, EngineAbsent). Order of calls for one instance: ``create``,
     ``attach`` (only when the agent is wanted), ``start``, ``stop``, ``remove``; any of them may be
     left out at the end when an earlier one failed, and ``remove`` must then still remove what is there.
+    After ``stop`` the same instance may be started again, with ``attach`` before it where wanted.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     Settings: ClassVar[type[Settings]]
     offers: ClassVar[frozenset[Capability]]
+    backoff_reset_s: ClassVar[float] = 0.0
+    """How long an instance must have run before the engine's restart policy acts without delay again."""
 
     def __init__(self, settings: S, host: HostSettings, owner: Owner) -> None:
         self.settings = settings
@@ -114,6 +134,12 @@ class Driver(ABC, Generic[S]):
         """IP address that the host reaches it at. Offered as Capability.ADDRESS."""
         raise AssertionError(f"{self.name} does not offer {Capability.ADDRESS} ({instance.spec.name})")
 
+    async def reattach(self, instance: Instance) -> Console:
+        """Take the console of a running instance anew: one that its engine has started again, or whose
+        console broke. Raises EngineError while there is none to be had.
+        """
+        return await self.attach(instance)
+
     @abstractmethod
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """End it: ask first when ``graceful``, else at once. One that is gone already is no error."""
@@ -133,6 +159,34 @@ class Driver(ABC, Generic[S]):
     @abstractmethod
     async def sweep(self, leftover: Leftover) -> None:
         """Remove one leftover. One that is gone already is no error."""
+
+    async def inject(self, instance: Instance, fault: Fault) -> None:
+        """Do this to a running instance, from outside. Raises EngineError when it cannot be done.
+
+        PANIC is offered as Capability.GUEST_KERNEL, ENGINE_RESTART under its own name.
+        """
+        numbers = {Fault.KILL: signal.SIGKILL, Fault.HANG: signal.SIGSTOP}
+        assert fault in numbers, f"{self.name} does not offer {fault}"
+        pid = await self.pid(instance)
+        if pid is None:
+            raise EngineError(
+                f"{self.name}: '{instance.spec.name}' has no process to inject '{fault}' into"
+            )
+        with suppress(ProcessLookupError):  # dead already: what was wanted
+            os.kill(pid, numbers[fault])
+
+    async def gauge(self) -> Gauge:
+        """The host's memory, processors and pressure now."""
+        return await self.engine(read_gauge)
+
+    async def footprint(self, instances: Sequence[Instance]) -> Footprint:
+        """What these instances hold together, by their processes and control groups."""
+        pids = [await self.pid(instance) for instance in instances]
+        return await self.engine(_footprint_of, [pid for pid in pids if pid is not None])
+
+
+def _footprint_of(pids: Sequence[int]) -> Footprint:
+    return Footprint(pss_of(member for pid in pids for member in family(pid)), None)
 
 
 AnyDriver = Driver[Any]

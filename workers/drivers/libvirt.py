@@ -6,12 +6,9 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Concatenate, Literal, ParamSpec, TypeVar
-
-from pydantic import Field
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError
@@ -23,6 +20,7 @@ from workers.engines.domain_xml import Domain, Machine, domain_xml, vcpus_for
 from workers.engines.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
 from workers.engines.libvirt_calls import Engine
 from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
+from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
 from workers.engines.libvirt_session import LibvirtSession
 from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
@@ -32,49 +30,11 @@ from workers.settings import HostSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MIN_MEMORY_MIB = 96
-"""For ``tiny``: with less, a stock kernel hangs before its first word."""
 GRACE_S = 10.0
 """For a guest to end after its power button was pressed; as long as Docker gives a container."""
 
 _NONCE = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 """What may stand on a kernel's command line without changing its meaning."""
-
-
-class LibvirtSettings(Settings):
-    """What a profile of virtual machines can vary."""
-
-    machine: Literal["pc", "q35"] = Field(
-        "pc", description="machine type: the classic PC, or PCI Express"
-    )
-    accel: Literal["auto", "kvm", "tcg"] = Field(
-        "auto", description="auto takes KVM where a guest really boots under it, else emulates (tcg)"
-    )
-    boot: Literal["initramfs", "disk"] = Field(
-        "initramfs", description="where image 'tiny' lives: in memory, or on a qcow2 overlay"
-    )
-    memory_mib: int = Field(
-        128, ge=MIN_MEMORY_MIB, le=16_777_216, description="memory, MiB, without limits"
-    )
-    vcpus: int = Field(1, ge=1, le=255, description="virtual CPUs, when the limits name none")
-    network: str = Field(
-        "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="none, or a libvirt network"
-    )
-    uri: str | None = Field(
-        None, pattern=r"^qemu:///[!-~]{1,200}$", description="a local libvirt other than the host's own"
-    )
-
-
-@dataclass(slots=True)
-class LibvirtInstance(Instance):
-    """A domain, and where things that belong to it lie."""
-
-    uuid: str
-    socket: Path
-    overlay: Path | None
-    console: SerialConsole | None = None
-    cgroups: list[Path] = field(default_factory=list)
-    """Known once it has started."""
 
 
 class Driver(base.Driver[LibvirtSettings]):

@@ -1,65 +1,30 @@
 """simulated: instances that exist only as timers, with a latency model whose truth is known.
 
-Model of one instance: every stage takes ``median · X`` where X = exp(sigma·z) is drawn once per
-instance, times a block effect and a host effect that are drawn once per trial and host. So the median
-of any sum of stages is the sum of their medians, whatever sigma is, while instances of one block hang
-together as real ones do. All stages of taking down share a second draw.
+``workers.engines.simulated_truth`` describes the model.
 """
 
 import asyncio
-import hashlib
-import json
 import math
 import random
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from contract.catalog import Capability, Settings
-from contract.errors import EngineError, EngineTimeout, ImageError, InstanceExited
+from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Instance, InstanceSpec
+from workers.engines.simulated_machine import (
+    SimulatedConsole,
+    SimulatedInstance,
+    boot,
+    die,
+    machines,
+    normal_of,
+    until_dead,
+)
+from workers.engines.simulated_truth import SimulatedSettings
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
-
-
-class SimulatedSettings(Settings):
-    """The truth that analysis has to find again."""
-
-    create_ms: float = Field(20, ge=0, description="median of the create call")
-    start_ms: float = Field(30, ge=0, description="median of the start call")
-    boot_ms: float = Field(40, ge=0, description="median from start to the agent's beacon")
-    reply_ms: float = Field(10, ge=0, description="median of a request's answer")
-    stop_ms: float = Field(20, ge=0, description="median of the stop call")
-    remove_ms: float = Field(20, ge=0, description="median of the remove call")
-    reclaim_ms: float = Field(10, ge=0, description="median from removal until nothing is left")
-    sigma: float = Field(0.2, ge=0, le=3, description="spread between instances (log scale)")
-    block_sigma: float = Field(0.0, ge=0, le=3, description="spread between trials (log scale)")
-    host_sigma: float = Field(0.0, ge=0, le=3, description="spread between hosts (log scale)")
-    slots: int = Field(0, ge=0, description="engine calls served at once; 0 = any number")
-    failure_share: float = Field(0, ge=0, le=1, description="start calls that the engine fails")
-    hang_share: float = Field(0, ge=0, le=1, description="start calls that never return")
-    silent_share: float = Field(0, ge=0, le=1, description="instances whose agent never speaks")
-    exit_share: float = Field(0, ge=0, le=1, description="instances that end before they are ready")
-
-
-@dataclass(slots=True)
-class SimulatedInstance(Instance):
-    """A set of draws and a little state."""
-
-    up_factor: float = 1.0
-    down_factor: float = 1.0
-    fate: str = "well"
-    owner: Owner | None = None
-    console: "SimulatedConsole | None" = None
-    state: str = "created"
-    death: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-_machines: dict[str, dict[str, SimulatedInstance]] = {}
-"""What exists on each simulated host, by instance name; outlives a driver object as an engine would."""
 
 
 class Driver(base.Driver[SimulatedSettings]):
@@ -73,14 +38,14 @@ class Driver(base.Driver[SimulatedSettings]):
     def __init__(self, settings: SimulatedSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
         self._rng = random.Random(f"{owner.trial}/{owner.attempt}")
-        self._host_factor = math.exp(settings.host_sigma * _normal_of(owner.host))
+        self._host_factor = math.exp(settings.host_sigma * normal_of(owner.host))
         self._trial_factor = math.exp(settings.block_sigma * self._rng.gauss(0, 1)) * self._host_factor
         self._slots = asyncio.Semaphore(settings.slots) if settings.slots else None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
-        return _machines.setdefault(self.host.name, {})
+        return machines.setdefault(self.host.name, {})
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -140,7 +105,7 @@ class Driver(base.Driver[SimulatedSettings]):
             raise EngineError("the simulated engine refused to start the instance")
         sim.state = "running"
         if sim.fate != "silent":
-            self._later(self.settings.boot_ms * sim.up_factor, lambda: _boot(sim))
+            self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
 
     async def pid(self, instance: Instance) -> int | None:
         """There is no process."""
@@ -148,19 +113,19 @@ class Driver(base.Driver[SimulatedSettings]):
 
     async def watch_exit(self, instance: Instance) -> asyncio.Future[None] | None:
         """Done when the simulated process is dead."""
-        return asyncio.ensure_future(_until_dead(_own(instance)))
+        return asyncio.ensure_future(until_dead(_own(instance)))
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """Wait the stop time; a graceful stop takes twice as long."""
         sim = _own(instance)
         await self._serve(self.settings.stop_ms * sim.down_factor * (2 if graceful else 1))
-        _die(sim)
+        die(sim)
 
     async def remove(self, instance: Instance) -> None:
         """Wait the remove time; the record goes when the host has reclaimed everything."""
         sim = _own(instance)
         await self._serve(self.settings.remove_ms * sim.down_factor)
-        _die(sim)
+        die(sim)
         sim.state = "removed"
         name = sim.spec.name
         self._later(self.settings.reclaim_ms * sim.down_factor, lambda: self._machine.pop(name, None))
@@ -173,16 +138,16 @@ class Driver(base.Driver[SimulatedSettings]):
         """Everything that exists on the simulated hosts asked for."""
         return [
             Leftover(self.name, "instance", name, owner_host)
-            for owner_host, machine in _machines.items()
+            for owner_host, machine in machines.items()
             if host in (None, owner_host)
             for name in machine
         ]
 
     async def sweep(self, leftover: Leftover) -> None:
         """Forget it."""
-        sim = _machines.get(leftover.host, {}).pop(leftover.name, None)
+        sim = machines.get(leftover.host, {}).pop(leftover.name, None)
         if sim is not None:
-            _die(sim)
+            die(sim)
 
     def _draw_fate(self) -> str:
         draw = self._rng.random()
@@ -216,64 +181,6 @@ class Driver(base.Driver[SimulatedSettings]):
         task.add_done_callback(self._tasks.discard)
 
 
-class SimulatedConsole(Console):
-    """Speaks the agent's protocol: beacon, then one answer per request after the reply time."""
-
-    def __init__(self, instance: SimulatedInstance, reply_s: float) -> None:
-        super().__init__()
-        self._instance = instance
-        self._reply_s = reply_s
-        self.lines: asyncio.Queue[str | None] = asyncio.Queue()
-
-    async def receive(self) -> str:
-        """The next line; InstanceExited once the instance is dead."""
-        line = await self.lines.get()
-        if line is None:
-            self.lines.put_nowait(None)
-            raise InstanceExited("the console closed")
-        self.tail.append(line)
-        return line
-
-    async def send(self, line: str) -> None:
-        """Answer ``<ticket> <request> …`` as the agent would."""
-        if self._instance.death.is_set():
-            raise InstanceExited("the console broke: the instance is dead")
-        await asyncio.sleep(self._reply_s)
-        ticket, _, request = line.partition(" ")
-        answer: dict[str, Any] = {"re": ticket, "ok": True}
-        if request.split(" ")[0] not in _REQUESTS:
-            answer = {"re": ticket, "ok": False, "error": f"unknown request: {request}"}
-        self.lines.put_nowait(json.dumps(answer))
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-_REQUESTS = frozenset({"ping", "uptime", "cpu", "mem", "disk", "sys", "fork", "inspect", "quit"})
-
-
 def _own(instance: Instance) -> SimulatedInstance:
     assert isinstance(instance, SimulatedInstance)
     return instance
-
-
-def _boot(sim: SimulatedInstance) -> None:
-    if sim.fate == "exit":
-        _die(sim)
-    elif sim.console is not None and not sim.death.is_set():
-        sim.console.lines.put_nowait(json.dumps({"beacon": sim.spec.nonce, "uptime_s": ""}))
-
-
-def _die(sim: SimulatedInstance) -> None:
-    sim.death.set()
-    if sim.console is not None:
-        sim.console.lines.put_nowait(None)
-
-
-async def _until_dead(sim: SimulatedInstance) -> None:
-    await sim.death.wait()
-
-
-def _normal_of(name: str) -> float:
-    """A standard normal draw that is always the same for the same name."""
-    return random.Random(hashlib.sha256(name.encode()).digest()).gauss(0, 1)

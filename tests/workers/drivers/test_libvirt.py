@@ -15,7 +15,8 @@ from contract.campaign import Limits
 from contract.errors import EngineAbsent, EngineError, ImageError, InstanceExited
 from workers.agent import Agent
 from workers.drivers.base import InstanceSpec
-from workers.drivers.libvirt import MIN_MEMORY_MIB, Driver, LibvirtInstance, LibvirtSettings
+from workers.drivers.libvirt import Driver
+from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
 

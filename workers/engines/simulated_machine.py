@@ -1,0 +1,91 @@
+"""What exists on simulated hosts: instances, and the consoles that they speak on."""
+
+import asyncio
+import hashlib
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.errors import InstanceExited
+from workers.console import Console
+from workers.drivers.base import Instance
+from workers.ownership import Owner
+
+
+@dataclass(slots=True)
+class SimulatedInstance(Instance):
+    """A set of draws and a little state."""
+
+    up_factor: float = 1.0
+    down_factor: float = 1.0
+    fate: str = "well"
+    owner: Owner | None = None
+    console: "SimulatedConsole | None" = None
+    state: str = "created"
+    death: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+machines: dict[str, dict[str, SimulatedInstance]] = {}
+"""What exists on each simulated host, by instance name; outlives a driver object as an engine would."""
+
+
+class SimulatedConsole(Console):
+    """Speaks the agent's protocol: beacon, then one answer per request after the reply time."""
+
+    def __init__(self, instance: SimulatedInstance, reply_s: float) -> None:
+        super().__init__()
+        self._instance = instance
+        self._reply_s = reply_s
+        self.lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def receive(self) -> str:
+        """The next line; InstanceExited once the instance is dead."""
+        line = await self.lines.get()
+        if line is None:
+            self.lines.put_nowait(None)
+            raise InstanceExited("the console closed")
+        self.tail.append(line)
+        return line
+
+    async def send(self, line: str) -> None:
+        """Answer ``<ticket> <request> …`` as the agent would."""
+        if self._instance.death.is_set():
+            raise InstanceExited("the console broke: the instance is dead")
+        await asyncio.sleep(self._reply_s)
+        ticket, _, request = line.partition(" ")
+        answer: dict[str, Any] = {"re": ticket, "ok": True}
+        if request.split(" ")[0] not in _REQUESTS:
+            answer = {"re": ticket, "ok": False, "error": f"unknown request: {request}"}
+        self.lines.put_nowait(json.dumps(answer))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+_REQUESTS = frozenset({"ping", "uptime", "cpu", "mem", "disk", "sys", "fork", "inspect", "quit"})
+
+
+def boot(sim: SimulatedInstance) -> None:
+    """Its agent says its first words, or it ends, as fate has it."""
+    if sim.fate == "exit":
+        die(sim)
+    elif sim.console is not None and not sim.death.is_set():
+        sim.console.lines.put_nowait(json.dumps({"beacon": sim.spec.nonce, "uptime_s": ""}))
+
+
+def die(sim: SimulatedInstance) -> None:
+    """Its process ends, and the console with it."""
+    sim.death.set()
+    if sim.console is not None:
+        sim.console.lines.put_nowait(None)
+
+
+async def until_dead(sim: SimulatedInstance) -> None:
+    """Wait for the end of its process."""
+    await sim.death.wait()
+
+
+def normal_of(name: str) -> float:
+    """A standard normal draw that is always the same for the same name."""
+    return random.Random(hashlib.sha256(name.encode()).digest()).gauss(0, 1)
