@@ -166,7 +166,7 @@ class Cells:
         return evidence
 
 
-_UNITS = {"_per_s": "/s", "_s": " s", "_mib": " MiB"}
+_UNITS = {"_per_s": "/s", "_s": " s", "_ms": " ms", "_mib": " MiB", "_percent": " %"}
 
 
 def variant_name(driver: str, profile: str) -> str:

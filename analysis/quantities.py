@@ -111,7 +111,11 @@ def size_range(low: float | None, high: float | None) -> str:
         return NOT_AVAILABLE
     largest = max(abs(low), abs(high))
     scale, unit = next(((s, u) for s, u in _SIZE_UNITS if largest >= s), (1.0, "B"))
-    return f"{_short(round(low / scale, 2))} to {_short(round(high / scale, 2))} {unit}"
+    ends = low / scale, high / scale
+    one, other = (_short(round(end, 2)) for end in ends)
+    if one == other:
+        one, other = (_short(round(end, 4), 5) for end in ends)
+    return f"{one} to {other} {unit}"
 
 
 def processors(cpus: float | None) -> str:
@@ -166,9 +170,9 @@ def listed(words: Sequence[str], most: int = 8) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-def _short(value: float) -> str:
-    """Three digits, without zeros at the end that say nothing."""
-    return f"{float(f'{value:.3g}'):g}"
+def _short(value: float, significant: int = 3) -> str:
+    """Few digits, without zeros at the end that say nothing."""
+    return f"{float(f'{value:.{significant}g}'):g}"
 
 
 def _time_unit(ns: float) -> tuple[float, str]:

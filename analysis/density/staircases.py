@@ -15,6 +15,8 @@ from analysis.statistics.slopes import Climb
 
 SLO_PARAM = "slo_p99_ms"
 """Parameter of the experiment that holds the objective: p99 of the probes, milliseconds."""
+FLOOR_PARAM = "memory_floor_share"
+"""Parameter that holds the share of MemTotal that must stay available."""
 SLO_SUCCESS = 0.999
 """Share of the probes that must be answered for the objective to be met."""
 
