@@ -114,7 +114,7 @@ def size_range(low: float | None, high: float | None) -> str:
     ends = low / scale, high / scale
     one, other = (_short(round(end, 2)) for end in ends)
     if one == other:
-        one, other = (_short(round(end, 4), 5) for end in ends)
+        one, other = (_short(end, 4) for end in ends)
     return f"{one} to {other} {unit}"
 
 

@@ -123,7 +123,7 @@ def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
     return as_shown("Every stage", caption, heads, body, "latency")
 
 
-def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
+def hosts(rows: Sequence[Row], metric: Metric, what: str = "Time to ready") -> ShownTable | None:
     """Median and tail of every host, or of those farthest from the fleet where there are many."""
     chosen = of_metric(rows, metric)
     of_fleet = {key_of(r): r["p50_ns"] for r in chosen if r["scope"] == "fleet"}
@@ -153,7 +153,7 @@ def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
     ]
     heads = ("Conditions", "Host", "Variant", "Attempts", "Never", "Median", "Against fleet", "95 %")
     which = "on each host" if some is of_hosts else "on the hosts farthest from the fleet"
-    caption = f"Time to ready {which}; second line: 95 % interval."
+    caption = f"{what} {which}; second line: 95 % interval."
     found = as_shown("Host by host", caption, heads, body, "latency")
     return found and replace(found, left_out=len(of_hosts) - len(found.rows))
 

@@ -140,10 +140,8 @@ def _bend(knee: Row) -> str:
         slopes = f"{quantities.size(knee['below'])} to {quantities.size(knee['above'])}"
         return f"memory per instance goes from {slopes} at {at}"
     name = "median latency" if knee["measure"] == "probe_p50" else "p99 latency"
-    growth = [quantities.share(math.expm1(100 * knee[part])) for part in ("below", "above")]
-    return (
-        f"{name} bends at {at}: per 100 instances it grows by {growth[0]} before and {growth[1]} after"
-    )
+    before, after = (quantities.share(math.expm1(10 * knee[part])) for part in ("below", "above"))
+    return f"{name} bends at {at}: ten more instances change it by {before} below that, by {after} above"
 
 
 def _same(row: Row, limit: Row) -> bool:

@@ -223,3 +223,81 @@ def _rows_of(stairs: Stairs, key: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _sample(metric: str, value: float | None, unit: str) -> dict[str, Any]:
     return {"metric": f"density.{metric}", "value": value, "unit": unit}
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Truth of recovery in one cell."""
+
+    where: Where = field(default_factory=Where)
+    fault: str = "kill"
+    supervision: str = "engine"
+    injections: int = 10
+    median_s: float = 2.0
+    """Median time to recover, of a log-normal distribution."""
+    sigma: float = 0.5
+    block_sigma: float = 0.0
+    never: float = 0.0
+    """Share that does not recover at all."""
+    deadline_s: float = 60.0
+    shares: tuple[float, float] = (0.1, 0.2)
+    """Of the time to recover: until detected, and from there until acted."""
+    dies: bool = True
+    harness: int = 0
+    """Injections that the harness itself spoilt."""
+    skipped: int = 0
+
+
+def recovery(faults: Faults) -> list[Made]:
+    """All trials of one cell of recovery."""
+    standard = {
+        "fault": faults.fault,
+        "supervision": faults.supervision,
+        "injections": faults.injections,
+        "recovery_deadline_s": faults.deadline_s,
+    }
+    where = Where(**(vars(faults.where) | {"params": standard | faults.where.params}))
+    rng = np.random.default_rng(where.seed)
+    return [
+        _faults(faults, where, host, block, rng) for host in where.hosts for block in range(where.blocks)
+    ]
+
+
+def _faults(faults: Faults, where: Where, host: str, block: int, rng: np.random.Generator) -> Made:
+    record = record_of(where, "recovery", host, block, {})
+    key = {"trial_id": record.trial.trial_id, "attempt": 1}
+    factor = float(np.exp(rng.normal(0, faults.block_sigma)))
+    common = {"ready_level": "reply", "concurrency": 1, "residents": 1, "warm_up": False}
+    resident = {"instance": 0, "outcome": "ok", "resident": True, "t_intent": 0, "t_ready": MS}
+    rows, samples = [key | common | resident], []
+    for i in range(1, faults.injections + 1):
+        row = common | {"instance": i, "resident": False, "victim": 0}
+        begin = i * 100 * MS
+        took = faults.median_s * SECOND * factor * float(np.exp(rng.normal(0, faults.sigma)))
+        if rng.random() < faults.never:
+            took = float("inf")
+        rows.append(key | row | _injection(faults, i, begin, took))
+        if i > faults.skipped + faults.harness:
+            out = min(took, faults.deadline_s * SECOND)
+            at = {"t_ns": begin, "instance": i}
+            samples.append(key | at | {"metric": "recovery.outage", "value": out, "unit": "ns"})
+            lost = {"metric": "recovery.lost_requests", "value": out / SECOND * 50, "unit": "1"}
+            samples.append(key | at | lost)
+    return Made(record, rows, samples)
+
+
+def _injection(faults: Faults, i: int, begin: int, took: float) -> dict[str, Any]:
+    if i <= faults.skipped:
+        return {"outcome": "skipped", "error_class": "stopped", "t_intent": begin}
+    stamps = {"t_intent": begin, "t_fault": begin + 1000}
+    if i <= faults.skipped + faults.harness:
+        return stamps | {"outcome": "failed", "error_class": "internal", "error_text": "a defect"}
+    if faults.dies:
+        stamps["t_exited"] = begin + MS
+    if took > faults.deadline_s * SECOND:
+        return stamps | {"outcome": "censored", "error_class": "not_recovered"}
+    detect, act = (round(begin + 1000 + took * share) for share in np.cumsum(faults.shares))
+    ready = {"t_ready": round(begin + 1000 + took), "outcome": "ok"}
+    if faults.supervision == "none":
+        return stamps | ready
+    return stamps | ready | {"t_detect": detect, "t_act": act}
