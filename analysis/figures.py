@@ -99,9 +99,16 @@ def _level_figure(points: Sequence[Row], variants: Sequence[str], level: str, wh
 
 
 def stages(
-    rows: Sequence[Row], variants: Sequence[str], parts: Sequence[tuple[str, str]]
+    rows: Sequence[Row],
+    variants: Sequence[str],
+    parts: Sequence[tuple[str, str]],
+    *,
+    wide: bool = False,
 ) -> Figure | None:
-    """Median of every stage on the way to ready as a share of their sum, a panel per condition."""
+    """Median of every stage on the way to ready as a share of their sum, a panel per condition.
+
+    ``wide`` gives each panel the whole width, for long names.
+    """
     looks = tuple(
         LegendEntry(f"{name}: {meaning}", colour, None, "square")
         for (name, meaning), colour in zip(parts, STAGE_COLOURS, strict=False)
@@ -127,7 +134,10 @@ def stages(
     groups = by(bars, "conditions")
     return Figure(
         title="Where the time goes until ready",
-        panels=plots.draw([plots.stack_panel(name, some, looks) for name, some in groups[:MOST_PANELS]]),
+        panels=plots.draw(
+            [plots.stack_panel(name, some, looks, wide=wide) for name, some in groups[:MOST_PANELS]],
+            wide=wide,
+        ),
         legend=looks,
         caption="Medians of instances that passed the stage, as shares of their sum, which stands "
         "beside the name. It is not exactly the median of the whole." + left_out(len(groups)),

@@ -139,7 +139,9 @@ def _level_scale(levels: Sequence[float]) -> alt.Scale:
     return alt.Scale(type="linear", domain=[low - margin, high + margin], nice=False, zero=False)
 
 
-def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry]) -> Row:
+def stack_panel(
+    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], *, wide: bool = False
+) -> Row:
     """Bars of shares that fill the width: rows of bar, part, share; ``looks`` are those of the parts."""
     order = {look.label: place for place, look in enumerate(looks)}
     data = [{"b": r["bar"], "v": r["part"], "x": r["share"], "o": order[r["part"]]} for r in rows]
@@ -152,7 +154,10 @@ def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry]) -
     )
     bar = chart(data).mark_bar(stroke=_PAPER, strokeWidth=1)
     bar = bar.encode(
-        x=x, y=alt.Y("b:N", sort=bars, axis=names()), color=colour(looks), order=alt.Order("o:Q")
+        x=x,
+        y=alt.Y("b:N", sort=bars, axis=names(limit=320 if wide else 190)),
+        color=colour(looks),
+        order=alt.Order("o:Q"),
     )
     return {"title": title, "chart": bar, "height": 26 * len(bars) + 40}
 
@@ -233,9 +238,9 @@ def _named(names: list[str], looks: list[Any]) -> alt.Scale:
     return alt.Scale(domain=names, range=looks)
 
 
-def names(*, grid: bool = False) -> alt.Axis:
-    """An axis of names."""
-    return alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, grid=grid, labelPadding=6)
+def names(*, grid: bool = False, limit: int = 190) -> alt.Axis:
+    """An axis of names, cut at ``limit`` pixels."""
+    return alt.Axis(title=None, labelLimit=limit, ticks=False, domain=False, grid=grid, labelPadding=6)
 
 
 def _render(chart: Any, width: int, height: int, padding: int = 4) -> str:

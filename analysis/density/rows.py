@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.cells import Cell
-from analysis.density.staircases import FLOOR_PARAM, SLO_PARAM, Staircase, Staircases, Step
+from analysis.density.staircases import SLO_PARAM, Staircase, Staircases, Step
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.section import Field
 from analysis.statistics.knees import Limit, Reached, knee_of, limit_of
@@ -84,6 +84,9 @@ LIMIT_FIELDS = (
     Field("slo_at_least", "boolean", "the climb ended first: it could have been more"),
     Field("slo_high_at_least", "boolean", "the same for the upper end of the interval"),
     Field("slo_missed_below", "Int64", "steps that missed it though a higher one met it"),
+    Field("deaths", "Int64", "instances that ended by themselves while they were held"),
+    Field("unsettled_steps", "Int64", "steps that were sampled before the host had come to rest"),
+    Field("hidden_processes", "Int64", "processes that PSS of all lacks, at most in a staircase"),
     Field("room_bytes", "Float64", "memory between the empty host and the floor under it, median"),
     Field("left_bytes", "Float64", "host memory after the descent less that before the climb, mean"),
     Field("left_bytes_low", "Float64", "lower end of its 95 % interval over staircases"),
@@ -188,23 +191,19 @@ def _limits(staircases: Staircases, cell: Cell, host: int | None) -> dict[str, A
         "slo_ns": slo_ns,
         **_slo(limit_of(reached, np.random.default_rng([SEED + 2, cell.index]))),
         "slo_missed_below": sum(s.missed_below(slo_ns) for s in some) if slo_ns else None,
-        "room_bytes": _room(cell, some),
+        "deaths": int(sum(s.said("deaths") or 0 for s in some)),
+        "unsettled_steps": int(sum(s.said("unsettled_steps") or 0 for s in some)),
+        "hidden_processes": int(max((s.said("hidden_processes") or 0 for s in some), default=0)),
+        "room_bytes": _room(some),
         "left_bytes": after.value,
         "left_bytes_low": after.low,
         "left_bytes_high": after.high,
     }
 
 
-def _room(cell: Cell, some: Sequence[Staircase]) -> float | None:
+def _room(some: Sequence[Staircase]) -> float | None:
     """What instances could take before the host's memory meets its floor."""
-    floor = cell.conditions.get(FLOOR_PARAM)
-    if not isinstance(floor, int | float):
-        return None
-    rooms = [
-        s.mem_total * (1 - floor) - base
-        for s in some
-        if s.mem_total is not None and (base := s.base("mem_used")) is not None
-    ]
+    rooms = [room for s in some if (room := s.room_bytes) is not None]
     return float(np.median(rooms)) if rooms else None
 
 

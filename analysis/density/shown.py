@@ -95,7 +95,8 @@ def limits(rows: Rows, knees: Rows) -> ShownTable | None:
         *("Knee of memory", "Left after descent"),
     )
     caption = (
-        "Held at once: median over staircases, and their range below it. Within objective: most "
+        "Held at once: median over staircases, and their range below it. Limiting resource: what ended "
+        "the climb or, by the trial's own slopes, would have ended it first. Within objective: most "
         "instances whose probes met the campaign's p99 with 99.9 % answered. A knee is where two lines "
         "fit better than one by more than 6 in BIC; ≥ says that the climb ended before one showed. Left "
         "after descent: memory of the empty host then, less that before. Second line: 95 % interval."
@@ -189,7 +190,7 @@ def _objective(row: Row) -> str:
     if row["slo_ns"] is None or row["slo_n"] is None:
         return quantities.NOT_AVAILABLE
     value = at_least(row["slo_n"], cut=row["slo_at_least"])
-    if row["slo_n_low"] is None:
+    if row["slo_n_low"] is None or row["slo_n_low"] == row["slo_n_high"]:
         return value
     high = at_least(row["slo_n_high"], cut=row["slo_high_at_least"])
     return f"{value}\n{quantities.count(row['slo_n_low'])} to {high}"

@@ -15,8 +15,6 @@ from analysis.statistics.slopes import Climb
 
 SLO_PARAM = "slo_p99_ms"
 """Parameter of the experiment that holds the objective: p99 of the probes, milliseconds."""
-FLOOR_PARAM = "memory_floor_share"
-"""Parameter that holds the share of MemTotal that must stay available."""
 SLO_SUCCESS = 0.999
 """Share of the probes that must be answered for the objective to be met."""
 
@@ -74,8 +72,21 @@ class Staircase:
     def peak(self) -> int | None:
         """Most instances that were held at once."""
         held = [int(step.n) for step in self.steps]
-        said = self.found.get("peak_instances")
-        return max([*held, *([int(said)] if isinstance(said, int | float) else [])], default=None)
+        said = self.said("peak_instances")
+        return max([*held, *([] if said is None else [int(said)])], default=None)
+
+    def said(self, name: str) -> float | None:
+        """A number that the experiment found; None when it did not say."""
+        found = self.found.get(name)
+        return float(found) if isinstance(found, int | float) else None
+
+    @property
+    def room_bytes(self) -> float | None:
+        """What instances could take before the host's memory meets the floor under it."""
+        floor, base = self.said("memory_floor_bytes"), self.base("mem_used")
+        if self.mem_total is None or floor is None or base is None:
+            return None
+        return self.mem_total - floor - base
 
     @property
     def end(self) -> str | None:

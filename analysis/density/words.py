@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from analysis import quantities
-from analysis.density.shown import STOPS, at_least, in_words
+from analysis.density.shown import STOPS, in_words
 from analysis.shown import Row, Tables, marked
 from analysis.words import MOST_SENTENCES, doubtful, few_blocks, not_real
 
@@ -57,11 +57,26 @@ def caveats(tables: Tables) -> tuple[str, ...]:
 
 
 def _noisy(fleet: Sequence[Row]) -> list[str]:
-    missed = sum(r["slo_missed_below"] or 0 for r in fleet)
-    if not missed:
-        return []
-    steps = quantities.plural(missed, "step")
-    return [f"{steps} missed the objective though a higher one met it: latency was noisy."]
+    """What the experiment, or its steps, say against themselves."""
+    found = []
+    missed, unsettled, deaths = (
+        sum(r[name] or 0 for r in fleet) for name in ("slo_missed_below", "unsettled_steps", "deaths")
+    )
+    if missed:
+        steps = quantities.plural(missed, "step")
+        found.append(f"{steps} missed the objective though a higher one met it: latency was noisy.")
+    if unsettled:
+        steps = quantities.plural(unsettled, "step")
+        found.append(f"{steps} were sampled before the host had come to rest: memory may be too low.")
+    if deaths:
+        found.append(
+            f"{quantities.plural(deaths, 'instance')} ended by themselves while they were held."
+        )
+    hidden = max((r["hidden_processes"] or 0 for r in fleet), default=0)
+    if hidden:
+        number = quantities.count(hidden)
+        found.append(f"PSS of all lacks what the worker might not look at: up to {number} processes.")
+    return found
 
 
 def _found(limit: Row, tables: Tables) -> str:
@@ -116,7 +131,8 @@ def _knees(limit: Row, tables: Tables) -> str:
     """The objective first, then bends; without either, that none was reached."""
     found = []
     if limit["slo_n"] is not None:
-        n = at_least(limit["slo_n"], cut=limit["slo_at_least"])
+        n = quantities.count(limit["slo_n"])
+        n = f"at least {n}" if limit["slo_at_least"] else n
         found.append(f"p99 stayed within {quantities.duration(limit['slo_ns'])} up to {n}")
     elif limit["slo_ns"] is not None:
         found.append("whether latency met its objective is not known")

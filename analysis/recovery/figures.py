@@ -60,7 +60,7 @@ def stages(latency: Sequence[Row], outcomes: Sequence[Row]) -> Figure | None:
             given = r | {name: found[name] for name in ("fault", "supervision", "beside")}
             rows.append(given | {"variant": treated(given), "conditions": panel(given)})
     parts = tuple((phase.name, phase.meaning) for phase in PHASES)
-    return figures.stages(rows, looks_of(outcomes), parts)
+    return figures.stages(rows, looks_of(outcomes), parts, wide=True)
 
 
 def panel(row: Row) -> str:

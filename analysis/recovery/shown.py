@@ -46,8 +46,8 @@ def outcomes(rows: Sequence[Row]) -> ShownTable | None:
     caption = (
         "Not recovered: share of the injections, by the deadline. Median: Kaplan–Meier. Expected "
         "downtime: mean time until recovery, every injection counted up to the deadline at most. "
-        "Outage: probes without a good reply times their period, median. Not counted: never injected, or "
-        "part of a trial that is set aside. Second line: 95 % interval."
+        "Outage: probes without a good reply times their period, median. Not counted: never injected, "
+        "or part of a trial that is set aside. Second line: 95 % interval."
     )
     return as_shown("What came back, and when", caption, heads, body, "outcomes")
 

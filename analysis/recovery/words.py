@@ -7,7 +7,9 @@ from analysis import quantities
 from analysis.figures import by
 from analysis.recovery.figures import panel
 from analysis.shown import Row, Tables, marked
-from analysis.words import MOST_SENTENCES, doubtful, few_blocks, not_real
+from analysis.words import doubtful, few_blocks, not_real
+
+MOST_GROUPS = 12
 
 METHOD = (
     (
@@ -24,14 +26,15 @@ METHOD = (
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """What was found, one sentence per variant, fault and supervision."""
+    """What was found, one sentence per fault and supervision."""
     fleet = [r for r in rows if r["scope"] == "fleet"]
     if not any(r["injections"] for r in fleet):
         return ["No fault was injected."]
-    said = [_found(r) for r in fleet[:MOST_SENTENCES]]
-    if len(fleet) > MOST_SENTENCES:
-        more = quantities.plural(len(fleet) - MOST_SENTENCES, "further combination")
-        said.append(f"The tables below hold {more} of fault, supervision and variant.")
+    groups = by([r | {"treated": _treated(r)} for r in fleet], "treated")
+    said = [f"{name}: {'; '.join(_found(r) for r in some)}." for name, some in groups[:MOST_GROUPS]]
+    if len(groups) > MOST_GROUPS:
+        more = quantities.plural(len(groups) - MOST_GROUPS, "further combination")
+        said.append(f"The tables below hold {more} of fault and supervision.")
     return said
 
 
@@ -73,21 +76,28 @@ def _unsupervised(fleet: Sequence[Row]) -> list[str]:
     ]
 
 
+def _treated(row: Row) -> str:
+    return f"After {panel(row)} with supervision {row['supervision'].replace('_', ' ')}"
+
+
 def _found(row: Row) -> str:
-    what = f"{marked(row)} under supervision {row['supervision'].replace('_', ' ')}"
-    given = f"After {panel(row)}"
-    injected = quantities.plural(row["injections"], "injection")
+    injected = quantities.count(row["injections"])
     if not row["injections"]:
-        return f"{given}, no injection into {what} can be counted."
+        return f"no injection into {marked(row)} can be counted"
     if not row["recovered"]:
         waited = quantities.duration(row["deadline_ns"])
-        return f"{given}, none of {injected} into {what} was recovered from within {waited}."
+        return f"{marked(row)} came back from none of {injected} within {waited}"
+    half = f"half of {injected} within {_interval(row, 'median')}"
     if math.isinf(row["median_ns"]):
-        half = f"half or more of {injected} into {what} were never recovered from"
-    else:
-        half = f"half of {injected} into {what} were recovered from within {_interval(row, 'median')}"
-    down = f"the expected downtime within {quantities.duration(row['deadline_ns'])} is"
-    return f"{given}, {half}; {down} {_interval(row, 'down')}; {_left(row)}."
+        half = f"fewer than half of {injected}"
+    down = f"expected downtime within {quantities.duration(row['deadline_ns'])}"
+    return f"{marked(row)} came back from {half}, {_all(row)}, {down} {_interval(row, 'down')}"
+
+
+def _all(row: Row) -> str:
+    if not row["censored"]:
+        return "and from all in time"
+    return f"and from {quantities.count(row['censored'])} not in time"
 
 
 def _interval(row: Row, name: str) -> str:
@@ -95,10 +105,3 @@ def _interval(row: Row, name: str) -> str:
     if low is None:
         return quantities.duration(value)
     return f"{quantities.duration(value)} (95 % interval {quantities.duration_range(low, high)})"
-
-
-def _left(row: Row) -> str:
-    if not row["censored"]:
-        return "all came back"
-    verb = "was" if row["censored"] == 1 else "were"
-    return f"{quantities.count(row['censored'])} {verb} not recovered from"

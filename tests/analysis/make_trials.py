@@ -159,6 +159,10 @@ def _stairs(stairs: Stairs, where: Where, host: str, block: int, rng: np.random.
         "peak_instances": stairs.peak,
         "limiting": "memory" if stairs.stop == "memory_floor" else "none",
         "knee": "censored",
+        "memory_floor_bytes": HOST_BYTES // 10,
+        "deaths": 0,
+        "unsettled_steps": 0,
+        "hidden_processes": 0,
     }
     facts = {} if stairs.failed_early else {"findings": {"density": found}}
     record = record_of(where, "density", host, block, facts)
