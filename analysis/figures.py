@@ -142,7 +142,7 @@ def _shares(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """Every stage's share of its bar, and the same in words."""
     bars: list[Row] = []
     said: list[str] = []
-    for condition, some in by(drawn, "conditions"):
+    for condition, some in by(rows, "conditions"):
         for variant, own in by(some, "variant"):
             total = sum(r["p50_ns"] for r in own)
             named = {"bar": f"{variant}, {quantities.duration(total)}", "conditions": condition}
