@@ -14,7 +14,7 @@ MOST_ROWS = 150
 MOST_FAR_HOSTS = 40
 MOST_EXAMPLE = 160
 """Characters of an error's example."""
-_NUMBER = re.compile(r"^(-?[0-9]|n/a|≥ [0-9]|> deadline)")
+_NUMBER = re.compile(r"^(-?[0-9]|n/a|≥ [0-9]|not reached|> deadline)")
 
 Row = dict[str, Any]
 Tables = Mapping[str, Sequence[Row]]

@@ -84,6 +84,8 @@ def median(row: Row) -> str:
     value, low, high = row["median_ns"], row["median_low_ns"], row["median_high_ns"]
     if value is None:
         return quantities.NOT_AVAILABLE
+    if low is not None and math.isinf(low):
+        return "not reached"
     shown = "not reached" if math.isinf(value) else quantities.duration(value)
     return over(shown, quantities.duration_range(low, high))
 
