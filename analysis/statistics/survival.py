@@ -88,8 +88,8 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
     """Mean time until it happens, every one counted up to ``horizon`` at most.
 
     The area under the curve up to there (Irwin, Journal of Hygiene 47, 1949): the expected time spent
-    waiting within ``horizon``. Its interval comes from resampled blocks, and is symmetric in the logarithm.
-    None without times, no interval below three blocks or where nothing happened.
+    waiting within ``horizon``. Its interval comes from resampled blocks and is symmetric in the
+    logarithm. None without times, no interval below three blocks or where nothing happened.
     """
     if not life.times.size:
         return Estimate(None, None, None)

@@ -108,15 +108,15 @@ def test_censored_recoveries_are_neither_dropped_nor_taken_for_recovered():
     """Some 4 % censored: the truth restricted to 60 s is 17.6 s, without the censored 16 s."""
     source = np.random.default_rng(7)
     kept, dropped = [], []
-    for _ in range(300):
-        times = source.exponential(18.3, 60)
+    for _ in range(100):
+        times = source.exponential(18.3, 200)
         recovered = times < 60
-        some = lifetimes(np.minimum(times, 60), recovered, np.arange(60) // 6)
+        some = lifetimes(np.minimum(times, 60), recovered, np.arange(200) // 20)
         kept.append(restricted_mean(some, 60, source).value)
         dropped.append(times[recovered].mean())
     truth = 18.3 * (1 - math.exp(-60 / 18.3))
     assert truth == pytest.approx(17.6, abs=0.05)
-    assert np.mean(kept) == pytest.approx(truth, rel=0.01)
+    assert np.mean(kept) == pytest.approx(truth, rel=0.02)
     assert np.mean(dropped) < truth - 1.2
 
 
@@ -126,7 +126,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(blocks, block_sigma):
     many = source.lognormal(0, block_sigma, 200_000) * source.lognormal(math.log(12), 0.9, 200_000)
     truth = float(np.median(many)), float(np.minimum(many, 60).mean())
     held = np.zeros(2)
-    for _ in range(120):
+    for _ in range(80):
         times = source.lognormal(0, block_sigma, (blocks, 1)) * source.lognormal(
             math.log(12), 0.9, (blocks, 10)
         )
@@ -135,7 +135,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(blocks, block_sigma):
         )
         found = median_time(some, source), restricted_mean(some, 60, source)
         held += [f.low <= true <= f.high for f, true in zip(found, truth, strict=True)]
-    assert (held / 120 > 0.86).all()
+    assert (held / 80 > 0.85).all()
 
 
 times = st.lists(st.floats(0.01, 1e3), min_size=4, max_size=25)
