@@ -53,6 +53,13 @@ def test_two_lines_without_noise_are_found():
     assert (found.below, found.above) == pytest.approx((1, 5), abs=0.2)
 
 
+def test_a_curve_that_flattens_has_no_knee():
+    rng = np.random.default_rng(4)
+    found = knee_of([bent(rng, 100, below=0.02, above=-0.02) for _ in range(5)], rng)
+    assert not found.found
+    assert found.below == pytest.approx(0.004, abs=0.003)
+
+
 def test_too_few_steps_give_the_line_only():
     rng = np.random.default_rng(1)
     found = knee_of([Climb(np.arange(5.0), np.array([0, 1, 2, 30, 60.0]))], rng)
