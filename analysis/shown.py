@@ -158,7 +158,7 @@ def hosts(rows: Sequence[Row], metric: Metric, what: str = "Time to ready") -> S
     return found and replace(found, left_out=len(of_hosts) - len(found.rows))
 
 
-def reasons(rows: Sequence[Row]) -> ShownTable | None:
+def reasons(rows: Sequence[Row], title: str = "Why instances failed") -> ShownTable | None:
     """Why instances did not end well."""
     body = [
         (
@@ -175,7 +175,7 @@ def reasons(rows: Sequence[Row]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", "Outcome", "Cause", "Instances", "Not counted", "Hosts", "Example")
     caption = "Not counted: never attempted, or part of a trial that is set aside."
-    return as_shown("Why instances failed", caption, heads, body, "reasons")
+    return as_shown(title, caption, heads, body, "reasons")
 
 
 def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:

@@ -109,8 +109,9 @@ def test_what_was_cut_off_counts_for_as_long_as_it_was_watched(tmp_path):
     cut = Faults(where, injections=5, spoilt=2, spoilt_by="deadline_exceeded", never=1.0)
     row = fleet(tables_of(tmp_path, cut))
     assert (row["injections"], row["censored"], row["cut_short"]) == (20, 20, 8)
-    assert row["down_ns"] == 60 * SECOND
+    assert (row["failed"], row["down_ns"]) == (8, 60 * SECOND)
     section = section_of(tmp_path / "words", cut)
+    assert any("8 injections ended in an error" in sentence for sentence in section.caveats)
     assert any("8 injections could not be watched" in sentence for sentence in section.caveats)
 
 
@@ -193,10 +194,10 @@ def test_the_summary_says_what_was_found_in_words(tmp_path):
     section = section_of(tmp_path, *cells)
     engine, none = section.summary[:2]
     assert engine.startswith("After fault kill with supervision engine: ")
-    assert "docker came back from half of 50 within " in engine
-    assert "and from all in time, expected downtime within 60.0 s" in engine
+    assert "docker recovered within " in engine
+    assert "in half of 50 cases and by the deadline in all, with an expected downtime of " in engine
     assert none == (
-        "After fault kill with supervision none: docker came back from none of 50 within 60.0 s."
+        "After fault kill with supervision none: docker recovered within 60.0 s in none of 50 cases."
     )
     assert any("same supervision only" in sentence for sentence in section.caveats)
 
