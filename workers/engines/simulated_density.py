@@ -22,6 +22,8 @@ _STALLED_PERCENT = 50.0
 _SWAPPED_IN_BYTES_PER_S = 100.0 * _MIB
 """The same for what comes back from swap."""
 
+_COUNTED_FOR_S = 0.5
+
 
 class DensitySettings(Settings):
     """What a simulated host has, and what an instance takes of it."""
@@ -65,6 +67,8 @@ class SimulatedHost:
         self._read_at: float | None = None
         self._busy_s = 0.0
         self._swapped_in_bytes = 0.0
+        self._counted_at: float | None = None
+        self._count = 0
         self.gone = 0
         """Instances that ran and were removed."""
 
@@ -76,16 +80,18 @@ class SimulatedHost:
     @property
     def slowness(self) -> float:
         """How much longer an answer takes now, drawn anew for each."""
-        truth, many = self._truth, len(self._birthdays())
+        truth = self._truth
         drawn = math.exp(truth.reply_sigma * self._rng.gauss(0, 1)) if truth.reply_sigma else 1.0
-        if not truth.knee_instances or many <= truth.knee_instances:
+        many = self._running() if truth.knee_instances else 0
+        if many <= truth.knee_instances:
             return drawn
         return drawn * (1 + truth.knee_rise * (many / truth.knee_instances - 1))
 
     @property
     def is_full(self) -> bool:
         """Whether no more can be started."""
-        return 0 < self._truth.wall_instances <= len(self._birthdays())
+        wall = self._truth.wall_instances
+        return wall > 0 and len(self._birthdays()) >= wall
 
     def gauge(self) -> Gauge:
         """A reading, with its noise."""
@@ -125,6 +131,13 @@ class SimulatedHost:
         truth = self._truth
         pss_mib = truth.mem_base_mib / 2 + truth.pss_slope_mib * len(self._birthdays())
         return HostPss(round(max(0.0, pss_mib + self._rng.gauss(0, truth.mem_noise_mib)) * _MIB), 0)
+
+    def _running(self) -> int:
+        """How many run. Counted twice a second at most: every answer asks for it."""
+        now_s = asyncio.get_running_loop().time()
+        if self._counted_at is None or now_s - self._counted_at >= _COUNTED_FOR_S:
+            self._counted_at, self._count = now_s, len(self._birthdays())
+        return self._count
 
     def _grown(self, birthdays: list[float], now_s: float) -> float:
         settle_s = self._truth.mem_settle_s
