@@ -15,8 +15,9 @@ from contract.catalog import Capability, Settings
 from contract.errors import EngineError
 from workers.console import Console
 from workers.engine_threads import EngineThreads
+from workers.engines.footprint import footprint_of
 from workers.exit_watch import watch_process
-from workers.gauge import Footprint, Gauge, family, pss_of, read_gauge
+from workers.gauge import Footprint, Gauge, HostPss, pss_of_all, read_gauge
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
@@ -192,13 +193,16 @@ class Driver(ABC, Generic[S]):
         return await self.engine(read_gauge)
 
     async def footprint(self, instances: Sequence[Instance]) -> Footprint:
-        """What these instances hold together, by their processes and control groups."""
+        """What these instances hold together, by their processes and control groups.
+
+        Reads a file per process and asks the engine for each: never inside a timed section.
+        """
         pids = [await self.pid(instance) for instance in instances]
-        return await self.engine(_footprint_of, [pid for pid in pids if pid is not None])
+        return await self.engine(footprint_of, [pid for pid in pids if pid is not None])
 
-
-def _footprint_of(pids: Sequence[int]) -> Footprint:
-    return Footprint(pss_of(member for pid in pids for member in family(pid)), None)
+    async def host_pss(self) -> HostPss:
+        """PSS of all processes of the host. The same caution applies."""
+        return await self.engine(pss_of_all)
 
 
 AnyDriver = Driver[Any]

@@ -6,6 +6,7 @@
 import asyncio
 import math
 import random
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from contract.catalog import Capability, Settings
@@ -13,9 +14,11 @@ from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Instance, InstanceSpec
+from workers.engines.simulated_density import SimulatedHost
 from workers.engines.simulated_machine import (
     SimulatedConsole,
     SimulatedInstance,
+    birthdays,
     boot,
     die,
     machines,
@@ -23,6 +26,7 @@ from workers.engines.simulated_machine import (
     until_dead,
 )
 from workers.engines.simulated_truth import SimulatedSettings
+from workers.gauge import Footprint, Gauge, HostPss
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
@@ -42,6 +46,8 @@ class Driver(base.Driver[SimulatedSettings]):
         self._trial_factor = math.exp(settings.block_sigma * self._rng.gauss(0, 1)) * self._host_factor
         self._slots = asyncio.Semaphore(settings.slots) if settings.slots else None
         self._tasks: set[asyncio.Task[None]] = set()
+        noise = random.Random(f"{owner.trial}/{owner.attempt}/host")
+        self._simulated_host = SimulatedHost(settings, noise, lambda: birthdays(host.name))
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
@@ -62,6 +68,7 @@ class Driver(base.Driver[SimulatedSettings]):
             "foreign_instances": 0,
             "truth": self.settings.model_dump(),
             "truth_host_factor": self._host_factor,
+            "truth_mem_slope_mib": self._simulated_host.slope_mib,
             "simulated_version": "1",
         }
 
@@ -91,7 +98,8 @@ class Driver(base.Driver[SimulatedSettings]):
     async def attach(self, instance: Instance) -> Console:
         """A console that answers by the model."""
         sim = _own(instance)
-        sim.console = SimulatedConsole(sim, self.settings.reply_ms * sim.up_factor / 1e3)
+        reply_s = self.settings.reply_ms * sim.up_factor / 1e3
+        sim.console = SimulatedConsole(sim, lambda: reply_s * self._simulated_host.slowness)
         return sim.console
 
     async def start(self, instance: Instance) -> None:
@@ -101,9 +109,10 @@ class Driver(base.Driver[SimulatedSettings]):
             await asyncio.sleep(self.host.engine_deadline_s)
             raise EngineTimeout(f"simulated did not answer 'start' in {self.host.engine_deadline_s:g} s")
         await self._serve(self.settings.start_ms * sim.up_factor)
-        if sim.fate == "fail":
+        if sim.fate == "fail" or self._simulated_host.is_full:
             raise EngineError("the simulated engine refused to start the instance")
         sim.state = "running"
+        sim.born_s = asyncio.get_running_loop().time()
         if sim.fate != "silent":
             self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
 
@@ -126,6 +135,7 @@ class Driver(base.Driver[SimulatedSettings]):
         sim = _own(instance)
         await self._serve(self.settings.remove_ms * sim.down_factor)
         die(sim)
+        self._simulated_host.gone += sim.state == "running"
         sim.state = "removed"
         name = sim.spec.name
         self._later(self.settings.reclaim_ms * sim.down_factor, lambda: self._machine.pop(name, None))
@@ -133,6 +143,18 @@ class Driver(base.Driver[SimulatedSettings]):
     async def remains(self, instance: Instance) -> list[str]:
         """The record, until it is reclaimed."""
         return [f"record {instance.spec.name}"] if instance.spec.name in self._machine else []
+
+    async def gauge(self) -> Gauge:
+        """The simulated host, by its truth."""
+        return self._simulated_host.gauge()
+
+    async def footprint(self, instances: Sequence[Instance]) -> Footprint:
+        """What the truth says of so many."""
+        return self._simulated_host.footprint(len(instances))
+
+    async def host_pss(self) -> HostPss:
+        """PSS of all simulated processes."""
+        return self._simulated_host.pss()
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Everything that exists on the simulated hosts asked for."""

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,8 @@ class SimulatedInstance(Instance):
     owner: Owner | None = None
     console: "SimulatedConsole | None" = None
     state: str = "created"
+    born_s: float = 0.0
+    """When it was started, by the loop's clock."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -33,7 +36,7 @@ machines: dict[str, dict[str, SimulatedInstance]] = {}
 class SimulatedConsole(Console):
     """Speaks the agent's protocol: beacon, then one answer per request after the reply time."""
 
-    def __init__(self, instance: SimulatedInstance, reply_s: float) -> None:
+    def __init__(self, instance: SimulatedInstance, reply_s: Callable[[], float]) -> None:
         super().__init__()
         self._instance = instance
         self._reply_s = reply_s
@@ -52,7 +55,7 @@ class SimulatedConsole(Console):
         """Answer ``<ticket> <request> …`` as the agent would."""
         if self._instance.death.is_set():
             raise InstanceExited("the console broke: the instance is dead")
-        await asyncio.sleep(self._reply_s)
+        await asyncio.sleep(self._reply_s())
         ticket, _, request = line.partition(" ")
         answer: dict[str, Any] = {"re": ticket, "ok": True}
         if request.split(" ")[0] not in _REQUESTS:
@@ -79,6 +82,12 @@ def die(sim: SimulatedInstance) -> None:
     sim.death.set()
     if sim.console is not None:
         sim.console.lines.put_nowait(None)
+
+
+def birthdays(name: str) -> list[float]:
+    """When each of the instances that run on a simulated host was started."""
+    there = machines.get(name, {}).values()
+    return [sim.born_s for sim in there if sim.state == "running" and not sim.death.is_set()]
 
 
 async def until_dead(sim: SimulatedInstance) -> None:
