@@ -106,12 +106,12 @@ def _unit_of(pid: int) -> str | None:
 
 def _end_and_start(pid: int) -> None:
     home = _PROC / str(pid)
-    program = os.readlink(home / "exe")
+    program = str((home / "exe").readlink())
     arguments = (home / "cmdline").read_bytes().split(b"\0")[:-1]
     environment = dict(
         entry.split(b"=", 1) for entry in (home / "environ").read_bytes().split(b"\0") if b"=" in entry
     )
-    folder, said = os.readlink(home / "cwd"), _log_of(home)
+    folder, said = (home / "cwd").readlink(), _log_of(home)
     spaces = {name: os.open(home / "ns" / name, os.O_RDONLY) for name in _foreign_namespaces(home)}
     enter = [f"--{_option(name)}=/proc/self/fd/{handle}" for name, handle in spaces.items()]
     _end(pid)
@@ -143,7 +143,7 @@ def _end(pid: int) -> None:
 def _foreign_namespaces(home: Path) -> list[str]:
     """Namespaces of a process that are not ours."""
     own = _PROC / "self/ns"
-    return [name for name in _NAMESPACES if os.readlink(home / "ns" / name) != os.readlink(own / name)]
+    return [name for name in _NAMESPACES if (home / "ns" / name).readlink() != (own / name).readlink()]
 
 
 def _option(namespace: str) -> str:
@@ -153,8 +153,8 @@ def _option(namespace: str) -> str:
 def _log_of(home: Path) -> int:
     """Where the daemon wrote, when that is a file; what it says goes on there."""
     with suppress(OSError):
-        path = os.readlink(home / "fd/2")
-        if Path(path).is_file():
+        path = (home / "fd/2").readlink()
+        if path.is_file():
             return os.open(path, os.O_WRONLY | os.O_APPEND)
     return subprocess.DEVNULL
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workers.drivers.base import Hear
 from workers.engines import docker_calls
@@ -13,7 +13,7 @@ from workers.settings import HostSettings
 if TYPE_CHECKING:
     from docker import APIClient  # noqa: TID251 - one half of the driver
 
-_WORDS = {"die": "ended", "start": "started"}
+_WORDS: dict[str, Literal["ended", "started"]] = {"die": "ended", "start": "started"}
 _PAUSE_S = 0.05
 _NS = 10**9
 
@@ -46,7 +46,7 @@ class ContainerEvents:
     def _subscribe(self) -> None:
         self._client = docker_calls.connect(self._host)
         self._stream = self._client.events(
-            since=f"{self._since_ns // _NS}.{self._since_ns % _NS:09}",
+            since=self._since_ns // _NS,  # a little early: what was heard before is passed over
             filters={"container": [self._container], "event": list(_WORDS)},
             decode=True,
         )
@@ -71,8 +71,8 @@ class ContainerEvents:
             self._loop.call_soon_threadsafe(self._hear, word)
 
     def _close(self) -> None:
-        stream, client = self._stream, self._client
+        things = [thing for thing in (self._stream, self._client) if thing is not None]
         self._stream = self._client = None
-        for thing in (stream, client):
+        for thing in things:
             with suppress(Exception):
                 thing.close()

@@ -91,9 +91,7 @@ class Guard:
         first, last = self._rests[0], self._rests[-1]
         earlier = [rest for rest in self._rests if rest.instances < last.instances]
         pairs = [(base, last) for base in (first, *earlier[-1:]) if base.instances < last.instances]
-        memory = [
-            (b.mem_used_bytes - a.mem_used_bytes) / (b.instances - a.instances) for a, b in pairs
-        ]
+        memory = [(b.mem_used_bytes - a.mem_used_bytes) / (b.instances - a.instances) for a, b in pairs]
         tasks = [(b.tasks - a.tasks) / (b.instances - a.instances) for a, b in pairs]
         return Expected(max([0.0, *memory]), max([0.0, *tasks]))
 
@@ -112,4 +110,3 @@ class Guard:
         if self._last is not None and self._bench.now() - self._last[0] < _FRESH_NS:
             return self._last[1]
         return await self.read()
-

@@ -28,7 +28,9 @@ METRICS = (
     Metric("density.instances", "1", "neither", "instances running at the step"),
     Metric("density.direction", "1", "neither", "1 for a step up, −1 for a step down"),
     Metric("density.asked", "1", "neither", "starts that were tried for the step"),
-    Metric("density.start_failures", "1", "lower", "of them, those that did not become ready, and deaths"),
+    Metric(
+        "density.start_failures", "1", "lower", "of them, those that did not become ready, and deaths"
+    ),
     Metric("density.settle", "ns", "lower", "from the last start until memory in use was steady"),
     Metric("density.mem_used", "bytes", "lower", "MemTotal − MemAvailable of the host"),
     Metric("density.pss", "bytes", "lower", "proportional set size of all processes of the host"),
@@ -39,7 +41,9 @@ METRICS = (
     Metric("density.psi_memory_some", "percent", "lower", "tasks waiting for memory, 10 s average"),
     Metric("density.psi_memory_full", "percent", "lower", "all tasks waiting for memory, 10 s average"),
     Metric("density.swap_in", "bytes/s", "lower", "read back from swap over the window"),
-    Metric("density.probe", "ns", "lower", "a planned probe's answer, from its planned moment; null: lost"),
+    Metric(
+        "density.probe", "ns", "lower", "a planned probe's answer, from its planned moment; null: lost"
+    ),
 )
 _UNITS = {metric.name: metric.unit for metric in METRICS}
 
@@ -201,5 +205,3 @@ def _cpus_busy(gauges: Sequence[Gauge], times_ns: Sequence[int]) -> float:
 def _due(prober: Prober, end_ns: int) -> list[Slot]:
     """Those that were planned for the window; the prober goes on a little longer."""
     return [slot for slot in prober.slots if slot.t_due < end_ns]
-
-
