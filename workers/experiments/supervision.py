@@ -146,6 +146,7 @@ class Watcher(Supervisor):
         """Start the same instance again, as often as it takes."""
         driver, instance = self.bench.driver, self.victim.instance
         self._acting = True
+        self.row.t_started = self.row.t_beacon = None  # of a life that did not last
         if self.row.t_act is None:
             self.row.t_act = self.bench.now()
         while True:
