@@ -159,3 +159,12 @@ def test_plans_a_row_for_each_injection_and_victim() -> None:
     rows = Experiment.plan_rows(RecoveryParams(fault="all", residents=1, injections=2))
     assert [row.victim for row in rows] == [None, None, 0, 1, 0, 1]
     assert [row.instance for row in rows] == list(range(6))
+
+
+def test_one_that_answers_late_does_not_hang(host_settings: HostSettings) -> None:
+    slow = {"reply_ms": 1500.0}
+    part = recover(host_settings, slow, fault="kill", missed_probes=20, patience_ms=3000.0)
+    for row in injections(part):
+        assert row["outcome"] == "ok"
+        assert row["t_detect"] - row["t_fault"] < 100 * MS  # its death, and nothing after it
+        assert row["t_started"] - row["t_act"] < 1000 * MS

@@ -154,7 +154,7 @@ def _back_off_s(bench: Bench) -> float:
 
 
 async def _refuse_danger(bench: Bench) -> None:
-    """Raises CampaignError for what would hit the host and not the instance, NotAllowed for a restart."""
+    """Raises CampaignError for what would hit the host instead, NotAllowed for a restart."""
     own_memory = {Capability.GUEST_KERNEL, Capability.VIRTUAL_TIME} & bench.driver.offers
     if bench.params.fault == "oom" and bench.trial.limits.memory_mib is None and not own_memory:
         raise CampaignError(_UNBOUNDED)

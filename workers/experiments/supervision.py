@@ -149,6 +149,7 @@ class Watcher(Supervisor):
         """Start the same instance again, as often as it takes."""
         driver, instance = self.bench.driver, self.victim.instance
         self._acting = True
+        self.row.t_started = self.row.t_beacon = None  # of a life that did not last
         if self.row.t_act is None:
             self.row.t_act = self.bench.now()
         while True:
@@ -187,10 +188,15 @@ class Watcher(Supervisor):
         return self._death is not None and self._death.done()
 
     def _is_silent(self) -> bool:
-        """The latest probes over this console are unanswered, so many in a row."""
+        """The latest probes over this console are unanswered, so many in a row, and nothing was heard.
+
+        One that answers late, as after a boot during which requests have piled up, does not hang.
+        """
         missed = self.bench.params.missed_probes
         latest = self._slots_of_this_life()[-missed:]
-        return len(latest) == missed and all(slot.t_answered is None for slot in latest)
+        if len(latest) < missed or any(slot.t_answered is not None for slot in latest):
+            return False
+        return self.prober.t_heard is None or self.prober.t_heard <= latest[0].t_due
 
     def _slots_of_this_life(self) -> list[Any]:
         return self.prober.slots[self.prober.attached_at :] if self.prober.has_console else []
