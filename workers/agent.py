@@ -48,8 +48,8 @@ class Agent:
 def parse_line(line: str) -> dict[str, Any] | None:
     """What the agent says in a line; None for a line that is not the agent's.
 
-    What stands before its words is passed over: a serial port echoes what came before the agent was there,
-    and the echo may end within a line.
+    What stands before its words is passed over: a serial port echoes what was sent before the agent was
+    there, and the echo may end within a line.
     """
     begin = line.find("{")
     if begin < 0:

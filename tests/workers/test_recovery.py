@@ -161,10 +161,9 @@ def test_plans_a_row_for_each_injection_and_victim() -> None:
     assert [row.instance for row in rows] == list(range(6))
 
 
-def test_one_that_answers_late_does_not_hang(host_settings: HostSettings) -> None:
-    slow = {"reply_ms": 1500.0}
-    part = recover(host_settings, slow, fault="kill", missed_probes=20, patience_ms=3000.0)
+def test_one_that_works_off_what_piled_up_does_not_hang(host_settings: HostSettings) -> None:
+    slow = {"boot_ms": 3000.0, "reply_ms": 8.0}
+    part = recover(host_settings, slow, fault="kill", missed_probes=20, good_replies=100)
     for row in injections(part):
         assert row["outcome"] == "ok"
-        assert row["t_detect"] - row["t_fault"] < 100 * MS  # its death, and nothing after it
-        assert row["t_started"] - row["t_act"] < 1000 * MS
+        assert row["t_started"] - row["t_act"] < 1000 * MS  # its only other life
