@@ -48,6 +48,8 @@ class Prober:
         """Called when the console breaks."""
         self.attached_at = 0
         """Number of slots that were due when the present console was taken."""
+        self.t_heard: int | None = None
+        """When the last answer came, to whichever slot."""
         self._bench = bench
         self._nonce = nonce
         self._period_ns = round(1e9 / rate_per_s)
@@ -124,7 +126,7 @@ class Prober:
             return
         slot = self.slots[int(number)]
         if slot.t_answered is None:
-            slot.t_answered = self._bench.now()
+            slot.t_answered = self.t_heard = self._bench.now()
             self.on_answer(slot)
 
 

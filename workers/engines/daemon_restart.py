@@ -29,14 +29,14 @@ GRACE_S = 30.0
 """For a daemon to end by itself after SIGTERM."""
 _NAMESPACES = ("mnt", "net", "pid", "ipc", "uts")
 _POLL_S = 0.02
+_ASK_S = 30
 _PROC = Path("/proc")
 
 
-async def restart_engine(driver: "AnyDriver", engine_socket: Path) -> None:
-    """Restart the daemon behind a driver's socket. Returns once it answers again.
+async def see_that_it_may(driver: "AnyDriver") -> None:
+    """Raises NotAllowed when this driver's engine must not be restarted.
 
-    Raises NotAllowed without the permission of the host's operator, or when instances that are not ours
-    would go down with it; EngineError when the daemon cannot be restarted.
+    That takes the permission of the host's operator, and no instances that are not ours.
     """
     if not driver.host.may_restart_engines:
         raise NotAllowed(
@@ -46,6 +46,14 @@ async def restart_engine(driver: "AnyDriver", engine_socket: Path) -> None:
     foreign = (await driver.facts())["foreign_instances"]
     if foreign:
         raise NotAllowed(f"restarting {driver.name} would hit {foreign} instances that are not ours")
+
+
+async def restart_engine(driver: "AnyDriver", engine_socket: Path) -> None:
+    """Restart the daemon behind a driver's socket. Returns once it answers again.
+
+    Raises NotAllowed as ``see_that_it_may`` does; EngineError when the daemon cannot be restarted.
+    """
+    await see_that_it_may(driver)
     deadline_s = driver.host.engine_deadline_s
     await driver.engine(_restart_beside, engine_socket, deadline_s)
 
@@ -82,7 +90,7 @@ def main(engine_socket: Path, deadline_s: float) -> None:
     """End and start the daemon. Raises OSError or EngineError."""
     give_up = time.monotonic() + deadline_s
     pid = daemon_behind(engine_socket)
-    unit = _unit_of(pid)
+    unit = _unit_of(pid, engine_socket)
     if unit is not None:
         shell.run(["systemctl", "restart", unit], deadline_s=deadline_s)
     else:
@@ -93,15 +101,37 @@ def main(engine_socket: Path, deadline_s: float) -> None:
         time.sleep(_POLL_S)
 
 
-def _unit_of(pid: int) -> str | None:
-    """The systemd unit of a daemon; systemd itself listens for those that it starts on demand."""
+def _unit_of(pid: int, engine_socket: Path) -> str | None:
+    """The systemd unit of a daemon; None where no systemd runs it.
+
+    A daemon that systemd starts on demand has its socket from systemd, which then is its other end: the
+    unit is the one that the socket activates. Raises EngineError when that cannot be told.
+    """
     if (_PROC / "1/comm").read_text().strip() != "systemd":
         return None
+    if pid == 1:
+        return _activated_by(engine_socket)
     for line in (_PROC / str(pid) / "cgroup").read_text().splitlines():
         name = line.rpartition("/")[2]
-        if name.endswith(".service"):
+        if name.endswith(".service") and _main_pid(name) == pid:  # not one started by hand below it
             return name
     return None
+
+
+def _main_pid(unit: str) -> int:
+    shown = shell.run(["systemctl", "show", "--property=MainPID", "--value", unit], deadline_s=_ASK_S)
+    return int(shown.stdout.strip() or 0)
+
+
+def _activated_by(engine_socket: Path) -> str:
+    """The unit that systemd starts for a socket: the last column of its list of sockets."""
+    places = {str(engine_socket), str(engine_socket.resolve())}
+    command = ["systemctl", "list-sockets", "--all", "--full", "--no-legend", "--no-pager"]
+    for line in shell.run(command, deadline_s=_ASK_S).stdout.splitlines():
+        words = line.split()
+        if len(words) >= 3 and words[0] in places and words[-1].endswith(".service"):
+            return words[-1]
+    raise EngineError(f"systemd listens at {engine_socket} and does not say for which unit")
 
 
 def _end_and_start(pid: int) -> None:

@@ -56,6 +56,8 @@ class Injection:
             finally:
                 await supervisor.end()
         self._note(prober)
+        if self._row.outcome == "censored" and supervisor.obstacle:
+            self._row.error_text = f"{self._row.error_text}; last obstacle: {supervisor.obstacle}"
 
     async def _hit(self, t_intent: int, supervisor: Supervisor, prober: Prober) -> None:
         """The fault, with the supervisor beside it."""

@@ -8,6 +8,7 @@ from contract.catalog import Capability, Metric, Params
 from contract.errors import CampaignError
 from contract.rows import InstanceRow
 from workers.bench import Bench
+from workers.engines.daemon_restart import see_that_it_may
 from workers.experiments import base
 from workers.experiments.held import in_lanes
 from workers.experiments.injection import Injection
@@ -123,7 +124,7 @@ experiments:
 
     async def run(self, bench: Bench) -> None:
         """All up; fault after fault, each when all are healthy; all down."""
-        _refuse_danger(bench)
+        await _refuse_danger(bench)
         rows = bench.recorder.rows.instances
         everybody = [Victim(bench, row) for row in rows if row.resident]
         waiting = [row for row in rows if not row.resident]
@@ -152,8 +153,10 @@ def _back_off_s(bench: Bench) -> float:
     return bench.driver.backoff_reset_s if supervised else 0.0
 
 
-def _refuse_danger(bench: Bench) -> None:
-    """Raises CampaignError for what would hit the host and not the instance."""
+async def _refuse_danger(bench: Bench) -> None:
+    """Raises CampaignError for what would hit the host instead, NotAllowed for a restart."""
     own_memory = {Capability.GUEST_KERNEL, Capability.VIRTUAL_TIME} & bench.driver.offers
     if bench.params.fault == "oom" and bench.trial.limits.memory_mib is None and not own_memory:
         raise CampaignError(_UNBOUNDED)
+    if bench.params.fault == "engine_restart" and Capability.VIRTUAL_TIME not in bench.driver.offers:
+        await see_that_it_may(bench.driver)

@@ -7,7 +7,6 @@ It sees a death by pidfd, and a hang by probes that stay unanswered.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Literal
 
 from contract.errors import TonnageError
@@ -30,6 +29,8 @@ class Supervisor(ABC):
 
     def __init__(self, bench: Bench, victim: Victim, row: InstanceRow, prober: Prober) -> None:
         self.bench, self.victim, self.row, self.prober = bench, victim, row, prober
+        self.obstacle = ""
+        """Why the last attempt to start the instance, or to take its console, came to nothing."""
         self._lost = asyncio.Event()
         prober.on_loss = self._lost.set
         prober.on_beacon = self._heard_beacon
@@ -52,10 +53,12 @@ class Supervisor(ABC):
             await self._lost.wait()
             self._lost.clear()
             while wanted() and not self.prober.has_console:
-                with suppress(TonnageError):
+                try:
                     console = await self.bench.driver.reattach(self.victim.instance)
                     self.victim.running.console = console
                     self.prober.use(console)
+                except TonnageError as error:
+                    self.obstacle = str(error)
                 await asyncio.sleep(REATTACH_S)
 
     def _heard_beacon(self) -> None:
@@ -161,7 +164,8 @@ class Watcher(Supervisor):
                 await self.end()
                 self._death = await driver.watch_exit(instance)
                 break
-            except TonnageError:  # its engine may be on its way back
+            except TonnageError as error:  # its engine may be on its way back
+                self.obstacle = str(error)
                 await asyncio.sleep(RETRY_S)
         self._acting = False
 
@@ -184,10 +188,15 @@ class Watcher(Supervisor):
         return self._death is not None and self._death.done()
 
     def _is_silent(self) -> bool:
-        """The latest probes over this console are unanswered, so many in a row."""
+        """The latest probes over this console are unanswered, so many in a row, and nothing was heard.
+
+        One that answers late, as after a boot during which requests have piled up, does not hang.
+        """
         missed = self.bench.params.missed_probes
         latest = self._slots_of_this_life()[-missed:]
-        return len(latest) == missed and all(slot.t_answered is None for slot in latest)
+        if len(latest) < missed or any(slot.t_answered is not None for slot in latest):
+            return False
+        return self.prober.t_heard is None or self.prober.t_heard <= latest[0].t_due
 
     def _slots_of_this_life(self) -> list[Any]:
         return self.prober.slots[self.prober.attached_at :] if self.prober.has_console else []
