@@ -28,6 +28,12 @@ class EngineError(TonnageError):
     code = "engine_error"
 
 
+class NotAllowed(TonnageError):
+    """The host's operator has not permitted this."""
+
+    code = "not_allowed"
+
+
 class EngineTimeout(EngineError):
     """An engine did not answer a call within its deadline."""
 

@@ -3,13 +3,14 @@
 History: 1 (2026-11) first version.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
-from contract.rows import Rows
+from contract.rows import InstanceRow, Rows, Sample
 
 SCHEMA_VERSION = 1
 
@@ -139,6 +140,20 @@ def trial_tables(rows: Rows, trial_id: str, attempt: int) -> dict[str, pa.Table]
     """The two tables of one trial, every row stamped with its trial and attempt."""
     key = {"trial_id": trial_id, "attempt": attempt}
     return {
-        "instances": to_table("instances", [key | asdict(row) for row in rows.instances]),
-        "samples": to_table("samples", [key | asdict(row) for row in rows.samples]),
+        "instances": _columns("instances", rows.instances, key),
+        "samples": _columns("samples", rows.samples, key),
     }
+
+
+def _columns(
+    table: str, rows: Sequence[InstanceRow] | Sequence[Sample], key: dict[str, Any]
+) -> pa.Table:
+    """Column by column, which for 100,000 rows is many times faster than row by row."""
+    schema = schema_of(table)
+    columns = [
+        pa.repeat(pa.scalar(key[name], schema.field(name).type), len(rows))
+        if name in key
+        else pa.array([getattr(row, name) for row in rows], schema.field(name).type)
+        for name in schema.names
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)

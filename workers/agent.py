@@ -46,11 +46,16 @@ class Agent:
 
 
 def parse_line(line: str) -> dict[str, Any] | None:
-    """What the agent says in a line; None for a line that is not the agent's."""
-    if not line.startswith("{"):
+    """What the agent says in a line; None for a line that is not the agent's.
+
+    What stands before its words is passed over: a serial port echoes what was sent before the agent was
+    there, and the echo may end within a line.
+    """
+    begin = line.find("{")
+    if begin < 0:
         return None
     try:
-        spoken = json.loads(line)
+        spoken = json.loads(line[begin:])
     except ValueError:
         return None
     return spoken if isinstance(spoken, dict) else None

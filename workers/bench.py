@@ -38,6 +38,12 @@ class Recorder:
         """A row that was planned is now final."""
         self._append("instance", row)
 
+    def pass_over(self, rows: list[InstanceRow], error_class: str, error_text: str) -> None:
+        """Planned rows stay as they are, skipped, for one reason. One line, however many they are."""
+        for row in rows:
+            row.error_class, row.error_text = error_class, error_text
+        self._append("passed_over", len(rows))
+
     def sample(self, sample: Sample) -> None:
         """Note one observation."""
         self.rows.samples.append(sample)

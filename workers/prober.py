@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from contract.errors import InstanceExited
 from workers.agent import parse_line
@@ -42,6 +42,14 @@ class Prober:
         """All slots that were due so far, in order."""
         self.on_answer: Callable[[Slot], None] = lambda _: None
         """Called for every answer as it arrives."""
+        self.on_beacon: Callable[[], None] = lambda: None
+        """Called when an agent says its first words: the instance has been started again."""
+        self.on_loss: Callable[[], None] = lambda: None
+        """Called when the console breaks."""
+        self.attached_at = 0
+        """Number of slots that were due when the present console was taken."""
+        self.t_heard: int | None = None
+        """When the last answer came, to whichever slot."""
         self._bench = bench
         self._nonce = nonce
         self._period_ns = round(1e9 / rate_per_s)
@@ -59,8 +67,14 @@ class Prober:
             self._sending.cancel()
             self._sending = None
         self._console = console
+        self.attached_at = len(self.slots)
         if console is not None and self._clock is not None:
             self._reading = asyncio.create_task(self._read(console))
+
+    @property
+    def has_console(self) -> bool:
+        """Whether there is somebody to ask."""
+        return self._console is not None
 
     async def __aenter__(self) -> Self:
         # A random phase, or all probes of a fleet of instances would knock at the same moment.
@@ -91,11 +105,20 @@ class Prober:
             t_ns += self._period_ns
 
     async def _read(self, console: Console) -> None:
-        with suppress(InstanceExited):
+        try:
             while True:
-                spoken = parse_line(await console.receive())
-                if spoken is not None and spoken.get("ok") is True:
-                    self._note(str(spoken.get("re")))
+                self._hear(parse_line(await console.receive()))
+        except InstanceExited:
+            self._console = None
+            self.on_loss()
+
+    def _hear(self, spoken: dict[str, Any] | None) -> None:
+        if spoken is None:
+            return
+        if "beacon" in spoken:
+            self.on_beacon()
+        elif spoken.get("ok") is True:
+            self._note(str(spoken.get("re")))
 
     def _note(self, ticket: str) -> None:
         nonce, _, number = ticket.rpartition("-p")
@@ -103,7 +126,7 @@ class Prober:
             return
         slot = self.slots[int(number)]
         if slot.t_answered is None:
-            slot.t_answered = self._bench.now()
+            slot.t_answered = self.t_heard = self._bench.now()
             self.on_answer(slot)
 
 

@@ -56,6 +56,14 @@ HOST_OPTIONS: dict[str, object] = {
             "--kernel", envvar="TONNAGE_KERNEL", help="Kernel for VMs; default: newest in /boot."
         ),
     ],
+    "may_restart_engines": Annotated[
+        bool | None,
+        typer.Option(
+            "--may-restart-engines",
+            envvar="TONNAGE_MAY_RESTART_ENGINES",
+            help="Let campaigns restart the daemons of this host's engines.",
+        ),
+    ],
     "engine_deadline_s": Annotated[
         float | None,
         typer.Option(

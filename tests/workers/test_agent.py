@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.errors import AgentError, AgentSilent, InstanceExited
-from workers.agent import Agent
+from workers.agent import Agent, parse_line
 from workers.clock import VirtualClock
 from workers.console import Console
 
@@ -114,3 +114,9 @@ def test_a_dead_console_is_not_silence() -> None:
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_no_noise_raises_anything(noise: list[str]) -> None:
     assert hear_beacon(*noise, BEACON).uptime_ns == 1_250_000_000
+
+
+def test_an_echo_before_the_agents_words_is_passed_over() -> None:
+    assert parse_line('n-p262 {"beacon":"n"}') == {"beacon": "n"}
+    assert parse_line("n-p263 ping") is None
+    assert parse_line("n-p264 {ping") is None

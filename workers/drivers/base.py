@@ -8,21 +8,25 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
 
 from contract.campaign import Limits
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError
 from workers.console import Console
 from workers.engine_threads import EngineThreads
+from workers.engines.footprint import footprint_of
 from workers.exit_watch import watch_process
-from workers.gauge import Footprint, Gauge, family, pss_of, read_gauge
+from workers.gauge import Footprint, Gauge, HostPss, pss_of_all, read_gauge
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound=Settings)
+
+Hear = Callable[[Literal["ended", "started"]], None]
+"""Who is told what an engine says of an instance."""
 
 OOM_SCORE_ADJ = 500
 """What instances get, so that the kernel short of memory takes them and not the worker."""
@@ -135,10 +139,19 @@ class Driver(ABC, Generic[S]):
         raise AssertionError(f"{self.name} does not offer {Capability.ADDRESS} ({instance.spec.name})")
 
     async def reattach(self, instance: Instance) -> Console:
-        """Take the console of a running instance anew: one that its engine has started again, or whose
-        console broke. Raises EngineError while there is none to be had.
+        """Take the console of a running instance anew: its engine has started it again, or lost it.
+
+        Raises EngineError while there is none to be had, and where there never is one.
         """
-        return await self.attach(instance)
+        raise EngineError(f"{self.name}: the console of '{instance.spec.name}' cannot be taken anew")
+
+    async def listen(self, instance: Instance, hear: Hear) -> Callable[[], None]:
+        """Hear from the engine that an instance has ended, and that the engine has started it again.
+
+        ``hear`` is called on the event loop. Returns what ends the listening. Offered as
+        Capability.RESTART_POLICY.
+        """
+        raise AssertionError(f"{self.name} does not offer {Capability.RESTART_POLICY} ({hear})")
 
     @abstractmethod
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
@@ -180,13 +193,16 @@ class Driver(ABC, Generic[S]):
         return await self.engine(read_gauge)
 
     async def footprint(self, instances: Sequence[Instance]) -> Footprint:
-        """What these instances hold together, by their processes and control groups."""
+        """What these instances hold together, by their processes and control groups.
+
+        Reads a file per process and asks the engine for each: never inside a timed section.
+        """
         pids = [await self.pid(instance) for instance in instances]
-        return await self.engine(_footprint_of, [pid for pid in pids if pid is not None])
+        return await self.engine(footprint_of, [pid for pid in pids if pid is not None])
 
-
-def _footprint_of(pids: Sequence[int]) -> Footprint:
-    return Footprint(pss_of(member for pid in pids for member in family(pid)), None)
+    async def host_pss(self) -> HostPss:
+        """PSS of all processes of the host. The same caution applies."""
+        return await self.engine(pss_of_all)
 
 
 AnyDriver = Driver[Any]

@@ -11,10 +11,12 @@ from contract.catalog import Capability, Settings
 from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
-from workers.drivers.base import Instance, InstanceSpec
+from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
 from workers.engines import docker_calls
 from workers.engines.cgroup import Cgroups
+from workers.engines.daemon_restart import restart_engine
 from workers.engines.docker_console import attach
+from workers.engines.docker_events import ContainerEvents
 from workers.engines.docker_records import (
     DockerSettings,
     Places,
@@ -23,6 +25,7 @@ from workers.engines.docker_records import (
     name_of,
     owner_of,
     reference,
+    see_that_it_is_as_asked,
 )
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
@@ -61,8 +64,11 @@ class Driver(base.Driver[DockerSettings]):
             Capability.LIMITS,
             Capability.ADDRESS,
             Capability.COLD_IMAGE,
+            Capability.RESTART_POLICY,
+            Capability.ENGINE_RESTART,
         }
     )
+    backoff_reset_s = 15.0  # 10 s by restartmanager.go, which counts from a start that takes a while
 
     def __init__(self, settings: DockerSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
@@ -76,14 +82,9 @@ class Driver(base.Driver[DockerSettings]):
         return self._client
 
     async def open(self) -> None:
-        """Connect, and see that the engine has the runtime asked for."""
+        """Connect, and see that the engine is as the settings ask for."""
         self._client = await self._ask(docker_calls.connect, self.host)
-        runtime = self.settings.runtime
-        if runtime is None or runtime.startswith("io.containerd."):  # engines do not list these
-            return
-        known = sorted((await self._ask(self.api.info)).get("Runtimes") or {})
-        if runtime not in known:
-            raise EngineError(f"docker has no runtime '{runtime}'; it has: {', '.join(known)}")
+        see_that_it_is_as_asked(await self._ask(self.api.info), self.settings)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -132,6 +133,23 @@ class Driver(base.Driver[DockerSettings]):
         with self._in_our_words("attach"):
             async with asyncio.timeout(self.host.engine_deadline_s):
                 return await attach(self.host.docker_socket, target + query)
+
+    async def reattach(self, instance: Instance) -> Console:
+        """Attach once more. Refused while the engine is about to start the container again."""
+        return await self.attach(instance)
+
+    async def listen(self, instance: Instance, hear: Hear) -> Callable[[], None]:
+        """Follow the engine's events about the container."""
+        ear = ContainerEvents(self.host, _own(instance).container, hear)
+        await self._ask(ear.begin)
+        return ear.end
+
+    async def inject(self, instance: Instance, fault: Fault) -> None:
+        """Signals to the container's first process; or end the engine and start it again."""
+        if fault is Fault.ENGINE_RESTART:
+            await restart_engine(self, self.host.docker_socket)
+        else:
+            await super().inject(instance, fault)
 
     async def start(self, instance: Instance) -> None:
         """Start the container."""

@@ -14,8 +14,9 @@ from contract.catalog import Capability, Settings
 from contract.errors import EngineError
 from workers.console import Console
 from workers.drivers import base
-from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
+from workers.drivers.base import OOM_SCORE_ADJ, Fault, Hear, Instance, InstanceSpec
 from workers.engines import libvirt_calls
+from workers.engines.daemon_restart import restart_engine
 from workers.engines.domain_xml import Domain, Machine, domain_xml, vcpus_for
 from workers.engines.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
 from workers.engines.libvirt_calls import Engine
@@ -43,7 +44,16 @@ class Driver(base.Driver[LibvirtSettings]):
     name = "libvirt"
     summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
     Settings: ClassVar[type[Settings]] = LibvirtSettings
-    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+    offers = frozenset(
+        {
+            Capability.CONSOLE,
+            Capability.GRACEFUL_STOP,
+            Capability.LIMITS,
+            Capability.RESTART_POLICY,
+            Capability.GUEST_KERNEL,
+            Capability.ENGINE_RESTART,
+        }
+    )
 
     def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
@@ -142,6 +152,21 @@ class Driver(base.Driver[LibvirtSettings]):
         """PID of its QEMU."""
         return self._files.pid(instance.spec.name)
 
+    async def listen(self, instance: Instance, hear: Hear) -> Callable[[], None]:
+        """Follow libvirt's events about the domain."""
+        await self.engine(self._session.listen)
+        return self._session.tell(_own(instance).uuid, hear)
+
+    async def inject(self, instance: Instance, fault: Fault) -> None:
+        """Signals to QEMU, an interrupt that a guest of ours panics at, or a restart of libvirt."""
+        if fault is Fault.PANIC:
+            await self._ask(libvirt_calls.inject_nmi, _own(instance).uuid)
+        elif fault is Fault.ENGINE_RESTART:
+            await restart_engine(self, self._files.daemon_socket)
+            await self.engine(self._session.listen)
+        else:
+            await super().inject(instance, fault)
+
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """Press the power button and wait for GRACE_S, or kill QEMU at once."""
         own = _own(instance)
@@ -231,6 +256,7 @@ class Driver(base.Driver[LibvirtSettings]):
             boot=boot,
             disk=disk,
             console=socket,
+            revived=spec.revived,
         )
 
     async def _machine(self) -> Machine:

@@ -128,6 +128,7 @@ class Driver(base.Driver[ProcessSettings]):
     async def attach(self, instance: Instance) -> Console:
         """Make the pipes that the process will have as its standard input and output."""
         own = _own(instance)
+        self._drop_pipes(own)
         own.pipes = Pipes()
         self._pipes.add(own.pipes)
         return await own.pipes.console()
@@ -162,9 +163,7 @@ class Driver(base.Driver[ProcessSettings]):
         own = _own(instance)
         await self.engine(_retire, own)
         await self.stop(own, graceful=False)
-        if own.pipes is not None:
-            own.pipes.close()
-            self._pipes.discard(own.pipes)
+        self._drop_pipes(own)
         await self.engine(_clear, own.folder, own.group)
 
     async def remains(self, instance: Instance) -> list[str]:
@@ -197,6 +196,13 @@ class Driver(base.Driver[ProcessSettings]):
                     await self.engine(group.remove)
         else:
             await self.engine(_clear, self._folder / Path(leftover.name).name, None)
+
+    def _drop_pipes(self, own: ProcessInstance) -> None:
+        """Of an earlier life, or at its end."""
+        if own.pipes is not None:
+            own.pipes.close()
+            self._pipes.discard(own.pipes)
+            own.pipes = None
 
     def _create(self, own: ProcessInstance) -> None:
         limits = own.spec.limits

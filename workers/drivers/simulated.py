@@ -6,23 +6,28 @@
 import asyncio
 import math
 import random
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
-from workers.drivers.base import Instance, InstanceSpec
+from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
+from workers.engines.simulated_density import SimulatedHost
 from workers.engines.simulated_machine import (
     SimulatedConsole,
     SimulatedInstance,
+    birthdays,
     boot,
     die,
     machines,
     normal_of,
     until_dead,
 )
+from workers.engines.simulated_recovery import Revival
 from workers.engines.simulated_truth import SimulatedSettings
+from workers.gauge import Footprint, Gauge, HostPss
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
@@ -42,6 +47,9 @@ class Driver(base.Driver[SimulatedSettings]):
         self._trial_factor = math.exp(settings.block_sigma * self._rng.gauss(0, 1)) * self._host_factor
         self._slots = asyncio.Semaphore(settings.slots) if settings.slots else None
         self._tasks: set[asyncio.Task[None]] = set()
+        noise = random.Random(f"{owner.trial}/{owner.attempt}/host")
+        self._revival = Revival(settings, lambda: self._draw() / self._host_factor, self._restart)
+        self._simulated_host = SimulatedHost(settings, noise, lambda: birthdays(host.name))
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
@@ -52,6 +60,7 @@ class Driver(base.Driver[SimulatedSettings]):
 
     async def close(self) -> None:
         """End what still waits for its moment."""
+        self._revival.end()
         for task in self._tasks:
             task.cancel()
 
@@ -62,6 +71,7 @@ class Driver(base.Driver[SimulatedSettings]):
             "foreign_instances": 0,
             "truth": self.settings.model_dump(),
             "truth_host_factor": self._host_factor,
+            "truth_mem_slope_mib": self._simulated_host.slope_mib,
             "simulated_version": "1",
         }
 
@@ -75,12 +85,13 @@ class Driver(base.Driver[SimulatedSettings]):
 
     async def create(self, spec: InstanceSpec) -> Instance:
         """Draw the instance's fate and wait its create time."""
+        self._revival.see_that_it_is_up()
         if spec.image.startswith("missing"):
             raise ImageError(f"image '{spec.image}' does not exist on this simulated host")
         instance = SimulatedInstance(
             spec,
-            up_factor=self._trial_factor * math.exp(self.settings.sigma * self._rng.gauss(0, 1)),
-            down_factor=self._trial_factor * math.exp(self.settings.sigma * self._rng.gauss(0, 1)),
+            up_factor=self._draw(),
+            down_factor=self._draw(),
             fate=self._draw_fate(),
             owner=self.owner,
         )
@@ -91,21 +102,49 @@ class Driver(base.Driver[SimulatedSettings]):
     async def attach(self, instance: Instance) -> Console:
         """A console that answers by the model."""
         sim = _own(instance)
-        sim.console = SimulatedConsole(sim, self.settings.reply_ms * sim.up_factor / 1e3)
+        reply_s = self.settings.reply_ms * sim.up_factor / 1e3
+        sim.console = SimulatedConsole(sim, lambda: reply_s * self._simulated_host.slowness)
         return sim.console
 
     async def start(self, instance: Instance) -> None:
         """Wait the start time, then let the beacon come; or fail as fate has it."""
+        self._revival.see_that_it_is_up()
         sim = _own(instance)
+        if sim.death.is_set():  # it was stopped, or ended: this is its next life
+            await self._restart(sim)
+            return
         if sim.fate == "hang":
             await asyncio.sleep(self.host.engine_deadline_s)
             raise EngineTimeout(f"simulated did not answer 'start' in {self.host.engine_deadline_s:g} s")
         await self._serve(self.settings.start_ms * sim.up_factor)
-        if sim.fate == "fail":
+        if sim.fate == "fail" or self._simulated_host.is_full:
             raise EngineError("the simulated engine refused to start the instance")
         sim.state = "running"
+        sim.born_s = asyncio.get_running_loop().time()
+        self._revival.follow(sim)
         if sim.fate != "silent":
             self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
+
+    async def reattach(self, instance: Instance) -> Console:
+        """A new console, once the instance runs again."""
+        self._revival.see_that_it_is_up()
+        if _own(instance).death.is_set():
+            raise EngineError(f"simulated: '{instance.spec.name}' does not run")
+        return await self.attach(instance)
+
+    async def listen(self, instance: Instance, hear: Hear) -> Callable[[], None]:
+        """Hear what the simulated engine notices."""
+        return self._revival.listen(_own(instance), hear)
+
+    async def inject(self, instance: Instance, fault: Fault) -> None:
+        """Done to the model: nothing is real."""
+        sim = _own(instance)
+        if fault is Fault.ENGINE_RESTART:
+            await self._revival.restart_engine(list(self._machine.values()))
+        elif fault is Fault.HANG:
+            sim.hangs = True
+        else:
+            die(sim)
 
     async def pid(self, instance: Instance) -> int | None:
         """There is no process."""
@@ -117,15 +156,19 @@ class Driver(base.Driver[SimulatedSettings]):
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """Wait the stop time; a graceful stop takes twice as long."""
+        self._revival.see_that_it_is_up()
         sim = _own(instance)
+        self._revival.let_go(sim)
         await self._serve(self.settings.stop_ms * sim.down_factor * (2 if graceful else 1))
         die(sim)
 
     async def remove(self, instance: Instance) -> None:
         """Wait the remove time; the record goes when the host has reclaimed everything."""
         sim = _own(instance)
+        self._revival.let_go(sim)
         await self._serve(self.settings.remove_ms * sim.down_factor)
         die(sim)
+        self._simulated_host.gone += sim.state == "running"
         sim.state = "removed"
         name = sim.spec.name
         self._later(self.settings.reclaim_ms * sim.down_factor, lambda: self._machine.pop(name, None))
@@ -133,6 +176,18 @@ class Driver(base.Driver[SimulatedSettings]):
     async def remains(self, instance: Instance) -> list[str]:
         """The record, until it is reclaimed."""
         return [f"record {instance.spec.name}"] if instance.spec.name in self._machine else []
+
+    async def gauge(self) -> Gauge:
+        """The simulated host, by its truth."""
+        return self._simulated_host.gauge()
+
+    async def footprint(self, instances: Sequence[Instance]) -> Footprint:
+        """What the truth says of so many."""
+        return self._simulated_host.footprint(len(instances))
+
+    async def host_pss(self) -> HostPss:
+        """PSS of all simulated processes."""
+        return self._simulated_host.pss()
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Everything that exists on the simulated hosts asked for."""
@@ -148,6 +203,23 @@ class Driver(base.Driver[SimulatedSettings]):
         sim = machines.get(leftover.host, {}).pop(leftover.name, None)
         if sim is not None:
             die(sim)
+
+    def _draw(self) -> float:
+        """What all stages of an instance's way up, or down, take more than their median."""
+        return self._trial_factor * math.exp(self.settings.sigma * self._rng.gauss(0, 1))
+
+    async def _restart(self, sim: SimulatedInstance) -> None:
+        """A next life: with draws of its own, and stuck if chance will have it."""
+        sim.death, sim.awake, sim.up_factor = asyncio.Event(), False, self._draw()
+        sim.hangs = self._rng.random() < self.settings.stuck_share
+        await self._serve(self.settings.start_ms * sim.up_factor)
+        sim.state = "running"
+        sim.born_s = asyncio.get_running_loop().time()
+        self._revival.follow(sim)
+        if not sim.hangs:
+            self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
+        else:
+            sim.console = None
 
     def _draw_fate(self) -> str:
         draw = self._rng.random()

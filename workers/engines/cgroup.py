@@ -40,7 +40,7 @@ class Group:
 
     def pids(self) -> set[int]:
         """Processes that belong here, in any hierarchy."""
-        return {pid for folder in self.folders for pid in _pids(folder)}
+        return {pid for folder in self.folders for pid in pids_in(folder)}
 
     def kill(self) -> None:
         """Kill every process in here, also those that fork meanwhile. Blocks for 2 s at most.
@@ -116,6 +116,22 @@ class Cgroups:
             if path != "/" and ".." not in path and folder.is_dir():
                 found.append(folder)
         return found
+
+    def memory_of(self, pid: int) -> tuple[Path, int] | None:
+        """The group that a process's memory is charged to, and how much that is, bytes.
+
+        Page cache is in it. None when the process is dead or only the root is charged.
+        """
+        name = "memory.current" if self.version == 2 else "memory.usage_in_bytes"
+        top = self._top_of("memory")
+        for folder in self.of_process(pid):
+            # Threaded groups of version 2 have no such file: a group further up is charged.
+            for place in (folder, *folder.parents):
+                if place == top or not place.is_relative_to(top):
+                    break
+                with suppress(OSError, ValueError):
+                    return place, int((place / name).read_text())
+        return None
 
     def find_named(self, text: str) -> list[Path]:
         """Groups of any engine whose folder's name contains ``text``, an id or an instance name.
@@ -211,7 +227,8 @@ def _set_cpu(folder: Path, version: int, quota_us: int) -> None:
     (folder / "cpu.cfs_quota_us").write_text(str(quota_us))
 
 
-def _pids(folder: Path) -> list[int]:
+def pids_in(folder: Path) -> list[int]:
+    """Processes in a group itself, not in those below it; none when it is gone."""
     try:
         return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
     except (FileNotFoundError, OSError):  # ENODEV: it went while it was read
@@ -241,7 +258,7 @@ def _rmdir(folder: Path) -> bool:
 
 
 def _reason(folder: Path) -> str:
-    pids = _pids(folder)
+    pids = pids_in(folder)
     return f"processes {pids} are in it" if pids else "the kernel still holds it"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from contract.catalog import Settings
+from contract.errors import EngineError
 from workers.drivers.base import OOM_SCORE_ADJ, InstanceSpec
 from workers.images import tiny
 from workers.ownership import LABEL_PREFIX, Owner, owner_from_labels
@@ -51,6 +52,9 @@ class DockerSettings(Settings):
     seccomp: Literal["default", "unconfined"] = Field("default", description="system call filter")
     cpuset: str | None = Field(
         None, pattern=r"^[0-9]+([,-][0-9]+)*$", description="processors to be pinned to, like 0-3,8"
+    )
+    live_restore: bool | None = Field(
+        None, description="whether the engine must keep containers while it restarts; None takes either"
     )
     pids_limit: int | None = Field(None, ge=1, le=4_194_304, description="processes and threads")
 
@@ -104,6 +108,19 @@ def facts_of(info: Record, version: Record) -> dict[str, Any]:
     }
 
 
+def see_that_it_is_as_asked(info: Record, settings: DockerSettings) -> None:
+    """Raises EngineError when the engine lacks the runtime, or treats restarts otherwise."""
+    runtime, known = settings.runtime, sorted(info.get("Runtimes") or {})
+    listed = runtime is not None and not runtime.startswith("io.containerd.")  # engines list no others
+    if listed and runtime not in known:
+        raise EngineError(f"docker has no runtime '{runtime}'; it has: {', '.join(known)}")
+    keeps = bool(info.get("LiveRestoreEnabled"))
+    if settings.live_restore not in (None, keeps):
+        raise EngineError(
+            f"docker's live-restore is {'on' if keeps else 'off'}, and the profile wants it otherwise"
+        )
+
+
 def owner_of(container: Record) -> Owner | None:
     """Whose a listed container is; None when it is not ours."""
     return owner_from_labels(container.get("Labels") or {})
@@ -130,6 +147,7 @@ def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]
         "OomScoreAdj": OOM_SCORE_ADJ,
         "ReadonlyRootfs": settings.read_only,
         "SecurityOpt": _security(settings),
+        "RestartPolicy": {"Name": "always" if spec.revived else "no"},
     }
     if settings.read_only:
         config["Tmpfs"] = {"/work": "mode=1777", "/tmp": "mode=1777"}  # noqa: S108 - the container's

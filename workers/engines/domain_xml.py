@@ -68,10 +68,12 @@ class Domain:
     disk: OverlayDisk | None
     console: Path
     """Socket that QEMU calls."""
+    revived: bool = False
+    """libvirt starts it again when it powers off, restarts or panics. Not when its QEMU is killed."""
 
 
 def domain_xml(domain: Domain) -> str:
-    """The domain's definition. Once it ends, restarts or panics it is off: nothing revives it."""
+    """The domain's definition. Once it ends, restarts or panics it is off, unless it is revived."""
     top = Element("domain", type="kvm" if domain.machine.accelerator == "kvm" else "qemu")
     _text(top, "name", domain.name)
     _text(top, "uuid", domain.uuid)
@@ -86,7 +88,7 @@ def domain_xml(domain: Domain) -> str:
         SubElement(top, "cpu", mode="host-passthrough")
     SubElement(top, "clock", offset="utc")
     for event in ("on_poweroff", "on_reboot", "on_crash"):
-        _text(top, event, "destroy")
+        _text(top, event, "restart" if domain.revived else "destroy")
     _add_devices(top, domain)
     return ET.tostring(top, encoding="unicode")
 

@@ -91,6 +91,11 @@ def press_power_button(connection: Any, uuid: str) -> bool:
     return True
 
 
+def inject_nmi(connection: Any, uuid: str) -> None:
+    """Send a guest an interrupt that nothing asked for; ``unknown_nmi_panic`` makes its kernel panic."""
+    connection.lookupByUUIDString(uuid).injectNMI(0)
+
+
 def is_running(connection: Any, uuid: str) -> bool:
     """Whether a domain is there and runs."""
     with contextlib.suppress(NoSuchDomain), in_our_words("look up"):

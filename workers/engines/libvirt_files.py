@@ -21,9 +21,17 @@ class LibvirtFiles:
             runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
             self._state = Path(runtime) / "libvirt/qemu/run"
             self._logs = Path.home() / ".cache/libvirt/qemu/log"
+            self._sockets = Path(runtime) / "libvirt"
         else:
             self._state = Path("/run/libvirt/qemu")
             self._logs = Path("/var/log/libvirt/qemu")
+            self._sockets = Path("/run/libvirt")
+
+    @property
+    def daemon_socket(self) -> Path:
+        """Where the daemon listens: of the driver's own daemon where libvirt runs as several."""
+        modular = self._sockets / "virtqemud-sock"
+        return modular if modular.exists() else self._sockets / "libvirt-sock"
 
     def pid(self, name: str) -> int | None:
         """PID of a running domain's QEMU; None when it does not run or the file is not readable."""

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from contract.errors import EngineAbsent, EngineError
+from workers.drivers.base import Hear
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,8 +64,9 @@ class LibvirtSession:
         self._lock = threading.Lock()
         self._pool: list[_Pooled] = []
         self._events: Any = None
-        self._callback: int | None = None
+        self._callbacks: list[int] = []
         self._stops: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = {}
+        self._ears: dict[str, tuple[asyncio.AbstractEventLoop, Hear]] = {}
 
     def call(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``function`` with a connection.
@@ -82,9 +84,11 @@ class LibvirtSession:
             if self._events is not None and self._events.isAlive():
                 return
             self._events = _open(libvirt, self._uri)
-            self._callback = self._events.domainEventRegisterAny(
-                None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, libvirt
-            )
+            register = self._events.domainEventRegisterAny
+            self._callbacks = [
+                register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, libvirt),
+                register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot, None),
+            ]
 
     @contextmanager
     def stopped(self, uuid: str) -> Iterator["asyncio.Future[None]"]:
@@ -97,6 +101,11 @@ class LibvirtSession:
         finally:
             del self._stops[uuid]
 
+    def tell(self, uuid: str, hear: Hear) -> Callable[[], None]:
+        """Tell ``hear``, on the running loop, what becomes of a domain. Returns what ends that."""
+        self._ears[uuid] = asyncio.get_running_loop(), hear
+        return lambda: _forget(self._ears, uuid)
+
     def close(self) -> None:
         """Close all connections. Domains go on."""
         with self._lock:
@@ -104,7 +113,8 @@ class LibvirtSession:
             self._pool.clear()
             if self._events is not None:
                 # A callback keeps its connection open.
-                _quietly(self._events.domainEventDeregisterAny, self._callback)
+                for callback in self._callbacks:
+                    _quietly(self._events.domainEventDeregisterAny, callback)
                 connections.append(self._events)
                 self._events = None
         for connection in connections:
@@ -142,6 +152,21 @@ class LibvirtSession:
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and waiting is not None:
             loop, future = waiting
             _quietly(loop.call_soon_threadsafe, _settle, future)
+        if event in (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_CRASHED):
+            self._say(domain, "ended")
+        elif event == libvirt.VIR_DOMAIN_EVENT_STARTED:
+            self._say(domain, "started")
+
+    def _on_reboot(self, _connection: Any, domain: Any, _opaque: object) -> None:
+        """A guest's reset: QEMU stays, and the guest in it has ended and begins again."""
+        self._say(domain, "ended")
+        self._say(domain, "started")
+
+    def _say(self, domain: Any, word: Literal["ended", "started"]) -> None:
+        ear = self._ears.get(domain.UUIDString())
+        if ear is not None:
+            loop, hear = ear
+            _quietly(loop.call_soon_threadsafe, hear, word)
 
 
 @contextmanager
@@ -229,6 +254,10 @@ def _quietly(function: Callable[..., object], *args: object) -> None:
         function(*args)
     except Exception:
         return
+
+
+def _forget(ears: dict[str, Any], uuid: str) -> None:
+    ears.pop(uuid, None)
 
 
 def _settle(future: "asyncio.Future[None]") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,12 @@ class SimulatedInstance(Instance):
     owner: Owner | None = None
     console: "SimulatedConsole | None" = None
     state: str = "created"
+    born_s: float = 0.0
+    """When it was started, by the loop's clock."""
+    hangs: bool = False
+    """It lives and answers nothing."""
+    awake: bool = False
+    """Its agent has said its first words; what was asked before waits for it."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -33,11 +40,12 @@ machines: dict[str, dict[str, SimulatedInstance]] = {}
 class SimulatedConsole(Console):
     """Speaks the agent's protocol: beacon, then one answer per request after the reply time."""
 
-    def __init__(self, instance: SimulatedInstance, reply_s: float) -> None:
+    def __init__(self, instance: SimulatedInstance, reply_s: Callable[[], float]) -> None:
         super().__init__()
         self._instance = instance
         self._reply_s = reply_s
         self.lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._unread: list[str] = []
 
     async def receive(self) -> str:
         """The next line; InstanceExited once the instance is dead."""
@@ -52,8 +60,27 @@ class SimulatedConsole(Console):
         """Answer ``<ticket> <request> …`` as the agent would."""
         if self._instance.death.is_set():
             raise InstanceExited("the console broke: the instance is dead")
-        await asyncio.sleep(self._reply_s)
+        if self._instance.hangs:
+            return
+        if not self._instance.awake:
+            self._unread.append(line)
+            return
+        await asyncio.sleep(self._reply_s())
+        self._answer(line)
+
+    def speak(self, beacon: str) -> None:
+        """The agent's first words, and then what it was asked meanwhile."""
+        self.lines.put_nowait(beacon)
+        for line in self._unread:
+            self._answer(line)
+        self._unread.clear()
+
+    def _answer(self, line: str) -> None:
+        """What the agent does with a line that it reads."""
         ticket, _, request = line.partition(" ")
+        if request in _ENDS:
+            die(self._instance)
+            return
         answer: dict[str, Any] = {"re": ticket, "ok": True}
         if request.split(" ")[0] not in _REQUESTS:
             answer = {"re": ticket, "ok": False, "error": f"unknown request: {request}"}
@@ -63,6 +90,7 @@ class SimulatedConsole(Console):
         """Nothing to let go of."""
 
 
+_ENDS = frozenset({"die", "oom"})
 _REQUESTS = frozenset({"ping", "uptime", "cpu", "mem", "disk", "sys", "fork", "inspect", "quit"})
 
 
@@ -70,8 +98,10 @@ def boot(sim: SimulatedInstance) -> None:
     """Its agent says its first words, or it ends, as fate has it."""
     if sim.fate == "exit":
         die(sim)
-    elif sim.console is not None and not sim.death.is_set():
-        sim.console.lines.put_nowait(json.dumps({"beacon": sim.spec.nonce, "uptime_s": ""}))
+    elif not sim.death.is_set():
+        sim.awake = True
+        if sim.console is not None:
+            sim.console.speak(json.dumps({"beacon": sim.spec.nonce, "uptime_s": ""}))
 
 
 def die(sim: SimulatedInstance) -> None:
@@ -79,6 +109,12 @@ def die(sim: SimulatedInstance) -> None:
     sim.death.set()
     if sim.console is not None:
         sim.console.lines.put_nowait(None)
+
+
+def birthdays(name: str) -> list[float]:
+    """When each of the instances that run on a simulated host was started."""
+    there = machines.get(name, {}).values()
+    return [sim.born_s for sim in there if sim.state == "running" and not sim.death.is_set()]
 
 
 async def until_dead(sim: SimulatedInstance) -> None:

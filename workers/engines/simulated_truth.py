@@ -8,10 +8,11 @@ together as real ones do. All stages of taking down share a second draw.
 
 from pydantic import Field
 
-from contract.catalog import Settings
+from workers.engines.simulated_density import DensitySettings
+from workers.engines.simulated_recovery import RecoveryTruth
 
 
-class SimulatedSettings(Settings):
+class SimulatedSettings(DensitySettings, RecoveryTruth):
     """What a simulated engine is like."""
 
     create_ms: float = Field(20, ge=0, description="median of the create call")

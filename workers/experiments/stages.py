@@ -49,6 +49,8 @@ class Running:
     row: InstanceRow
     brings_image: bool = False
     """The image was dropped: bringing it anew is part of creating the instance."""
+    revived: bool = False
+    """The engine is to start it again whenever it ends by itself."""
     instance: Instance | None = None
     console: Console | None = None
     agent: Agent | None = None
@@ -101,7 +103,7 @@ async def take_down(bench: Bench, running: Running, *, graceful: bool) -> None:
 
 async def _bring_up(bench: Bench, running: Running, deadline_s: float) -> None:
     row, driver = running.row, bench.driver
-    spec = bench.spec(row.instance)
+    spec = bench.spec(row.instance, revived=running.revived)
     row.t_call = bench.now()
     if running.brings_image:
         await driver.prepare(spec.image)

@@ -11,6 +11,8 @@
 #   sys N       N reads and N writes of one byte
 #   fork N      N times fork and exec           inspect  what can be seen from in here
 #   quit        end, as the end of stdin does
+#   die         end at once, as if killed: nothing is cleaned up
+#   oom         take memory until the kernel ends this very process; no answer comes
 #
 # Environment: TONNAGE_NONCE (said in the beacon; a guest takes it from tonnage.nonce= on its kernel's
 # line), TONNAGE_GUEST=1 (there is a kernel of our own: its uptime means something), TONNAGE_WORK (folder
@@ -96,6 +98,13 @@ work_fork() {
     done
 }
 
+take_all_memory() { # the shell itself holds it, so that no child of it is killed in its place
+    chunk=0123456789abcdef
+    while [ ${#chunk} -lt 4194304 ]; do chunk=$chunk$chunk; done
+    held=
+    while :; do held=$held$chunk; done
+}
+
 work() { # $1 = name, $2 = amount, $3 = digits at most
     whole "$2" "$3" || {
         refuse "$1 wants a whole number from 1, of at most $3 digits"
@@ -154,6 +163,8 @@ serve() { # $1 = request, $2 = its argument
         fork) work fork "$2" 6 ;;
         inspect) answer "$(facts 2>/dev/null)" ;;
         quit) answer '' && leave ;;
+        die) kill -9 $$ ;;
+        oom) take_all_memory ;;
         *) refuse 'no such request' ;;
     esac
 }
