@@ -53,31 +53,27 @@ class Staircase:
 
     async def _climb(self) -> None:
         await self._measure(probing=False)
-        while self._stop is None:
+        while not self._is_over():
             begun_ns = self._bench.now()
             self._window.step += 1
             await self._start_step()
-            if self._stop is None or not self._stop.urgent:
-                await self._measure(probing=self._params.probe_s > 0)
-            else:
+            if self._is_urgent():
                 self._window.note_height(1)
+            else:
+                await self._measure(probing=self._params.probe_s > 0)
             now_ns = self._bench.now()
-            deadline_ns = self._up_deadline_ns
-            self._stop = (
-                self._stop
-                or stop_rules.count(self._asked, len(self._rows))
-                or stop_rules.deadline(now_ns, now_ns - begun_ns, deadline_ns)
-            )
+            self._end_by(stop_rules.count(self._asked, len(self._rows)))
+            self._end_by(stop_rules.deadline(now_ns, now_ns - begun_ns, self._up_deadline_ns))
 
     async def _start_step(self) -> None:
         """Start what belongs to the next step; the very first instance alone."""
         failed, asked = self._failures(), self._asked
-        now = len(self._crowd.ready)
-        more = max(self._params.step, int(self._params.step_share * now))
-        rows = self._rows[self._asked : self._asked + more]
-        if self._asked == 0:
+        more = max(self._params.step, int(self._params.step_share * len(self._crowd.ready)))
+        rows = self._rows[asked : asked + more]
+        if asked == 0:
             await self._start(rows[0])
-            self._stop = self._stop or await self._window.try_first()
+            if not self._is_over():
+                self._end_by(await self._window.try_first())
             rows = rows[1:]
         await in_lanes(rows, self._params.concurrency, self._start)
         await self._bury()
@@ -86,19 +82,19 @@ class Staircase:
 
     async def _start(self, row: InstanceRow) -> None:
         """Start one, unless a rule says that no more may be started."""
-        if self._stop is not None:
+        if self._is_over():
             return
         self._under_way += 1
         try:
-            stop = await self._guard.before_start(self._under_way) or self._late()
-            self._stop = self._stop or stop
-            if self._stop is not None:
+            self._end_by(await self._guard.before_start(self._under_way))
+            self._end_by(stop_rules.deadline(self._bench.now(), 0, self._up_deadline_ns))
+            if self._is_over():
                 return
             self._asked += 1
             await self._crowd.add(Running(row), self._params.ready_deadline_s)
         finally:
             self._under_way -= 1
-        self._stop = self._stop or self._start_failures()
+        self._end_by(self._start_failures())
 
     async def _measure(self, *, probing: bool) -> None:
         """Settle, sample, probe, footprints; what is found on the way may end the climb."""
@@ -106,14 +102,13 @@ class Staircase:
         self._window.note_height(1)
         level = stop or await self._window.sample()
         if isinstance(level, Stop):
-            self._stop = self._stop or level
+            self._end_by(level)
             return
         self._levels.append(level)
         if probing:
-            stop = await self._probe()
+            self._end_by(await self._probe())
         await self._window.footprint()
         await self._bury()
-        self._stop = self._stop or stop or self._start_failures()
 
     async def _probe(self) -> Stop | None:
         """Probe; a missed objective ends the climb only when a second probe misses it as well."""
@@ -149,11 +144,10 @@ class Staircase:
         assert self._stop is not None
         stop, levels = self._stop, self._levels
         carried = room(levels, self._first, self._rails)
-        points = [(level.instances, level) for level in levels]
         self._bench.findings["density"] = {
             "stop_rule": stop.rule,
             "stop_text": stop.text,
-            "peak_instances": len(self._crowd.ready),
+            "peak_instances": max([lv.instances for lv in levels] + [len(self._crowd.ready)]),
             "limiting": limiting(stop, carried),
             "knee": knee(stop),
             "steps_up": self._window.step,
@@ -162,8 +156,8 @@ class Staircase:
             "deaths": self._crowd.deaths,
             "unsettled_steps": self._window.unsettled,
             "room_instances": carried,
-            "mem_slope_bytes": slope([(n, level.mem_used_bytes) for n, level in points]),
-            "cpu_slope_cpus": slope([(n, level.cpus_busy) for n, level in points]),
+            "mem_slope_bytes": slope([(lv.instances, lv.mem_used_bytes) for lv in levels]),
+            "cpu_slope_cpus": slope([(lv.instances, lv.cpus_busy) for lv in levels]),
             "memory_floor_bytes": self._rails.floor_bytes,
             "lowest_available_bytes": self._guard.lowest_available_bytes,
             "hidden_processes": self._window.hidden,
@@ -182,8 +176,16 @@ class Staircase:
         most_s = share * self._bench.trial.deadline_s
         return round(min(self._params.staircase_deadline_s or most_s, most_s) * 1e9)
 
-    def _late(self) -> Stop | None:
-        return stop_rules.deadline(self._bench.now(), 0, self._up_deadline_ns)
+    def _end_by(self, stop: Stop | None) -> None:
+        """The first rule that ends the climb counts; a host in need overrules one that was in none."""
+        if self._stop is None or (stop is not None and stop.urgent and not self._stop.urgent):
+            self._stop = stop
+
+    def _is_over(self) -> bool:
+        return self._stop is not None
+
+    def _is_urgent(self) -> bool:
+        return self._stop is not None and self._stop.urgent
 
     def _failures(self) -> int:
         return self._crowd.went_well.count(False)
@@ -195,8 +197,9 @@ class Staircase:
         )
 
     async def _bury(self) -> None:
+        """Take those away that died meanwhile: each counts as a failed start."""
         if await self._crowd.bury():
-            self._stop = self._stop or self._start_failures()
+            self._end_by(self._start_failures())
 
 
 def rails_of(params: Any, gauge: Gauge) -> Rails:
