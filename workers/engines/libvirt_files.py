@@ -17,6 +17,7 @@ class LibvirtFiles:
     """Places of one libvirt daemon's files: the system's, or those of a user's session."""
 
     def __init__(self, uri: str) -> None:
+        self._is_system = uri == "qemu:///system"
         if "/session" in uri:
             runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
             self._state = Path(runtime) / "libvirt/qemu/run"
@@ -36,6 +37,11 @@ class LibvirtFiles:
         """Files of a running domain that are still there."""
         candidates = [self._state / f"{name}.pid", self._state / f"{name}.xml"]
         return [path for path in candidates if path.exists()]
+
+    def daemon_socket(self) -> Path | None:
+        """Socket of the system's daemon, modular or not; None where it is not, or not the system's."""
+        places = [self._state.parent / name for name in ("virtqemud-sock", "libvirt-sock")]
+        return next((place for place in places if self._is_system and place.is_socket()), None)
 
     def log(self, name: str) -> Path:
         """QEMU's log. libvirt leaves it behind for ever."""
