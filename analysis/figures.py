@@ -13,7 +13,7 @@ from analysis.shown import Metric, Row, marked, of_metric
 MOST_PANELS = 6
 MOST_NAMED_HOSTS = 40
 """With more hosts each is a dot without a name."""
-LEVELS = ("concurrency", "residents", "arrival_rate_per_s")
+LEVELS = ("concurrency", "residents", "arrival_rate_per_s", "rate_per_s")
 """Parameters that are levels of load: latency is drawn against them."""
 STAGE_COLOURS = ("#7f7f7f", "#3f8fc2", "#8c6bb1", "#a67c00", "#c46f9f")
 
@@ -22,7 +22,7 @@ def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure
     """Distribution curve of every variant, a panel per condition."""
     if not rows:
         return None
-    rows, looks = _dressed(rows, variants)
+    rows, looks = dressed(rows, variants)
     axis = plots.time_axis([r["value_ns"] for r in rows], what)
     groups = by(rows, "conditions")
     said = []
@@ -74,7 +74,7 @@ def _level_points(rest: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def _level_figure(points: Sequence[Row], variants: Sequence[str], level: str, what: str) -> Figure:
-    points, looks = _dressed(points, variants)
+    points, looks = dressed(points, variants)
     name = level.replace("_per_s", " per s").replace("_", " ")
     axis = plots.time_axis([p["value_ns"] for p in points], what)
     panels = by(points, "title")
@@ -113,8 +113,8 @@ def stages(
     ]
     if not drawn:
         return None
-    drawn, _ = _dressed(drawn, variants)
-    order = {(r["conditions"], r["variant"]): i for i, r in enumerate(_dressed(rows, variants)[0])}
+    drawn, _ = dressed(drawn, variants)
+    order = {(r["conditions"], r["variant"]): i for i, r in enumerate(dressed(rows, variants)[0])}
     drawn.sort(key=lambda r: order[r["conditions"], r["variant"]])
     bars, said = [], []
     for condition, some in by(drawn, "conditions"):
@@ -151,7 +151,7 @@ def hosts(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what:
     many = len({r["name"] for r in of_hosts})
     if many < 2:
         return None
-    of_hosts, looks = _dressed(of_hosts, variants)
+    of_hosts, looks = dressed(of_hosts, variants)
     if many > MOST_NAMED_HOSTS:
         of_hosts = [r | {"name": r["variant"]} for r in of_hosts]
     axis = plots.time_axis([r["value_ns"] for r in of_hosts], what)
@@ -206,7 +206,7 @@ def by(rows: Sequence[Row], key: str) -> list[tuple[str, list[Row]]]:
     return list(found.items())
 
 
-def _dressed(rows: Sequence[Row], variants: Sequence[str]) -> tuple[list[Row], tuple[LegendEntry, ...]]:
+def dressed(rows: Sequence[Row], variants: Sequence[str]) -> tuple[list[Row], tuple[LegendEntry, ...]]:
     """Rows whose variant also says what evidence it rests on, and the looks of those that occur.
 
     A variant's look is the same in every figure; those with a warning come after the plain ones.

@@ -70,7 +70,7 @@ class Experiment(base.Experiment):
     summary = "sustained create → ready → hold → delete at a rate: backlog, throughput and leaks"
     Params: ClassVar[type[Params]] = ChurnParams
     metrics = (
-        Metric("churn.ready", "ns", "lower", "t_ready − t_intent: from the planned arrival to ready"),
+        Metric("churn.e2e", "ns", "lower", "t_ready − t_intent: from the planned arrival to ready"),
         Metric("churn.create", "ns", "lower", "t_created − t_call: the create call"),
         Metric("churn.delete", "ns", "lower", "t_gone − t_stop_call: until the API says gone"),
         Metric("churn.reclaim", "ns", "lower", "t_reclaimed − t_stop_call: until nothing is left"),
