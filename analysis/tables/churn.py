@@ -35,11 +35,12 @@ STAGES = (
 
 _ABOUT = (
     "Arrivals are an open loop: each begins when the plan says so, whatever became of the earlier ones, "
-    "and its time to ready counts from there. Throughput and growth are those of the last three quarters "
-    "of the arrivals' time. A rate is sustained when the number of instances in flight does not grow: "
-    f"when the interval of its growth lies below {GROWTH_TOLERANCE:.0%} of the rate. It is beyond capacity "
-    f"when the whole interval lies above that, or more than {MOST_SHED_SHARE:.0%} of arrivals were turned "
-    "away. Growth is Theil and Sen's slope within a trial, its interval Student's over blocks."
+    "and its time to ready counts from there. Throughput and growth are those of the last three "
+    "quarters of the arrivals' time. A rate is sustained when the number of instances in flight does "
+    f"not grow: when the interval of its growth lies below {GROWTH_TOLERANCE:.0%} of the rate. It is "
+    "beyond capacity when the whole interval lies above that, or more than "
+    f"{MOST_SHED_SHARE:.0%} of arrivals were turned away. Growth is Theil and Sen's slope within a "
+    "trial, its interval Student's over blocks."
 )
 _LEAKS = (
     "Leaks are the difference of two censuses of the host, before the arrivals and after the drain. "
