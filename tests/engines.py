@@ -153,9 +153,9 @@ def docker_answers(path: Path) -> bool:
 def libvirtd(uri: str) -> Iterator[str]:
     """The machine's libvirt, or its two daemons run by us for as long as the tests run.
 
-    One daemon serves all test processes of this checkout, as pytest-xdist starts several: whichever comes
-    first starts it, and ends it when no other uses it any more. A daemon that ended under a test would
-    leave that test's guests running.
+    One daemon serves all test processes of this checkout, as pytest-xdist starts several: whichever
+    comes first starts it, and ends it when no other uses it any more. A daemon that ended under a test
+    would leave that test's guests running.
     """
     if importlib.util.find_spec("libvirt") is None:
         raise Absent("libvirt-python is not installed")
@@ -207,7 +207,7 @@ def _wait_for_others(users: int) -> None:
 
 
 def _see_that_nothing_runs(uri: str) -> None:
-    """Domains that tests left would outlive the daemon: they are ended, and told as the fault they are."""
+    """Domains that tests left would outlive the daemon: they are ended, and told as a fault."""
     left = subprocess.run(
         [sys.executable, "-c", _END_DOMAINS, uri], capture_output=True, text=True, timeout=120
     ).stdout.split()

@@ -18,7 +18,7 @@ from workers.host import PROC, SYS
 
 KINDS = {
     "records": "containers, domains or other records of the engine, by owner",
-    "files": "disks, sockets, work folders and image layers of instances",
+    "files": "disks, sockets and work folders of instances",
     "processes": "processes that belong to instances or serve one, by name or id",
     "cgroups": "control group folders of instances, in all hierarchies",
     "mounts": "mounts of instances",
