@@ -9,14 +9,14 @@ from analysis.shown import Row
 
 
 def throughput(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
-    """Instances that became ready per second against arrivals per second; None with a single rate."""
+    """Share of the arrivals' rate that became ready, against that rate; None with a single rate."""
     points = [
         r
         | {
             "level": r["offered_per_s"],
-            "value_ns": r["achieved_per_s"],
-            "low_ns": r["achieved_per_s_low"],
-            "high_ns": r["achieved_per_s_high"],
+            "value_ns": r["achieved_per_s"] / r["offered_per_s"],
+            "low_ns": _part(r["achieved_per_s_low"], r["offered_per_s"]),
+            "high_ns": _part(r["achieved_per_s_high"], r["offered_per_s"]),
         }
         for r in rows
         if r["scope"] == "fleet" and r["achieved_per_s"] is not None
@@ -24,20 +24,22 @@ def throughput(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
     if len({r["level"] for r in points}) < 2:
         return None
     points, looks = dressed(sorted(points, key=lambda r: r["level"]), variants)
-    most = max(max(r["value_ns"], r["high_ns"] or 0.0, r["level"]) for r in points)
-    axis = plots.TimeAxis("ready per second", 1, 0.0, most * 1.04)
+    most = max(max(r["value_ns"], r["high_ns"] or 0.0, 1.0) for r in points)
+    axis = plots.TimeAxis("ready / arrived", 1, 0.0, min(most, 2.0) * 1.04)
     axes = ("arrivals per second", axis)
     said = [
-        f"{variant}: " + ", ".join(f"{_rate(r['value_ns'])} of {_rate(r['level'])}" for r in own) + "."
+        f"{variant}: "
+        + ", ".join(f"{_rate(r['achieved_per_s'])} of {_rate(r['level'])}" for r in own)
+        + "."
         for variant, own in by(points, "variant")
     ]
     return Figure(
         title="Achieved against offered",
         panels=plots.draw([plots.level_panel("per host", points, looks, axes)]),
         legend=looks,
-        caption="Points are rates in the steady part of the arrivals, bars their 95 % intervals over "
-        "blocks. Where a line leaves the diagonal, the host no longer keeps up.",
-        alternative="Lines of instances ready per second over arrivals per second. " + " ".join(said),
+        caption="Points are ready per second over arrivals per second in the steady part, bars their "
+        "95 % intervals over blocks. Where a line falls below 1, the host no longer keeps up.",
+        alternative="Lines of the share that became ready over arrivals per second. " + " ".join(said),
     )
 
 
@@ -69,6 +71,10 @@ def over_time(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
 
 
 _AXES = ("seconds since arrivals began", "instances")
+
+
+def _part(value: float | None, of: float) -> float | None:
+    return None if value is None else value / of
 
 
 def _rate(value: float) -> str:

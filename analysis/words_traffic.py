@@ -9,6 +9,8 @@ from analysis.shown import Row, assemble, marked, over
 
 GROWING = ("engine_fds", "engine_rss")
 """Kinds that are sizes, not things."""
+OWN = ("records", "files", "processes", "cgroups", "mounts")
+"""Kinds that are known to be an instance's: others' things are not among them."""
 KINDS = {
     "records": "records of the engine",
     "files": "files",
@@ -44,7 +46,9 @@ def leaks(rows: Sequence[Row]) -> list[str]:
             left[row["kind"]] = left.get(row["kind"], 0.0) + row["leaked"]
         removals = sum({r["conditions"]: r["removals"] for r in own}.values())
         of = quantities.plural(removals, "removal")
-        found = [f"{quantities.count(n)} {KINDS.get(k, k)}" for k, n in left.items() if n > 0]
+        each = {k: f"{quantities.count(n)} {KINDS.get(k, k)}" for k, n in left.items() if n > 0}
+        found = [each[kind] for kind in each if kind in OWN]
+        around = [each[kind] for kind in each if kind not in OWN]
         if found:
             sentences.append(f"{of} of {variant} left behind: {quantities.listed(found)}.")
         elif removals:
@@ -53,6 +57,9 @@ def leaks(rows: Sequence[Row]) -> list[str]:
                 f"{of} of {variant} left nothing behind that was looked for (95 % sure of less than "
                 f"{upper} per 1000)."
             )
+        if around:
+            whole = quantities.listed(around)
+            sentences.append(f"Around them appeared {whole}; whose they are is not known.")
     return sentences
 
 
