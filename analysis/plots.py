@@ -131,6 +131,24 @@ def level_panel(
     return {"title": title, "chart": alt.layer(spans, lines, points), "height": 220}
 
 
+def series_panel(
+    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axes: tuple[str, str]
+) -> Row:
+    """Lines of plain numbers: rows of variant, x, y; ``axes`` are their titles."""
+    data = [{"v": r["variant"], "x": r["x"], "y": r["y"]} for r in rows]
+    lines = chart(data).mark_line(strokeWidth=2)
+    return {
+        "title": title,
+        "chart": lines.encode(
+            x=alt.X("x:Q", axis=alt.Axis(title=axes[0], format="~r", tickCount=6, grid=False)),
+            y=alt.Y("y:Q", axis=alt.Axis(title=axes[1], format="~r", tickCount=5)),
+            color=colour(looks),
+            strokeDash=dash(looks),
+        ),
+        "height": 200,
+    }
+
+
 def _level_scale(levels: Sequence[float]) -> alt.Scale:
     low, high = levels[0], levels[-1]
     if low > 0 and high / low > 3:

@@ -278,13 +278,14 @@ stop_process() {
   done
 }
 
-# kill_strays: what a dockerd that was killed leaves running: its containerd, shims and containers.
+# kill_strays: what a dockerd that was killed leaves running: its containerd, shims and containers. Also
+# daemons of ours that an experiment has restarted, whose new process ids are on no record.
 kill_strays() {
   local process pid
   for process in /proc/[0-9]*; do
     pid=${process#/proc/}
     case $(cat "$process/comm" 2>/dev/null) in
-      dockerd | containerd*)
+      dockerd | libvirtd | containerd*)
         grep -qsF -- "$ENGINES_DIR/" "$process/cmdline" || continue
         # shellcheck disable=SC2046
         kill -KILL $(cat "$process"/task/*/children 2>/dev/null) "$pid" 2>/dev/null || true

@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
-# usage: deploy/quickstart.sh [--results DIR] [--no-install]
+# usage: deploy/quickstart.sh [--results DIR] [--no-install] [CAMPAIGN.yaml [-- OPTION…]]
 #
-# Measures how fast bare processes, containers and virtual machines come and go on this machine, and
-# prints where the report is. About three minutes on two cores; the first time, packages come on top.
+# Runs a campaign on this machine and prints where the report is: one of yours, one of deploy/campaigns, or
+# else quickstart.yaml there, which measures how fast bare processes, containers and virtual machines come
+# and go. That one takes about three minutes on two cores; the first time, packages come on top.
 #
-# As root on Debian or Ubuntu it installs what is missing, starts an engine where none runs, and stops
-# what it started. Without root, or elsewhere, it measures with what is there and says what was left out.
+# As root on Debian or Ubuntu it installs what is missing, starts the engines that are needed and do not
+# run, and stops what it started. Without root, or elsewhere, it measures with what is there: without a
+# campaign's name it says which drivers were left out, a campaign that needs an absent one is not begun.
 #
-#   --results DIR   where results go (./results/quickstart-DATE-TIME). Given again, the same folder is
+#   CAMPAIGN.yaml   runs on this machine alone, whatever hosts it names
+#   --results DIR   where results go (./results/CAMPAIGN-DATE-TIME). Given again, the same folder is
 #                   completed: only what is missing is measured.
 #   --no-install    touch no package
+#   -- OPTION…      further options of `tonnage run`, such as --engine-deadline 120
 #
 # TONNAGE_VENV names the Python environment to use or make (.venv in this checkout), TONNAGE_PYTHON an
-# interpreter, TONNAGE_DOCKER_SOCKET and TONNAGE_LIBVIRT_URI engines to use.
-# Exit codes are those of `tonnage run`: 0 all measured, 3 something missing or failed, 5 interrupted.
+# interpreter, TONNAGE_DOCKER_SOCKET and TONNAGE_LIBVIRT_URI engines to use. Where all engines in use are
+# started here, TONNAGE_MAY_RESTART_ENGINES is set: experiments may then restart them.
+# Exit codes are those of `tonnage run`: 0 all measured, 1 an engine is absent, 2 the campaign is wrong, 3
+# something missing or failed, 5 interrupted.
 set -euo pipefail
 
 # shellcheck source=deploy/setup.sh
@@ -22,8 +28,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 source "$ROOT/deploy/engines.sh"
 
 HOST=quickstart
-RESULTS=$PWD/results/quickstart-$(date +%Y%m%d-%H%M%S)
-DRIVERS=()
+RESULTS=
+CAMPAIGN=       # the file that was named; empty for the sample that suits this machine
+OPTIONS=()      # for `tonnage run`
+WANTED=(process docker libvirt)
+DRIVERS=()      # those of WANTED that work here
+ABSENT=()       # why the others do not
 CHILD=
 
 read_arguments() {
@@ -36,10 +46,44 @@ read_arguments() {
         ;;
       --no-install) INSTALL=no ;;
       -h | --help) say_usage "${BASH_SOURCE[0]}" && exit 0 ;;
+      --)
+        OPTIONS=("${@:2}")
+        break
+        ;;
+      *.yaml | *.yml)
+        [[ -z $CAMPAIGN ]] || fail "one campaign at a time, not also $1"
+        [[ -f $1 ]] || fail "there is no file $1"
+        CAMPAIGN=$(realpath -- "$1")
+        ;;
       *) fail "unknown: $1 (see --help)" ;;
     esac
     shift
   done
+  [[ -n $CAMPAIGN || ${#OPTIONS[@]} -eq 0 ]] || fail 'options after -- go with a campaign'
+  local name=${CAMPAIGN##*/}
+  name=${name%.*}
+  : "${RESULTS:=$PWD/results/${name:-quickstart}-$(date +%Y%m%d-%H%M%S)}"
+}
+
+# read_campaign: sees that the named campaign can be run at all, and which drivers it needs.
+read_campaign() {
+  [[ -n $CAMPAIGN ]] || return 0
+  begin campaign
+  local said
+  said=$("$VENV/bin/tonnage" validate "$CAMPAIGN" 2>&1) || { printf '\n%s\n' "$said" >&2; exit 2; }
+  mapfile -t WANTED < <("$VENV/bin/python" - "$CAMPAIGN" <<'PYTHON'
+import pathlib, sys
+from contract.campaign import load_campaign
+campaign, _ = load_campaign(pathlib.Path(sys.argv[1]))
+named = {name for entry in campaign.experiments for name in entry.drivers}
+print("\n".join(sorted({campaign.profiles[n].driver if n in campaign.profiles else n for n in named})))
+PYTHON
+  )
+  finish "${said##*: }"
+}
+
+wants() {
+  [[ " ${WANTED[*]} " == *" $1 "* ]]
 }
 
 # on_signal: the campaign is asked to end, and ends in its own way; before it runs, we just leave.
@@ -85,30 +129,63 @@ give_back() {
   done
 }
 
+# start_all_engines: those that are wanted. What is absent is said, and ends a named campaign.
 start_all_engines() {
+  local driver
+  for driver in process docker libvirt; do
+    ! wants "$driver" || "offer_$driver"
+  done
+  if [[ -n $CAMPAIGN ]] && ((${#ABSENT[@]})); then
+    printf 'error: %s needs what is not here:\n' "$CAMPAIGN" >&2
+    printf '  %s\n' "${ABSENT[@]}" >&2
+    exit 1
+  fi
+  may_restart
+}
+
+# leave_out DRIVER WHY
+leave_out() {
+  ABSENT+=("$1: $2")
+  finish "left out: $2"
+}
+
+offer_process() {
   begin process
   if fetch_busybox "$ENGINES_DIR/log/apt.log"; then
     DRIVERS+=(process)
     finish 'ready'
   else
-    finish 'left out: no static busybox: apt install busybox-static'
+    leave_out process 'no static busybox: apt install busybox-static'
   fi
+}
 
+offer_docker() {
   begin docker
   if start_docker; then
     DRIVERS+=(docker)
     finish "$(whose "$DOCKER_SOCKET")"
   else
-    finish "left out: $(why_no_docker)"
+    leave_out docker "$(why_no_docker)"
   fi
+}
 
+offer_libvirt() {
   begin libvirt
   if start_libvirt; then
     DRIVERS+=(libvirt)
     if daemon_lives libvirtd; then finish 'started for this run'; else finish "$LIBVIRT_URI"; fi
   else
-    finish "left out: $(why_no_libvirt)"
+    leave_out libvirt "$(why_no_libvirt)"
   fi
+}
+
+# may_restart: engines that were started for this run may be restarted by experiments, others not. One
+# switch stands for all, so it is set only where none of the machine's own is in use.
+may_restart() {
+  [[ -n ${TONNAGE_MAY_RESTART_ENGINES:-} ]] && return 0
+  [[ " ${DRIVERS[*]-} " != *' docker '* ]] || daemon_lives dockerd || return 0
+  [[ " ${DRIVERS[*]-} " != *' libvirt '* ]] || daemon_lives libvirtd || return 0
+  export TONNAGE_MAY_RESTART_ENGINES=1
 }
 
 whose() {
@@ -144,6 +221,10 @@ start_worker() {
   export TONNAGE_NAME=$HOST TONNAGE_STATE_DIR=$ENGINES_DIR/state TONNAGE_RUN_DIR=$ENGINES_DIR/run
   export TONNAGE_LIBVIRT_URI=$LIBVIRT_URI
   [[ -z $DOCKER_SOCKET ]] || export TONNAGE_DOCKER_SOCKET=$DOCKER_SOCKET
+  if [[ -n $CAMPAIGN ]]; then  # may name hosts that are not here: one process does both parts
+    unset TONNAGE_BROKER
+    return
+  fi
   begin worker
   if ! start_redis; then
     unset TONNAGE_BROKER
@@ -161,29 +242,37 @@ worker_is_known() {
   timeout 30 "$VENV/bin/tonnage" hosts 2>/dev/null | grep -qw "$HOST"
 }
 
-# run_campaign: the sample, cut down to the drivers that work here. In a session of its own, so that one
-# Ctrl-C is one request to end.
-run_campaign() {
-  local status=0 driver campaign=quickstart.yaml options=(--results "$RESULTS")
+# choose_sample: quickstart.yaml without the drivers that are absent, or a sample that needs none of them.
+choose_sample() {
+  local driver sample=quickstart
   case ${DRIVERS[*]-} in
-    '') campaign=simulated.yaml ;;
-    process) campaign=quickstart-process.yaml ;;
+    '') sample=simulated ;;
+    process) sample=quickstart-process ;;
     *)
       for driver in process docker libvirt; do
         [[ " ${DRIVERS[*]} " == *" $driver "* ]] || options+=(--skip-driver "$driver")
       done
       ;;
   esac
+  CAMPAIGN=$ROOT/deploy/campaigns/$sample.yaml
+}
+
+# run_campaign: the named one as it stands, or a sample cut down to the drivers that work here. In a session
+# of its own, so that one Ctrl-C is one request to end.
+run_campaign() {
+  local status=0 options=(--results "$RESULTS" ${OPTIONS[@]+"${OPTIONS[@]}"}) named=()
+  [[ -z $CAMPAIGN ]] || named=("$CAMPAIGN")
+  [[ -n $CAMPAIGN ]] || choose_sample
   [[ -n ${TONNAGE_BROKER:-} ]] || options+=(--local)
   printf '\n'
-  setsid env --default-signal=INT "$VENV/bin/tonnage" run "$ROOT/deploy/campaigns/$campaign" "${options[@]}" &
+  setsid env --default-signal=INT "$VENV/bin/tonnage" run "$CAMPAIGN" "${options[@]}" &
   CHILD=$!
   wait "$CHILD" || status=$?
   while started_at "$CHILD" >/dev/null; do
     status=0
     wait "$CHILD" || status=$?
   done
-  ((status != 5)) || printf 'to go on: deploy/quickstart.sh --results %q\n' "$RESULTS" >&2
+  ((status != 5)) || printf 'to go on: deploy/quickstart.sh --results %q %s\n' "$RESULTS" "${named[*]@Q}" >&2
   return "$status"
 }
 
@@ -195,6 +284,7 @@ main() {
   begin_engines
   set_up_machine "$ENGINES_DIR/log"
   set_up_python "$ENGINES_DIR/log"
+  read_campaign
   start_all_engines
   start_worker
   run_campaign

@@ -1,6 +1,7 @@
 """Private engines for tests: started where none is named by the environment, ended by process id."""
 
 import contextlib
+import fcntl
 import grp
 import importlib.util
 import os
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 UP_S = 60
 DOWN_S = 40
+OTHERS_S = 600
+"""How long an engine that is shared waits for other test processes before it ends."""
+HERE = Path(__file__).parent
 
 
 class Absent(Exception):
@@ -147,12 +151,27 @@ def docker_answers(path: Path) -> bool:
 
 @contextmanager
 def libvirtd(uri: str) -> Iterator[str]:
-    """The machine's libvirt, or its two daemons run by us for as long as the tests run."""
+    """The machine's libvirt, or its two daemons run by us for as long as the tests run.
+
+    One daemon serves all test processes of this checkout, as pytest-xdist starts several: whichever
+    comes first starts it, and ends it when no other uses it any more. A daemon that ended under a test
+    would leave that test's guests running.
+    """
     if importlib.util.find_spec("libvirt") is None:
         raise Absent("libvirt-python is not installed")
-    if libvirt_answers(uri):
+    with _lock(HERE) as users, ExitStack() as daemons:
+        with _lock(HERE / "workers") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not libvirt_answers(uri):
+                daemons.enter_context(_own_libvirtd(uri))
+                daemons.callback(_see_that_nothing_runs, uri)
+                daemons.callback(_wait_for_others, users)
         yield uri
-        return
+
+
+@contextmanager
+def _own_libvirtd(uri: str) -> Iterator[None]:
     needs_root("virtlogd", "libvirtd", "qemu-system-x86_64")
     with short_folder() as folder:
         config = folder / "libvirtd.conf"
@@ -164,7 +183,46 @@ def libvirtd(uri: str) -> Iterator[str]:
             daemon(log, folder / "virtlogd.log", lambda: True),
             daemon(main, folder / "libvirtd.log", lambda: libvirt_answers(uri)),
         ):
-            yield uri
+            yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[int]:
+    """A file descriptor to lock with ``flock``; letting go of it unlocks."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _wait_for_others(users: int) -> None:
+    """Until no other test process holds the lock, which then is ours alone."""
+    deadline = time.monotonic() + OTHERS_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.2)
+
+
+def _see_that_nothing_runs(uri: str) -> None:
+    """Domains that tests left would outlive the daemon: they are ended, and told as a fault."""
+    left = subprocess.run(
+        [sys.executable, "-c", _END_DOMAINS, uri], capture_output=True, text=True, timeout=120
+    ).stdout.split()
+    assert not left, f"tests left these domains behind: {', '.join(left)}"
+
+
+_END_DOMAINS = """
+import contextlib, libvirt, sys
+for domain in libvirt.open(sys.argv[1]).listAllDomains():
+    if domain.name().startswith("tonnage-"):
+        print(domain.name())
+        for end in (domain.destroy, domain.undefine):
+            with contextlib.suppress(libvirt.libvirtError):
+                end()
+"""
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Measuring trials on the simulated driver: in virtual time, or, slowed down to it, in real time."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,10 +8,12 @@ from trials import make_trial
 
 import workers.run
 from contract.catalog import Capability
+from contract.errors import TonnageError
 from contract.parts import Part, read_part
 from contract.trial import Trial
 from workers.discover import find_driver
 from workers.drivers import simulated
+from workers.drivers.base import AnyDriver
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
 
@@ -27,6 +30,21 @@ def instances(part: Part) -> list[Row]:
     """The rows of the instances table."""
     rows: list[Row] = part.tables["instances"].to_pylist()
     return rows
+
+
+async def remove_all(driver: AnyDriver, host: str) -> None:
+    """Remove whatever a test has left of a host, also what an abandoned call makes a little later.
+
+    One thing that does not go keeps no other: a busy engine is asked again.
+    """
+    for _ in range(5):
+        leftovers = await driver.leftovers(host)
+        for leftover in leftovers:
+            with suppress(TonnageError):
+                await driver.sweep(leftover)
+        if not leftovers:
+            return
+    raise AssertionError(f"does not go: {leftovers}")
 
 
 class RealTimeDriver(simulated.Driver):

@@ -24,7 +24,12 @@ class Owner:
 
     def instance_name(self, index: int) -> str:
         """Name of an instance, unique on the machine."""
-        return f"{NAME_PREFIX}{self.trial[:12]}-{self.attempt}-{index}"
+        return f"{self.name_prefix}{index}"
+
+    @property
+    def name_prefix(self) -> str:
+        """How the names of all instances of this attempt begin."""
+        return f"{NAME_PREFIX}{self.trial[:12]}-{self.attempt}-"
 
 
 def owner_from_labels(labels: Mapping[str, str]) -> Owner | None:

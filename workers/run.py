@@ -199,7 +199,7 @@ def _first(error: BaseException) -> BaseException:
 def _settle(found: _Findings) -> None:
     """Give every row that was cut off its outcome, and the trial its own."""
     for row in found.rows:
-        if row.outcome == "skipped" and found.error_class is not None:
+        if row.outcome == "skipped" and found.error_class is not None and row.error_class is None:
             row.error_class, row.error_text = found.error_class, found.error_text
             if row.t_call is not None:
                 row.outcome = "timeout" if found.error_class == DeadlineExceeded.code else "failed"

@@ -41,6 +41,26 @@ def test_quickstart_says_that_results_needs_a_folder() -> None:
     assert "--results needs a folder" in answer.stderr
 
 
+def test_quickstart_refuses_a_campaign_that_is_not_there(tmp_path: Path) -> None:
+    answer = call("quickstart.sh", str(tmp_path / "none.yaml"))
+    assert answer.returncode == 1
+    assert "there is no file" in answer.stderr
+    assert "none.yaml" in answer.stderr
+
+
+def test_quickstart_runs_one_campaign_at_a_time() -> None:
+    samples = DEPLOY / "campaigns"
+    answer = call("quickstart.sh", str(samples / "churn.yaml"), str(samples / "lifecycle.yaml"))
+    assert answer.returncode == 1
+    assert "one campaign at a time" in answer.stderr
+
+
+def test_quickstart_takes_options_of_run_with_a_campaign_only() -> None:
+    answer = call("quickstart.sh", "--", "--only", "x")
+    assert answer.returncode == 1
+    assert "go with a campaign" in answer.stderr
+
+
 def test_playground_refuses_an_unknown_verb() -> None:
     answer = call("playground.sh", "upp")
     assert answer.returncode == 1

@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, ParamSpec, TypeVar
 
 from contract.campaign import Limits
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError
+from workers.census import Marks, count_daemon, count_host
 from workers.console import Console
 from workers.engine_threads import EngineThreads
 from workers.engines.footprint import footprint_of
@@ -28,6 +30,8 @@ S = TypeVar("S", bound=Settings)
 Hear = Callable[[Literal["ended", "started"]], None]
 """Who is told what an engine says of an instance."""
 
+RECORDS = frozenset({"container", "domain", "instance"})
+"""Kinds of leftovers that are records of an engine."""
 OOM_SCORE_ADJ = 500
 """What instances get, so that the kernel short of memory takes them and not the worker."""
 
@@ -203,6 +207,28 @@ class Driver(ABC, Generic[S]):
     async def host_pss(self) -> HostPss:
         """PSS of all processes of the host. The same caution applies."""
         return await self.engine(pss_of_all)
+
+    def marks(self) -> Marks:
+        """What tells things of this trial's instances from all others on the host."""
+        return Marks(self.owner.name_prefix)
+
+    def daemon_socket(self) -> Path | None:
+        """The local socket of the engine's daemon; None where there is no daemon."""
+        return None
+
+    async def census(self) -> dict[str, int]:
+        """How many things of each of ``workers.census.KINDS`` there are now, instances' own included.
+
+        A kind that cannot be counted is left out. Not for timed sections.
+        """
+        counted = await self.engine(count_host, self.marks())
+        daemon = self.daemon_socket()
+        if daemon is not None:
+            counted |= await self.engine(count_daemon, daemon)
+        kinds = [leftover.kind for leftover in await self.leftovers(self.host.name)]
+        records = sum(kind in RECORDS for kind in kinds)
+        files = sum(kind not in RECORDS | {"process", "cgroup"} for kind in kinds)
+        return counted | {"records": records, "files": files}
 
 
 AnyDriver = Driver[Any]

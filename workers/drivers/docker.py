@@ -5,10 +5,12 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError, EngineTimeout, ImageError
+from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
@@ -74,6 +76,7 @@ class Driver(base.Driver[DockerSettings]):
         super().__init__(settings, host, owner)
         self._cgroups = Cgroups()
         self._client: APIClient | None = None
+        self._made: set[str] = set()
 
     @property
     def api(self) -> "APIClient":
@@ -124,6 +127,7 @@ class Driver(base.Driver[DockerSettings]):
         body = container_body(spec, self.settings, self.owner)
         with self._in_our_words("create"):
             made = await self.engine(self.api.create_container_from_config, body, spec.name)
+        self._made.add(made["Id"])
         return DockerInstance(spec, made["Id"])
 
     async def attach(self, instance: Instance) -> Console:
@@ -194,6 +198,14 @@ class Driver(base.Driver[DockerSettings]):
         """Record, cgroups, mounts, layer and network namespace."""
         own = _own(instance)
         return await self._ask(docker_calls.remains, self.api, self._cgroups, own.container, own.places)
+
+    def marks(self) -> Marks:
+        """Names of the trial's containers, and the engine's ids of all that were made."""
+        return Marks(self.owner.name_prefix, self._made)
+
+    def daemon_socket(self) -> Path | None:
+        """The engine's."""
+        return self.host.docker_socket
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Containers with an owner's labels, in any state."""

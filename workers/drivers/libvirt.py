@@ -193,6 +193,11 @@ class Driver(base.Driver[LibvirtSettings]):
             left.append(f"domain {own.spec.name}")
         return left
 
+    def daemon_socket(self) -> Path | None:
+        """The system daemon's; of another libvirt nothing is known."""
+        path = self._files.daemon_socket
+        return path if path.exists() else None
+
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Domains that carry our metadata, disks and sockets in our folders."""
         domains = await self._ask(libvirt_calls.owned_domains)

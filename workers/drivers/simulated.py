@@ -14,6 +14,7 @@ from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
+from workers.engines.simulated_churn import LeakingDriver
 from workers.engines.simulated_density import SimulatedHost
 from workers.engines.simulated_machine import (
     SimulatedConsole,
@@ -32,7 +33,7 @@ from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
 
-class Driver(base.Driver[SimulatedSettings]):
+class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
     """Instances made of virtual time. Can stand for thousands of hosts."""
 
     name = "simulated"
@@ -171,7 +172,7 @@ class Driver(base.Driver[SimulatedSettings]):
         self._simulated_host.gone += sim.state == "running"
         sim.state = "removed"
         name = sim.spec.name
-        self._later(self.settings.reclaim_ms * sim.down_factor, lambda: self._machine.pop(name, None))
+        self._later(self.settings.reclaim_ms * sim.down_factor, lambda: self._reclaim(name))
 
     async def remains(self, instance: Instance) -> list[str]:
         """The record, until it is reclaimed."""
@@ -196,10 +197,13 @@ class Driver(base.Driver[SimulatedSettings]):
             for owner_host, machine in machines.items()
             if host in (None, owner_host)
             for name in machine
-        ]
+        ] + self._leaked(host)
 
     async def sweep(self, leftover: Leftover) -> None:
         """Forget it."""
+        if leftover.kind == "mount":
+            self._unmount(leftover)
+            return
         sim = machines.get(leftover.host, {}).pop(leftover.name, None)
         if sim is not None:
             die(sim)

@@ -17,6 +17,7 @@ class LibvirtFiles:
     """Places of one libvirt daemon's files: the system's, or those of a user's session."""
 
     def __init__(self, uri: str) -> None:
+        self._is_system = uri == "qemu:///system"
         if "/session" in uri:
             runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
             self._state = Path(runtime) / "libvirt/qemu/run"

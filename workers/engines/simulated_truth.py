@@ -8,11 +8,12 @@ together as real ones do. All stages of taking down share a second draw.
 
 from pydantic import Field
 
+from workers.engines.simulated_churn import ChurnTruth
 from workers.engines.simulated_density import DensitySettings
 from workers.engines.simulated_recovery import RecoveryTruth
 
 
-class SimulatedSettings(DensitySettings, RecoveryTruth):
+class SimulatedSettings(DensitySettings, RecoveryTruth, ChurnTruth):
     """What a simulated engine is like."""
 
     create_ms: float = Field(20, ge=0, description="median of the create call")

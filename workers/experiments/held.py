@@ -1,7 +1,6 @@
 """Instances that are held: brought up one by one, watched for their death, and taken down in lanes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,6 +8,7 @@ from typing import TypeVar
 from contract.errors import InstanceExited, TonnageError
 from workers.bench import Bench
 from workers.drivers.base import Instance
+from workers.experiments.arrivals import each
 from workers.experiments.stages import Running, bring_up, take_down
 from workers.experiments.workload import Requests
 
@@ -85,7 +85,7 @@ class Crowd:
 
     async def shrink(self, most: int) -> None:
         """Take down the youngest until at most ``most`` are left."""
-        await in_lanes(self._all[most:][::-1], TAKE_DOWN_LANES, self._end)
+        await each(self._all[most:][::-1], TAKE_DOWN_LANES, self._end)
 
     async def clear(self) -> None:
         """Take all down within a budget. What outlives that is a leak, for the sweep to remove."""
@@ -122,16 +122,3 @@ class Crowd:
     def _forget(self, held: Held) -> None:
         self._all.remove(held)
         self._bench.recorder.finish(held.running.row)
-
-
-async def in_lanes(items: Iterable[T], lanes: int, work: Callable[[T], Awaitable[object]]) -> None:
-    """Work on all items in order, ``lanes`` at a time."""
-    waiting = iter(items)
-
-    async def lane() -> None:
-        for item in waiting:
-            await work(item)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(lanes):
-            group.create_task(lane())

@@ -1,7 +1,7 @@
 """lifecycle: create → ready → stop → delete, in closed batches or open-loop arrivals."""
 
 import asyncio
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,9 +10,9 @@ from contract.errors import EngineError
 from contract.rows import InstanceRow
 from workers.bench import Bench
 from workers.experiments import base
+from workers.experiments.arrivals import arrive, each, plan_at_rate
+from workers.experiments.residents import residents_beside
 from workers.experiments.stages import ReadyLevel, Running, bring_up, needs_of, take_down
-
-_RESIDENTS_AT_ONCE = 4
 
 
 class LifecycleParams(Params):
@@ -98,44 +98,19 @@ experiments:
 
     async def run(self, bench: Bench) -> None:
         """Residents up; warm-ups; the measured ones; residents down."""
-        rows = bench.recorder.rows.instances
-        residents = [Running(row) for row in rows if row.resident]
-        try:
-            await _each(residents, _RESIDENTS_AT_ONCE, lambda r: _start_resident(bench, r))
-            for group in (
-                [r for r in rows if r.warm_up],
-                [r for r in rows if not (r.warm_up or r.resident)],
-            ):
-                if bench.params.arrival_rate_per_s is None:
-                    await _each(group, bench.params.concurrency, lambda row: _live(bench, row))
+        rows = [row for row in bench.recorder.rows.instances if not row.resident]
+        rate_per_s = bench.params.arrival_rate_per_s
+
+        async def live(row: InstanceRow) -> None:
+            await _live(bench, row)
+
+        async with residents_beside(bench):
+            for group in ([r for r in rows if r.warm_up], [r for r in rows if not r.warm_up]):
+                if rate_per_s is None:
+                    await each(group, bench.params.concurrency, live)
                 else:
-                    await _arrive(bench, group)
-        finally:
-            await _each(residents, _RESIDENTS_AT_ONCE, lambda r: _end_resident(bench, r))
-
-
-async def _each(items: list[Any], lanes: int, work: Any) -> None:
-    """Work on all items in order, ``lanes`` at a time: a closed batch."""
-    waiting = iter(items)
-
-    async def lane() -> None:
-        for item in waiting:
-            await work(item)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(lanes, len(items))):
-            group.create_task(lane())
-
-
-async def _arrive(bench: Bench, rows: list[InstanceRow]) -> None:
-    """Start every row at its planned time whatever the others do: an open loop, Poisson arrivals."""
-    t_ns = bench.now()
-    async with asyncio.TaskGroup() as group:
-        for row in rows:
-            t_ns += round(bench.rng.expovariate(bench.params.arrival_rate_per_s) * 1e9)
-            row.t_intent = t_ns
-            await bench.sleep_until(t_ns)
-            group.create_task(_live(bench, row))
+                    plan_at_rate(bench, group, rate_per_s)
+                    await arrive(bench, group, live)
 
 
 async def _live(bench: Bench, row: InstanceRow) -> None:
@@ -160,13 +135,3 @@ async def _cool(bench: Bench) -> None:
         if bench.drop_caches is None:
             raise EngineError("page_cold and image_cold need root, to empty the page cache")
         await bench.drop_caches()
-
-
-async def _start_resident(bench: Bench, running: Running) -> None:
-    running.row.t_intent = bench.now()
-    await bring_up(bench, running, bench.params.ready_deadline_s)
-
-
-async def _end_resident(bench: Bench, running: Running) -> None:
-    await take_down(bench, running, graceful=bench.params.graceful)
-    bench.recorder.finish(running.row)

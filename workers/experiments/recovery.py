@@ -10,7 +10,7 @@ from contract.rows import InstanceRow
 from workers.bench import Bench
 from workers.engines.daemon_restart import see_that_it_may
 from workers.experiments import base
-from workers.experiments.held import in_lanes
+from workers.experiments.arrivals import each
 from workers.experiments.injection import Injection
 from workers.experiments.victim import Victim
 
@@ -129,22 +129,22 @@ experiments:
         everybody = [Victim(bench, row) for row in rows if row.resident]
         waiting = [row for row in rows if not row.resident]
         try:
-            await in_lanes(everybody, LANES, Victim.bring_up)
+            await each(everybody, LANES, Victim.bring_up)
             hit = everybody[: bench.params.victims]
             while waiting:
                 batch, waiting = waiting[: len(hit)], waiting[len(hit) :]
                 await _injure(bench, hit, batch)
         finally:
-            await in_lanes(everybody, LANES, Victim.take_down)
+            await each(everybody, LANES, Victim.take_down)
 
 
 async def _injure(bench: Bench, hit: list[Victim], rows: list[InstanceRow]) -> None:
     """One injection: wait until all are healthy, do it, watch each until it is back or the deadline."""
-    await in_lanes(hit, LANES, Victim.heal)
+    await each(hit, LANES, Victim.heal)
     wait_s = max(bench.params.healthy_s, _back_off_s(bench))
     t_intent = bench.now() + round((wait_s + bench.rng.uniform(0, bench.params.healthy_s)) * 1e9)
     injections = [Injection(bench, *pair) for pair in zip(hit, rows, strict=True)]
-    await in_lanes(injections, len(injections), lambda injection: injection.conduct(t_intent))
+    await each(injections, len(injections), lambda injection: injection.conduct(t_intent))
 
 
 def _back_off_s(bench: Bench) -> float:

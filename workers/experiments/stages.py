@@ -101,6 +101,12 @@ async def take_down(bench: Bench, running: Running, *, graceful: bool) -> None:
         _fail(row, error.code, f"removal: {error}")
 
 
+def cut_short(running: Running, code: str, why: str) -> None:
+    """Note in its row that bringing an instance up was ended from outside before it was ready."""
+    step, _ = _unfinished_step(running.row)
+    _fail(running.row, code, f"{why}, at step '{step}'{_tail(running)}", late=True)
+
+
 async def _bring_up(bench: Bench, running: Running, deadline_s: float) -> None:
     row, driver = running.row, bench.driver
     spec = bench.spec(row.instance, revived=running.revived)

@@ -5,8 +5,9 @@ from typing import Any
 from contract.rows import InstanceRow
 from workers.bench import Bench
 from workers.experiments import stop_rules
+from workers.experiments.arrivals import each
 from workers.experiments.guard import Guard
-from workers.experiments.held import Crowd, in_lanes
+from workers.experiments.held import Crowd
 from workers.experiments.limiting import Level, knee, limiting, room, slope
 from workers.experiments.stages import Running
 from workers.experiments.stop_rules import Rails, Stop
@@ -75,7 +76,7 @@ class Staircase:
             if not self._is_over():
                 self._end_by(await self._window.try_first())
             rows = rows[1:]
-        await in_lanes(rows, self._params.concurrency, self._start)
+        await each(rows, self._params.concurrency, self._start)
         await self._bury()
         self._window.note("asked", self._asked - asked)
         self._window.note("start_failures", self._failures() - failed)

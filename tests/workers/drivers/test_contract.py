@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 from pydantic import ValidationError
+from simulation import remove_all
 
 from contract.campaign import Limits
 from contract.catalog import Capability
@@ -80,8 +81,7 @@ class Rig:
                 await driver.prepare("tiny")
                 return await work(driver)
             finally:
-                for leftover in await driver.leftovers(self.host.name):
-                    await driver.sweep(leftover)
+                await remove_all(driver, self.host.name)
                 await driver.close()
 
         return self.loop(whole())

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from pydantic import ValidationError
+from simulation import remove_all
 
 from contract.campaign import Limits
 from contract.errors import EngineAbsent, EngineError, ImageError, InstanceExited
@@ -53,8 +54,7 @@ class Rig:
             try:
                 return await work(driver)
             finally:
-                for leftover in await driver.leftovers(self.host.name):
-                    await driver.sweep(leftover)
+                await remove_all(driver, self.host.name)
                 await driver.close()
 
         return asyncio.run(whole())

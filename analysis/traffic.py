@@ -1,0 +1,170 @@
+"""What came and went in trials of churn: throughput, growth of the backlog, leaks, by trial and cell."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.cells import Cells
+from analysis.statistics.blocks import Floats
+
+STEADY_FROM = 0.25
+"""Share of the arrivals' time after which growth is looked at: before it, the host fills up."""
+FEWEST_POINTS = 5
+"""Of a line in time, for its slope to be worth anything."""
+
+_SERIES = ("arrived", "backlog", "in_flight", "readied", "removed", "shed")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """One trial. Times in seconds since its arrivals began."""
+
+    cell: int
+    host: int
+    block: int
+    rate_per_s: float
+    duration_s: float
+    hold_s: float
+    seconds: Floats
+    series: dict[str, Floats]
+    """What was counted, at each of ``seconds``."""
+    leaked: dict[str, float] = field(default_factory=dict)
+
+    def total(self, name: str) -> float:
+        """What a running count comes to in the end."""
+        return float(self.series[name][-1]) if self.seconds.size else 0.0
+
+    def at_end(self, name: str) -> float | None:
+        """A count when the last arrival was due."""
+        place = self._place(self.duration_s)
+        return None if place is None else float(self.series[name][place])
+
+    def passed(self, name: str) -> tuple[float, float]:
+        """By how much a running count grew in the steady part, and the seconds that this took."""
+        first, last = self._place(self.steady_s), self._place(self.duration_s)
+        if first is None or last is None or last <= first:
+            return 0.0, 0.0
+        grown = self.series[name][last] - self.series[name][first]
+        return float(grown), float(self.seconds[last] - self.seconds[first])
+
+    def steady(self, name: str) -> tuple[Floats, Floats] | None:
+        """A count over the steady part, until arrivals ended or were turned away.
+
+        None when too little of it is there to have a slope.
+        """
+        shed = np.flatnonzero(self.series["shed"] > 0)
+        end_s = float(self.seconds[shed[0]]) if shed.size else self.duration_s
+        start_s = max(STEADY_FROM * end_s, self.hold_s)
+        chosen = (self.seconds >= start_s) & (self.seconds <= end_s)
+        if int(chosen.sum()) < FEWEST_POINTS:
+            return None
+        return self.seconds[chosen], self.series[name][chosen]
+
+    @property
+    def steady_s(self) -> float:
+        """When the steady part begins: not before the first ones may have gone again."""
+        return min(max(STEADY_FROM * self.duration_s, self.hold_s), self.duration_s)
+
+    def _place(self, second: float) -> int | None:
+        """The last observation until then."""
+        place = int(np.searchsorted(self.seconds, second + 1e-9, side="right")) - 1
+        return place if place >= 0 else None
+
+
+class TrafficReduction:
+    """All trials of churn in a dataset that count."""
+
+    def __init__(self, cells: Cells) -> None:
+        self.cells = cells
+
+    @cached_property
+    def trials(self) -> list[Traffic]:
+        """Every trial that has been observed, in the order of cell, host and block."""
+        params = {t["trial_id"]: json.loads(t["params"]) for t in self.cells.trials}
+        leaks = self._leaks()
+        found = []
+        for trial_id, (cell, host, block), seconds, series in self._observed():
+            asked = params[trial_id]
+            found.append(
+                Traffic(
+                    cell,
+                    host,
+                    block,
+                    float(asked["rate_per_s"]),
+                    float(asked["duration_s"]),
+                    float(asked["hold_s"]),
+                    seconds,
+                    series,
+                    leaks.get(trial_id, {}),
+                )
+            )
+        return sorted(found, key=lambda trial: (trial.cell, trial.host, trial.block))
+
+    def of(self, cell: int, host: int | None) -> list[Traffic]:
+        """Trials of a cell on one host, or of the fleet."""
+        if host is not None:
+            return [t for t in self.trials if (t.cell, t.host) == (cell, host)]
+        return [t for t in self.trials if t.cell == cell and self.cells.in_fleet(cell, t.host)]
+
+    def _observed(self) -> Iterator[tuple[str, tuple[int, int, int], Floats, dict[str, Floats]]]:
+        columns = ", ".join(
+            f"max(s.value) FILTER (WHERE s.metric = 'churn.{name}') AS {name}" for name in _SERIES
+        )
+        sql = f"""
+            SELECT m.trial_id, m.cell, m.host, m.block, s.t_ns, {columns}
+            FROM samples s JOIN members m USING (trial_id)
+            WHERE s.experiment = $experiment AND s.metric LIKE 'churn.%'
+                AND s.metric NOT LIKE 'churn.leaked%'
+            GROUP BY ALL HAVING count(*) FILTER (WHERE s.metric = 'churn.backlog') > 0
+            ORDER BY m.trial_id, s.t_ns
+        """  # noqa: S608 - built of this module's own text
+        found = self._ask(sql)
+        ids = found["trial_id"].to_pylist()
+        values = {name: found[name].to_numpy() for name in ("t_ns", *_SERIES)}
+        keys = [found[name].to_pylist() for name in ("cell", "host", "block")]
+        for trial_id, places in groupby(range(len(ids)), key=ids.__getitem__):
+            mine = list(places)
+            part = slice(mine[0], mine[-1] + 1)
+            t_ns = values["t_ns"][part]
+            series = {name: values[name][part].astype(np.float64) for name in _SERIES}
+            first = mine[0]
+            key = keys[0][first], keys[1][first], keys[2][first]
+            yield trial_id, key, (t_ns - t_ns[0]) / 1e9, series
+
+    def _leaks(self) -> dict[str, dict[str, float]]:
+        sql = """
+            SELECT m.trial_id, replace(s.metric, 'churn.leaked_', '') AS kind, s.value
+            FROM samples s JOIN members m USING (trial_id)
+            WHERE s.experiment = $experiment AND s.metric LIKE 'churn.leaked_%' AND s.value IS NOT NULL
+        """
+        found: dict[str, dict[str, float]] = defaultdict(dict)
+        for row in self._ask(sql).to_pylist():
+            found[row["trial_id"]][row["kind"]] = row["value"]
+        return found
+
+    def _ask(self, sql: str) -> pa.Table:
+        members = self.cells.table("timed", "failed")
+        return self.cells.dataset.query(sql, {"experiment": self.cells.experiment}, members=members)
+
+
+def mean_lines(trials: Sequence[Traffic], most_points: int) -> list[dict[str, Any]]:
+    """Backlog and instances in flight over time, averaged over trials that were observed then."""
+    longest = max((float(t.seconds[-1]) for t in trials if t.seconds.size), default=0.0)
+    found = []
+    for second in np.unique(np.linspace(0, longest, most_points).round()):
+        there = [t for t in trials if t.seconds.size and t.seconds[-1] + 1 >= second]
+        places = [min(int(np.searchsorted(t.seconds, second)), t.seconds.size - 1) for t in there]
+        row: dict[str, Any] = {"second": float(second), "trials": len(there)}
+        for name in ("backlog", "in_flight"):
+            values = [float(t.series[name][p]) for t, p in zip(there, places, strict=True)]
+            row[name] = float(np.mean(values))
+            row[f"{name}_least"], row[f"{name}_most"] = min(values), max(values)
+        found.append(row)
+    return found
