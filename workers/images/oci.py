@@ -1,4 +1,4 @@
-"""What a registry holds: blobs named by their SHA-256, and manifests that list them (OCI image format)."""
+"""What a registry holds: blobs named by their SHA-256, and manifests that list them (OCI format)."""
 
 import hashlib
 import json
@@ -16,6 +16,8 @@ LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 DISK_CONFIG_TYPE = "application/vnd.tonnage.disk.config.v1+json"
 DISK_TYPE = "application/vnd.tonnage.disk.qcow2"
 """A virtual machine's disk, or a part of its chain, as a blob."""
+PACKED_DISK_TYPE = "application/vnd.tonnage.disk.qcow2.compressed"
+"""The same with its clusters compressed, to be unpacked where it is used."""
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 

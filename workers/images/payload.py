@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 from contract.errors import ImageError
 from contract.trial import canonical_json
@@ -70,7 +70,7 @@ class Recipe:
 
 def payload(seed: str, size_bytes: int, entropy: float) -> Iterator[bytes]:
     """Blocks of ``size_bytes`` in all, the same for the same arguments on every host and release."""
-    source = random.Random(seed)  # noqa: S311 - content to be told apart, not to be secret
+    source = random.Random(seed)
     chance = round(entropy * _BLOCK_BYTES)
     for begin in range(0, size_bytes, _BLOCK_BYTES):
         block = source.randbytes(chance) + bytes(_BLOCK_BYTES - chance)
@@ -95,7 +95,7 @@ def pieces(recipe: Recipe, layer: int) -> Iterator[tuple[str, str, int]]:
 def build_layers(
     recipe: Recipe, variants: tuple[int, ...], folder: Path, stopped: Stopped
 ) -> list[Manifest]:
-    """The variants of a container image, their blobs as files in ``folder``. Blocks. Raises ImageError."""
+    """Variants of a container image, their blobs as files in ``folder``. Blocks. Raises ImageError."""
     try:
         base = [
             _base_layer(recipe, number, folder / f"layer-{number}", stopped)
@@ -155,9 +155,11 @@ def _layer(path: Path) -> Iterator[tuple[tarfile.TarFile, list[Any]]]:
     found: list[Any] = []
     with path.open("wb") as file:
         packed = _Tally(file)
-        with gzip.GzipFile("", "wb", 6, packed, mtime=0) as zipped:  # type: ignore[call-overload]  # it only writes
+        with gzip.GzipFile("", "wb", 6, _writable(packed), mtime=0) as zipped:
             plain = _Tally(zipped)
-            with tarfile.open(fileobj=plain, mode="w|", format=tarfile.USTAR_FORMAT) as archive:  # type: ignore[call-overload]  # the same
+            with tarfile.open(
+                fileobj=_writable(plain), mode="w|", format=tarfile.USTAR_FORMAT
+            ) as archive:
                 yield archive, found
     found += [Blob(LAYER_TYPE, packed.digest, packed.size_bytes, path), plain.digest]
 
@@ -181,6 +183,11 @@ class _Tally:
 
     def flush(self) -> None:
         self._below.flush()
+
+
+def _writable(tally: _Tally) -> IO[bytes]:
+    """All of a file that a writer of streams asks for."""
+    return cast("IO[bytes]", tally)
 
 
 class _Stream:

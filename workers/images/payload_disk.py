@@ -16,6 +16,7 @@ from workers.images import tiny
 from workers.images.oci import (
     DISK_CONFIG_TYPE,
     DISK_TYPE,
+    PACKED_DISK_TYPE,
     Blob,
     Manifest,
     Stopped,
@@ -69,11 +70,11 @@ class _Disks:
     def variant(self, variant: int) -> Manifest:
         form = self._recipe.form
         if form == "delta":
-            self._base = self._base or self._converted("base", [])
+            self._base = self._base or self._converted("base", packed=False)
             layers = [self._base, self._overlay(variant)] if variant else [self._base]
         else:
             self._write(variant)
-            layers = [self._converted(f"disk-{variant}", ["-c"] if form == "compressed" else [])]
+            layers = [self._converted(f"disk-{variant}", packed=form == "compressed")]
         about = {"format": "qcow2", "form": form, "size_mib": disk_mib(self._recipe)}
         config = written_blob(self._folder / f"config-{variant}", about, DISK_CONFIG_TYPE)
         return make_manifest(config, tuple(layers))
@@ -85,13 +86,14 @@ class _Disks:
                 file.seek(place)
                 file.write(block)
 
-    def _converted(self, name: str, options: list[str]) -> Blob:
+    def _converted(self, name: str, *, packed: bool) -> Blob:
         path = self._folder / name
+        options = ["-c"] if packed else []
         _qemu_img("convert", *options, "-f", "raw", "-O", "qcow2", self._raw, path)
-        return blob_of(path, DISK_TYPE)
+        return blob_of(path, PACKED_DISK_TYPE if packed else DISK_TYPE)
 
     def _overlay(self, variant: int) -> Blob:
-        """What differs from the base. It is written through qemu-io: only blocks that change are in it."""
+        """What differs from the base, written by qemu-io: only blocks that change are in it."""
         assert self._base is not None
         assert self._base.path is not None
         path = self._folder / f"overlay-{variant}"
@@ -120,10 +122,10 @@ def _make_raw(recipe: Recipe, root: Path, raw: Path, base: Path, stopped: Stoppe
         os.utime(path, (0, 0), follow_symlinks=False)
     steady: list[str | Path] = ["env", "E2FSPROGS_FAKE_TIME=1"]
     make = shell.find_program("mke2fs")
-    options = ["-U", _UUID, "-E", f"hash_seed={_UUID},root_owner=0:0"]
+    options = ["-U", _UUID, "-E", f"hash_seed={_UUID},root_owner=0:0", "-b", str(_BLOCK_BYTES)]
+    width = f"{disk_mib(recipe)}M"
     shell.run(
-        [*steady, make, "-q", "-t", "ext4", "-F", "-m", "0", *options]
-        + ["-b", str(_BLOCK_BYTES), "-d", root, raw, f"{disk_mib(recipe)}M"],
+        [*steady, make, "-q", "-t", "ext4", "-F", "-m", "0", *options, "-d", root, raw, width],
         deadline_s=PROGRAM_DEADLINE_S,
     )
     shutil.rmtree(root)

@@ -168,7 +168,9 @@ class Registry:
         parts = urlsplit(urljoin(self._origin, target))
         kind = self.links.get(parts.scheme)
         if kind is None:
-            raise RegistryError(f"'{self._origin}' names no registry: give HOST:PORT, or http:// before it")
+            raise RegistryError(
+                f"'{self._origin}' names no registry: give HOST:PORT, or http:// before it"
+            )
         link = kind(parts.netloc, timeout=self._deadline_s)
         path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
         try:
@@ -181,9 +183,7 @@ class Registry:
         finally:
             link.close()
 
-    def _expect(
-        self, answer: http.client.HTTPResponse, wanted: tuple[int, ...], what: str
-    ) -> None:
+    def _expect(self, answer: http.client.HTTPResponse, wanted: tuple[int, ...], what: str) -> None:
         if answer.status in wanted:
             return
         if answer.status in (401, 403):
@@ -193,7 +193,9 @@ class Registry:
 
     def _in_our_words(self, error: Exception) -> RegistryError:
         if isinstance(error, TimeoutError):
-            return RegistryError(f"the registry {self.host} did not answer within {self._deadline_s:g} s")
+            return RegistryError(
+                f"the registry {self.host} did not answer within {self._deadline_s:g} s"
+            )
         if isinstance(error, ConnectionRefusedError):
             return RegistryError(
                 f"no registry listens at {self.host}: start one (Debian: docker-registry), or name "
