@@ -9,7 +9,6 @@ from contract.errors import BrokerError, TonnageError
 from workers.presence import probe_engine
 from workers.settings import HostSettings
 
-
 _REGISTRY_DEADLINE_S = 10.0
 
 
