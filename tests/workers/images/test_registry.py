@@ -35,8 +35,8 @@ def test_what_is_pushed_is_fetched_again_and_not_pushed_twice(registry: str, tmp
     with pytest.raises(ImageError, match="damaged"):
         client.fetch(image.repository, replace(blob, size_bytes=1), tmp_path / "bad", never)
     assert not (tmp_path / "bad").exists()
+    missing = Blob("x", f"sha256:{'0' * 64}", 1)
     with pytest.raises(ImageError, match="has no blob"):
-        missing = Blob("x", f"sha256:{'0' * 64}", 1)
         client.fetch(image.repository, missing, tmp_path / "bad", never)
     with pytest.raises(ImageError, match="has no image"):
         client.manifest(image.repository, "none")
