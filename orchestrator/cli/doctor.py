@@ -9,6 +9,8 @@ from contract.errors import BrokerError, TonnageError
 from workers.presence import probe_engine
 from workers.settings import HostSettings
 
+_REGISTRY_DEADLINE_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -28,6 +30,7 @@ def examine(host: HostSettings, broker: str | None) -> list[Finding]:
     from workers.discover import build_catalog
 
     found = [_state_folder(host), _rights(), *(_engine(name, host) for name in build_catalog().drivers)]
+    found.append(_registry(host))
     if broker:
         found.append(_broker(broker))
     return found
@@ -42,6 +45,16 @@ def _engine(name: str, host: HostSettings) -> Finding:
     ]
     emulated = ["instances run on an emulated CPU: slow, and never compared with containers"]
     return Finding(f"driver {name}", True, "; ".join(versions + emulated * bool(engine.get("emulated"))))
+
+
+def _registry(host: HostSettings) -> Finding:
+    from workers.images.registry import Registry
+
+    try:
+        Registry(host.registry, _REGISTRY_DEADLINE_S).ping()
+    except TonnageError as error:
+        return Finding("registry", False, f"{error}; only the experiment 'deployment' needs one")
+    return Finding("registry", True, host.registry)
 
 
 def _state_folder(host: HostSettings) -> Finding:

@@ -17,6 +17,7 @@ from contract.errors import EngineError
 from workers.census import Marks, count_daemon, count_host
 from workers.console import Console
 from workers.engine_threads import EngineThreads
+from workers.engines.delivery import Delivery
 from workers.engines.footprint import footprint_of
 from workers.exit_watch import watch_process
 from workers.gauge import Footprint, Gauge, HostPss, pss_of_all, read_gauge
@@ -191,6 +192,10 @@ class Driver(ABC, Generic[S]):
             )
         with suppress(ProcessLookupError):  # dead already: what was wanted
             os.kill(pid, numbers[fault])
+
+    def delivery(self) -> Delivery:
+        """How images come to this host from a registry. Offered as Capability.REGISTRY."""
+        raise AssertionError(f"{self.name} does not offer {Capability.REGISTRY}")
 
     async def gauge(self) -> Gauge:
         """The host's memory, processors and pressure now."""

@@ -14,9 +14,10 @@ from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
-from workers.engines import docker_calls
+from workers.engines import docker_calls, docker_delivery
 from workers.engines.cgroup import Cgroups
 from workers.engines.daemon_restart import restart_engine
+from workers.engines.delivery import Delivery
 from workers.engines.docker_console import attach
 from workers.engines.docker_events import ContainerEvents
 from workers.engines.docker_records import (
@@ -68,6 +69,7 @@ class Driver(base.Driver[DockerSettings]):
             Capability.COLD_IMAGE,
             Capability.RESTART_POLICY,
             Capability.ENGINE_RESTART,
+            Capability.REGISTRY,
         }
     )
     backoff_reset_s = 15.0  # 10 s by restartmanager.go, which counts from a start that takes a while
@@ -208,19 +210,28 @@ class Driver(base.Driver[DockerSettings]):
         return self.host.docker_socket
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
-        """Containers with an owner's labels, in any state."""
+        """Containers with an owner's labels, in any state, and images that were delivered."""
         label = f"{LABEL_PREFIX}trial" if host is None else f"{LABEL_PREFIX}host={host}"
         found = await self._ask(self.api.containers, all=True, filters={"label": [label]})
         owned = [(container, owner_of(container)) for container in found]
-        return [
+        containers = [
             Leftover(self.name, "container", name_of(container), owner.host)
             for container, owner in owned
             if owner is not None
-        ]
+        ]  # before images: one that is in use stays
+        return [*containers, *await self.engine(docker_delivery.image_leftovers, self.host, host)]
 
     async def sweep(self, leftover: Leftover) -> None:
-        """Remove the container."""
+        """Remove the container or image."""
+        if leftover.kind == "image":
+            where = self.api, self.host, leftover.host
+            await self._ask(docker_delivery.remove, *where, leftover.name)
+            return
         await self._remove(leftover.name)
+
+    def delivery(self) -> Delivery:
+        """Container images, which the engine pulls."""
+        return docker_delivery.DockerDelivery(self.host, self.api, self._threads)
 
     def _in_our_words(self, doing: str) -> AbstractContextManager[None]:
         return docker_calls.in_our_words(doing, self.host.docker_socket)

@@ -14,8 +14,10 @@ from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
+from workers.engines.delivery import Delivery
 from workers.engines.simulated_churn import LeakingDriver
 from workers.engines.simulated_density import SimulatedHost
+from workers.engines.simulated_deployment import SimulatedDelivery
 from workers.engines.simulated_machine import (
     SimulatedConsole,
     SimulatedInstance,
@@ -51,6 +53,7 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
         noise = random.Random(f"{owner.trial}/{owner.attempt}/host")
         self._revival = Revival(settings, lambda: self._draw() / self._host_factor, self._restart)
         self._simulated_host = SimulatedHost(settings, noise, lambda: birthdays(host.name))
+        self._delivery: SimulatedDelivery | None = None
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
@@ -224,6 +227,12 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
             self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
         else:
             sim.console = None
+
+    def delivery(self) -> Delivery:
+        """Through a registry that is as simulated as the rest."""
+        if self._delivery is None:
+            self._delivery = SimulatedDelivery(self.settings, self._draw)
+        return self._delivery
 
     def _draw_fate(self) -> str:
         draw = self._rng.random()

@@ -5,7 +5,7 @@ import http.client
 import re
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -51,6 +51,8 @@ class Running:
     """The image was dropped: bringing it anew is part of creating the instance."""
     revived: bool = False
     """The engine is to start it again whenever it ends by itself."""
+    image: str | None = None
+    """Instead of the trial's own."""
     instance: Instance | None = None
     console: Console | None = None
     agent: Agent | None = None
@@ -110,6 +112,8 @@ def cut_short(running: Running, code: str, why: str) -> None:
 async def _bring_up(bench: Bench, running: Running, deadline_s: float) -> None:
     row, driver = running.row, bench.driver
     spec = bench.spec(row.instance, revived=running.revived)
+    if running.image is not None:
+        spec = replace(spec, image=running.image)
     row.t_call = bench.now()
     if running.brings_image:
         await driver.prepare(spec.image)
