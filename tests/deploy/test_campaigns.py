@@ -24,6 +24,9 @@ CATALOG = build_catalog()
 CUTS: dict[str, dict[str, Any]] = {
     "lifecycle": {"instances": 3},
     "churn": {"duration_s": 10},
+    "density": {"max_instances": 20},
+    "deployment": {"deployments": 2},
+    "recovery": {"injections": 1},
 }
 """Parameters that make trials of an experiment short on the simulated driver, in place of a sample's."""
 
