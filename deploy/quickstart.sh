@@ -135,6 +135,7 @@ start_all_engines() {
   for driver in process docker libvirt; do
     ! wants "$driver" || "offer_$driver"
   done
+  offer_registry
   if [[ -n $CAMPAIGN ]] && ((${#ABSENT[@]})); then
     printf 'error: %s needs what is not here:\n' "$CAMPAIGN" >&2
     printf '  %s\n' "${ABSENT[@]}" >&2
@@ -176,6 +177,19 @@ offer_libvirt() {
     if daemon_lives libvirtd; then finish 'started for this run'; else finish "$LIBVIRT_URI"; fi
   else
     leave_out libvirt "$(why_no_libvirt)"
+  fi
+}
+
+# offer_registry: for campaigns whose images travel, unless TONNAGE_REGISTRY names one.
+offer_registry() {
+  [[ -n $CAMPAIGN && -z ${TONNAGE_REGISTRY:-} ]] || return 0
+  grep -Eq 'experiment: *(deployment|rollout)' "$CAMPAIGN" || return 0
+  begin registry
+  if start_registry 127.0.0.1; then
+    export TONNAGE_REGISTRY=$REGISTRY
+    finish "$REGISTRY, started for this run"
+  else
+    leave_out registry 'no registry starts here: apt install docker-registry, or name one with TONNAGE_REGISTRY'
   fi
 }
 
