@@ -162,6 +162,16 @@ def read_part(data: bytes) -> Part:
     return Part(record, tables)
 
 
+def peek_record(path: Path) -> TrialRecord:
+    """The record of a stored part, its tables unread and unchecked. Raises PartError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_bomb(archive)
+            return TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
+    except _DAMAGE as error:
+        raise PartError(f"a damaged part: {error!r:.300}") from error
+
+
 def store_part(folder: Path, name: str, data: bytes) -> Path:
     """Publish a part in ``folder``: hidden temporary name, fsync, rename, fsync of the folder.
 

@@ -86,6 +86,15 @@ def activity_key(host: str) -> str:
     return f"{PREFIX}activity:{host}"
 
 
+QUARANTINE_TTL_S = 24 * 3600
+"""A host that kept failing is given another chance after this."""
+
+
+def quarantine_key(host: str) -> str:
+    """Exists while campaigns are to leave the host alone; holds why and since when, as JSON."""
+    return f"{PREFIX}quarantine:{host}"
+
+
 def stream_key(campaign: str) -> str:
     """Stream of completion records of one campaign."""
     return f"{PREFIX}parts:{campaign}"
@@ -93,6 +102,11 @@ def stream_key(campaign: str) -> str:
 
 CANCEL_QUEUED = b"queued"
 CANCEL_NOW = b"now"
+
+
+def run_key(campaign: str) -> str:
+    """Exists while a coordinator runs the campaign; holds the run's id and what it is at, as JSON."""
+    return f"{PREFIX}run:{campaign}"
 
 
 def cancel_key(run: str) -> str:

@@ -11,6 +11,7 @@ from contract.parts import TrialRecord, pack_part, part_name
 from contract.rows import InstanceRow, Rows
 from contract.trial import Outcome, Receipt, Trial
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.quarantine import FAILURES_IN_A_ROW, FailureWatch
 from orchestrator.results import Results
 
 MAX_ATTEMPTS = 2
@@ -33,6 +34,9 @@ class Observer(Protocol):
     def hosts(self, states: dict[str, HostState]) -> None:
         """State of the hosts, every few seconds."""
 
+    def joined(self, total: int, done: int) -> None:
+        """Hosts have joined, with so many trials more, ``done`` of them there already."""
+
     def note(self, text: str) -> None:
         """Something a person should read."""
 
@@ -49,8 +53,14 @@ class Coordination:
     why_not: Callable[[Trial], str | None] = lambda _: None
     """Why a trial cannot be measured on its host at all; None when it can."""
     retry_failed: bool = False
+    only: Callable[[Trial], bool] = lambda _: True
+    """Which trials this run measures; the others stay in the plan."""
+    newcomers: Callable[[], tuple[Trial, ...]] = lambda: ()
+    """Trials of hosts that have joined since the last call."""
     patience_s: float = 60.0
     """How long a host, or the broker, may be away before the campaign goes on without it."""
+    cancelled: bool = False
+    """Whether somebody cancelled the campaign at the broker."""
     _by_id: dict[str, Trial] = field(default_factory=dict)
     _queues: dict[str, deque[Order]] = field(default_factory=dict)
     _flying: dict[str, Order] = field(default_factory=dict)
@@ -61,9 +71,11 @@ class Coordination:
     _away_since: dict[str, float] = field(default_factory=dict)
     _broker_away_since: float | None = None
     _checked_at: float = 0.0
+    _failures: FailureWatch = field(default_factory=FailureWatch)
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Measure what is missing. Returns when all is there, when nothing more can come, or stopped.
+        """Measure what is missing. Returns when all is there, when nothing more can come, or when
+        stopped or cancelled.
 
         Raises BrokerError when the broker stays away longer than ``patience_s``, ResultsError when
         parts cannot be stored.
@@ -71,9 +83,9 @@ class Coordination:
         self._by_id = {trial.trial_id: trial for trial in self.trials}
         while came := self.dispatcher.receive(0):  # while no coordinator was there
             self._take(came)
-        self._plan_orders()
+        self._begin()
         while self._queues or self._flying:
-            if stopped():
+            if stopped() or self.cancelled:
                 self._cancel()
                 return
             try:
@@ -84,17 +96,26 @@ class Coordination:
             except BrokerError as error:
                 self._wait_for_broker(error)
 
-    def _plan_orders(self) -> None:
+    def _begin(self) -> None:
+        done = self._order(self.trials)
+        self.observer.begin(sum(map(self.only, self.trials)), done)
+        self._skip_impossible()
+
+    def _order(self, trials: tuple[Trial, ...]) -> int:
+        """Queue what is missing of these trials. Returns how many are there already."""
         attempts = self.results.attempts()
         done = 0
-        for trial in self.trials:
+        for trial in filter(self.only, trials):
             had = max(attempts.get(trial.trial_id, (0,)))
             if had > 0 and not (self.retry_failed and self._failed(trial, had)):
                 done += 1
             else:
                 self._open.add(trial.trial_id)
                 self._queues.setdefault(trial.host, deque()).append(Order(trial, had + 1, had))
-        self.observer.begin(len(self.trials), done)
+        return done
+
+    def _skip_impossible(self) -> None:
+        """Record what cannot be measured where it was planned."""
         for host in list(self._queues):
             for order in list(self._queues[host]):
                 if reason := self.why_not(order.trial):
@@ -151,9 +172,12 @@ class Coordination:
 
     def _tell(self, trial: Trial, receipt: Receipt) -> None:
         """Each trial ends once for the observer, however often it is delivered."""
-        if receipt.trial_id in self._open:
-            self._open.remove(receipt.trial_id)
-            self.observer.received(trial, receipt)
+        if receipt.trial_id not in self._open:
+            return
+        self._open.remove(receipt.trial_id)
+        self.observer.received(trial, receipt)
+        if receipt.attempt > 0 and self._failures.note(trial, receipt.outcome):
+            self._quarantine(trial.host, "; ".join(receipt.reasons) or receipt.outcome)
 
     def _has(self, receipt: Receipt) -> bool:
         return (self.results.parts / f"{receipt.trial_id}.{receipt.attempt}.part").exists()
@@ -164,6 +188,8 @@ class Coordination:
         if now - self._checked_at < CHECK_S:
             return
         self._checked_at = now
+        self.cancelled = self.dispatcher.attend()
+        self._welcome()
         states = self.dispatcher.hosts()
         self.observer.hosts(states)
         for host, state in states.items():
@@ -181,6 +207,25 @@ class Coordination:
         elif not alive and host not in self._away_since:
             self._away_since[host] = now
             self.observer.note(f"host {host} has no heartbeat; waiting {self.patience_s:g} s for it")
+
+    def _welcome(self) -> None:
+        """Take in hosts that have joined since the last look."""
+        if trials := self.newcomers():
+            self.trials += trials
+            self._by_id |= {trial.trial_id: trial for trial in trials}
+            done = self._order(trials)
+            names = ", ".join(sorted({trial.host for trial in trials}))
+            self.observer.note(f"joined: {names}")
+            self.observer.joined(sum(map(self.only, trials)), done)
+            self._skip_impossible()
+
+    def _quarantine(self, host: str, why: str) -> None:
+        """Ask nothing more of a host that fails what others can do."""
+        reason = f"host {host} is in quarantine: {FAILURES_IN_A_ROW} trials in a row failed, last: {why}"
+        for order in self._queues.pop(host, ()):
+            self._record(order, "skipped", reason, attempt=0)
+        self.observer.note(f"{reason}; `tonnage hosts --release {host}` lets campaigns use it again")
+        self.dispatcher.quarantine(host, why)
 
     def _again(self, order: Order) -> None:
         """Send a lost order again, or record that it kills its worker."""

@@ -64,6 +64,14 @@ class Dispatcher(ABC):
         """Those of the sent orders that no worker has or will have any more."""
 
     @abstractmethod
+    def attend(self) -> bool:
+        """Show that the coordinator lives. Returns whether somebody has cancelled its campaign."""
+
+    @abstractmethod
+    def quarantine(self, host: str, why: str) -> None:
+        """Let other campaigns know that a host is sick."""
+
+    @abstractmethod
     def cancel(self) -> None:
         """Take back what was sent and not begun."""
 
@@ -102,6 +110,13 @@ class InlineDispatcher(Dispatcher):
     def lost(self, orders: list[Order]) -> list[Order]:  # noqa: ARG002 - no order can be lost
         """None."""
         return []
+
+    def attend(self) -> bool:
+        """Nobody else sees it, so nobody can cancel it."""
+        return False
+
+    def quarantine(self, host: str, why: str) -> None:
+        """There is no other host that it could be sick beside."""
 
     def cancel(self) -> None:
         """Forget what was queued."""

@@ -4,10 +4,13 @@ Celery gives either duplicates or losses; we choose early acknowledgement (losse
 lost ourselves: a trial that has neither a message in its queue, nor a lease, nor a part.
 """
 
+import json
+import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
@@ -16,13 +19,16 @@ from pydantic import ValidationError
 
 from contract import wire
 from contract.broker import broker_errors, connect
-from contract.errors import BrokerError
+from contract.errors import BrokerError, UseError
 from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
-from orchestrator.fleet import read_fleet
+from orchestrator.fleet import quarantine_host, read_fleet
 
 LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
+
+CLAIM_TTL_S = 10
+"""A coordinator that was killed keeps its campaign's name from others for this long."""
 
 
 class CeleryDispatcher(Dispatcher):
@@ -34,7 +40,8 @@ class CeleryDispatcher(Dispatcher):
         self.run = uuid.uuid4().hex
         self._broker = broker
         self._campaign = campaign
-        self._hosts = hosts
+        self._claim = wire.run_key(campaign)
+        self._hosts = list(hosts)
         self._client = connect(broker)
         self._last = b"0"
         self._missing_since: dict[str, float] = {}
@@ -42,6 +49,47 @@ class CeleryDispatcher(Dispatcher):
         self._app.conf.update(wire.celery_settings(broker))
         self._app.conf.task_queues = [_host_queue(host) for host in hosts]
         self._app.conf.task_default_queue = wire.queue_for(hosts[0])
+
+    def claim(self) -> None:
+        """Be the campaign's only coordinator on this broker.
+
+        Waits for the end of a predecessor's claim: one that was killed holds it for a few seconds
+        more. Raises UseError when another coordinator lives.
+        """
+        give_up = time.monotonic() + 2 * CLAIM_TTL_S
+        while True:
+            with self._errors():
+                if self._client.set(self._claim, self._who(), nx=True, ex=CLAIM_TTL_S):
+                    return
+            if time.monotonic() > give_up:
+                raise UseError(
+                    f"another coordinator runs campaign '{self._campaign}' on this broker; wait for "
+                    f"it, or end it with `tonnage cancel {self._campaign}`"
+                )
+            time.sleep(0.5)
+
+    def release(self) -> None:
+        """Give up the claim."""
+        with suppress(BrokerError), self._errors():
+            self._client.delete(self._claim)
+
+    def attend(self) -> bool:
+        """Renew the claim. Returns whether somebody has cancelled this run."""
+        with self._errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.set(self._claim, self._who(), ex=CLAIM_TTL_S)
+            pipe.exists(wire.cancel_key(self.run))
+            return bool(pipe.execute()[-1])
+
+    def admit(self, host: str) -> None:
+        """Take in a host that joined after the start."""
+        self._hosts.append(host)
+        self._app.amqp.queues.add(_host_queue(host))
+
+    def quarantine(self, host: str, why: str) -> None:
+        """Write it down on the broker."""
+        with self._errors():
+            quarantine_host(self._client, host, why)
 
     def send(self, order: Order) -> None:
         """Publish the order's message. Raises BrokerError when the broker does not take it."""
@@ -117,7 +165,13 @@ class CeleryDispatcher(Dispatcher):
     def cancel(self) -> None:
         """Let workers drop what is still queued of this run; what is being measured is delivered."""
         with self._errors():
-            self._client.set(wire.cancel_key(self.run), wire.CANCEL_QUEUED, ex=wire.STREAM_TTL_S)
+            # Not over a word that is there: somebody may have asked for more.
+            key, word = wire.cancel_key(self.run), wire.CANCEL_QUEUED
+            self._client.set(key, word, ex=wire.STREAM_TTL_S, nx=True)
+
+    def _who(self) -> str:
+        """What others may know of this run."""
+        return json.dumps({"run": self.run, "machine": socket.gethostname(), "pid": os.getpid()})
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
