@@ -76,6 +76,12 @@ class TrialCancelled(TonnageError):
     code = "cancelled"
 
 
+class PolicyRefused(TonnageError):
+    """The host's operator does not allow what the trial asks for."""
+
+    code = "policy"
+
+
 class HostBusy(TonnageError):
     """Another worker or local run is already measuring on this host."""
 

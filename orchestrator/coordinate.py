@@ -125,7 +125,8 @@ class Coordination:
 
     def _failed(self, trial: Trial, attempt: int) -> bool:
         try:
-            return self.results.read(trial.trial_id, attempt).record.outcome in ("failed", "partial")
+            outcome = self.results.read(trial.trial_id, attempt).record.outcome
+            return outcome in ("failed", "partial", "skipped")
         except PartError:
             return True
 

@@ -23,6 +23,8 @@ class FailureWatch:
         completed something that failed here.
         """
         cell = _cell(trial)
+        if outcome in ("skipped", "lost"):  # nobody tried
+            return False
         if outcome != "failed":
             self._in_a_row.pop(trial.host, None)
             self._done_by[cell].add(trial.host)

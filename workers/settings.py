@@ -18,5 +18,7 @@ class HostSettings(Frozen):
     kernel: Path | None = None
     """Kernel for virtual machines; None takes the newest readable one under /boot."""
     labels: dict[str, str] = {}
+    policy: Path | None = None
+    """What campaigns may do here (``workers.policy``); None allows everything."""
     engine_deadline_s: float = 60.0
     """Longest wait for one engine call, whatever the campaign says."""

@@ -56,6 +56,10 @@ HOST_OPTIONS: dict[str, object] = {
             "--kernel", envvar="TONNAGE_KERNEL", help="Kernel for VMs; default: newest in /boot."
         ),
     ],
+    "policy": Annotated[
+        Path | None,
+        typer.Option("--policy", envvar="TONNAGE_POLICY", help="What campaigns may do here (YAML)."),
+    ],
     "engine_deadline_s": Annotated[
         float | None,
         typer.Option(
