@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from contract.host_conditions import Condition, parse_condition
+from contract.places import check_place
 from contract.yaml_source import YamlSource, load_yaml
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -57,6 +58,10 @@ class Frozen(BaseModel):
 def _condition(text: str) -> str:
     parse_condition(text)
     return text
+
+
+def _place(text: str) -> str:
+    return check_place(text) if text else text
 
 
 class HostSelection(Frozen):
@@ -142,6 +147,9 @@ class Campaign(Frozen):
     deadline_s: float = Field(300, gt=0, le=86_400, description="longest time of one trial")
     limits: Limits = Limits()
     image: str = Field("tiny", min_length=1, max_length=1000)
+    results: Annotated[str, AfterValidator(_place)] = Field(
+        "", max_length=1000, description="where parts go: a path that all share, or s3://BUCKET/PREFIX"
+    )
     profiles: dict[Name, Profile] = {}
     experiments: tuple[ExperimentEntry, ...] = Field(min_length=1)
 

@@ -95,6 +95,12 @@ class PartError(TonnageError):
     code = "part"
 
 
+class PartTooLarge(TonnageError):
+    """A part cannot travel inside a message."""
+
+    code = "too_large"
+
+
 class DatasetError(TonnageError):
     """A dataset is missing, incomplete or inconsistent."""
 

@@ -42,6 +42,7 @@ class Message(Frozen):
     host: Name
     attempt: int = Field(ge=1)
     newer_than: int = Field(0, ge=0, description="a spooled part of a later attempt will do")
+    results: str = Field("", max_length=1000, description="where the part goes; empty: the stream")
     issued_at_ns: int
     nonce: str = Field(min_length=16, max_length=64)
     trial: Trial

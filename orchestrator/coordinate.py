@@ -167,7 +167,7 @@ class Coordination:
             self.results.store(part_name(receipt.trial_id, receipt.attempt), delivery.data)
         self._arrived[receipt.trial_id] = max(receipt.attempt, self._arrived.get(receipt.trial_id, -1))
         order = self._flying.get(receipt.trial_id)
-        if order is not None and self._fulfilled(order):
+        if order is not None and (receipt.attempt == 0 or self._fulfilled(order)):
             del self._flying[receipt.trial_id]
         self._tell(trial, receipt)
 

@@ -4,6 +4,7 @@ Celery gives either duplicates or losses; we choose early acknowledgement (losse
 lost ourselves: a trial that has neither a message in its queue, nor a lease, nor a part.
 """
 
+import hashlib
 import json
 import os
 import socket
@@ -19,7 +20,9 @@ from pydantic import ValidationError
 
 from contract import wire
 from contract.broker import broker_errors, connect
-from contract.errors import BrokerError, UseError
+from contract.errors import BrokerError, PartError, ResultsError, UseError
+from contract.parts import part_name
+from contract.shared_parts import shared_parts
 from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
 from orchestrator.fleet import quarantine_host, read_fleet
@@ -36,10 +39,12 @@ class CeleryDispatcher(Dispatcher):
 
     window = 2
 
-    def __init__(self, broker: str, campaign: str, hosts: list[str]) -> None:
+    def __init__(self, broker: str, campaign: str, hosts: list[str], results: str = "") -> None:
         self.run = uuid.uuid4().hex
         self._broker = broker
         self._campaign = campaign
+        self._results = results
+        self._shared = shared_parts(results, campaign) if results else None
         self._claim = wire.run_key(campaign)
         self._hosts = list(hosts)
         self._client = connect(broker)
@@ -98,6 +103,7 @@ class CeleryDispatcher(Dispatcher):
             host=order.trial.host,
             attempt=order.attempt,
             newer_than=order.newer_than,
+            results=self._results,
             issued_at_ns=time.time_ns(),
             nonce=uuid.uuid4().hex,
             trial=order.trial,
@@ -118,13 +124,27 @@ class CeleryDispatcher(Dispatcher):
             found = self._client.xread({stream: self._last}, count=100, block=block_ms)
         deliveries = []
         for ticket, fields in _entries(found):
-            self._last = ticket
             try:
                 receipt = Receipt.model_validate_json(fields[b"receipt"])
-                deliveries.append(Delivery(receipt, fields[b"part"], ticket.decode()))
-            except (ValidationError, KeyError):
+                data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
+                deliveries.append(Delivery(receipt, data, ticket.decode()))
+            except (ValidationError, KeyError, PartError):
                 self._client.xdel(stream, ticket)
+            except ResultsError as error:
+                if deliveries:  # the rest is asked for again
+                    break
+                raise BrokerError(str(error)) from error
+            self._last = ticket
         return deliveries
+
+    def _fetch(self, receipt: Receipt) -> bytes:
+        """A part that its worker put into the shared place. Raises PartError when it is not there."""
+        if self._shared is None:
+            raise PartError("a record without a part, and no shared place to look for it")
+        data = self._shared.get(part_name(receipt.trial_id, receipt.attempt))
+        if hashlib.sha256(data).hexdigest() != receipt.sha256:
+            raise PartError("the part in the shared place is another one")
+        return data
 
     def confirm(self, delivery: Delivery) -> None:
         """Take the record off the stream."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import engines
 import redis
@@ -80,6 +81,33 @@ def own_broker() -> Iterator[Broker]:
         stack.callback(broker.kill)
         broker.start()
         yield broker
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """A local S3 service with a bucket ``parts``; gives the place of a campaign's ``results``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = str(Path(sys.executable).with_name("moto_server"))
+    server = subprocess.Popen(
+        [program, "--host", "127.0.0.1", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        bucket = Request(f"http://127.0.0.1:{port}/parts", method="PUT")
+
+        def has_bucket() -> bool:
+            with suppress(OSError), urlopen(bucket, timeout=5):  # noqa: S310
+                return True
+            return False
+
+        wait_until(has_bucket, "the S3 service answers")
+        yield (f"s3://parts/some/prefix?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1")
+    finally:
+        server.kill()
+        server.wait(PATIENCE_S)
 
 
 def alive(broker: str) -> set[str]:

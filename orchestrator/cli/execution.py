@@ -15,6 +15,7 @@ from contract.campaign import Campaign
 from contract.errors import ResultsError, TrialCancelled
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
+from contract.shared_parts import shared_parts
 from contract.trial import Trial
 from orchestrator.cli.progress import watching
 from orchestrator.coordinate import Coordination
@@ -23,6 +24,7 @@ from orchestrator.gather import Gathered, gather
 from orchestrator.muster import Muster
 from orchestrator.plan import Cell, plan_trials
 from orchestrator.results import Results
+from orchestrator.shared import fetch_missing
 
 if TYPE_CHECKING:
     from workers.settings import HostSettings
@@ -90,7 +92,8 @@ class Execution:
 
         fleet = Muster(broker, self.campaign, self._hosts_before())
         trials = plan_trials(self.campaign, self.cells, fleet.hosts)
-        dispatcher = CeleryDispatcher(broker, self.campaign.campaign, fleet.hosts)
+        name, place = self.campaign.campaign, self.campaign.results
+        dispatcher = CeleryDispatcher(broker, name, fleet.hosts, place)
 
         def newcomers() -> tuple[Trial, ...]:
             if not (joined := fleet.newcomers()):
@@ -124,6 +127,10 @@ class Execution:
         results = Results(self.folder)
         with results.locked():
             results.freeze(self.text, trials)
+            if self.campaign.results:
+                fetch_missing(
+                    results, shared_parts(self.campaign.results, self.campaign.campaign), trials
+                )
             with (
                 self._interrupts.counted(),
                 watching(self.campaign.campaign, plain=self.as_json) as observer,
