@@ -25,6 +25,7 @@ from orchestrator.plan import plan_cells
 from workers import verdict
 from workers.discover import build_catalog
 from workers.host import host_facts
+from workers.policy import Policy, load_policy
 
 OURS = ("contract", "workers", "orchestrator", "analysis")
 CATALOG = build_catalog()
@@ -104,7 +105,20 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
             assert (ROOT / span).exists(), span
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda b: f"{b.page.stem}-{b.number}")
+POLICIES = [block for block in blocks("yaml") if block.file_name == "policy.yaml"]
+CAMPAIGNS = [block for block in blocks("yaml") if block not in POLICIES]
+
+
+def test_the_policy_page_shows_and_names_every_rule(tmp_path: Path) -> None:
+    (block,) = POLICIES
+    path = tmp_path / "policy.yaml"
+    path.write_text(block.text)
+    assert load_policy(path) != Policy()
+    rules = {row[0].strip("`") for row in tables(ROOT / "docs/operations.md")["Policy"]}
+    assert rules == set(Policy.model_fields)
+
+
+@pytest.mark.parametrize("block", CAMPAIGNS, ids=lambda b: f"{b.page.stem}-{b.number}")
 def test_every_campaign_can_be_planned(block: Block, tmp_path: Path) -> None:
     """A block that is part of a campaign is put into one, with its profiles in use."""
     content = yaml.safe_load(block.text)

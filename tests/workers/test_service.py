@@ -221,7 +221,7 @@ def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCa
 def test_a_part_that_is_too_large_waits_and_its_campaign_is_told(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    trial = rig.trial(params={"instances": 1000})
+    trial = rig.trial(params={"instances": 1000}, deadline_s=80_000.0)
     whole = len(run_trial(Assignment(trial, 1, rig.host, "boot")).data)
     monkeypatch.setattr(wire, "MAX_MESSAGE_PART_BYTES", whole - 100)
     rig.handle(rig.body(trial))
