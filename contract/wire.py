@@ -23,6 +23,9 @@ LEASE_TTL_S = 15
 MAX_MESSAGE_PART_BYTES = 32 * 1024 * 1024
 """A larger part does not travel inside a completion record."""
 
+BEGUN_TTL_S = 7 * 24 * 3600
+"""How long it is remembered that an attempt was begun: longer than any trial."""
+
 VISIBILITY_TIMEOUT_S = 7 * 24 * 3600
 """One value for everybody on the broker: the shortest one wins, and we acknowledge early."""
 
@@ -80,6 +83,11 @@ def owner_key(host: str) -> str:
 def lease_key(trial_id: str) -> str:
     """Exists while a worker is at this trial."""
     return f"{PREFIX}lease:{trial_id}"
+
+
+def begun_key(trial_id: str, attempt: int) -> str:
+    """Exists once a worker has begun this attempt: what is lost after that may have killed it."""
+    return f"{PREFIX}begun:{trial_id}:{attempt}"
 
 
 def activity_key(host: str) -> str:

@@ -10,12 +10,15 @@ from contract.errors import BrokerError, PartError
 from contract.parts import TrialRecord, pack_part, part_name
 from contract.rows import InstanceRow, Rows
 from contract.trial import Outcome, Receipt, Trial
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.quarantine import FAILURES_IN_A_ROW, FailureWatch
 from orchestrator.results import Results
 
 MAX_ATTEMPTS = 2
-"""A trial that is lost this often is a failed record, not a loop."""
+"""A trial with which a worker dies this often is a failed record, not a loop."""
+
+MAX_SENT = 10
+"""So often a message may be lost: a broker that keeps forgetting is no reason for a loop."""
 
 POLL_S = 0.5
 CHECK_S = 2.0
@@ -195,8 +198,8 @@ class Coordination:
         self.observer.hosts(states)
         for host, state in states.items():
             self._see(host, state.alive, now)
-        for order in self.dispatcher.lost(list(self._flying.values())):
-            self._again(order)
+        for loss in self.dispatcher.lost(list(self._flying.values())):
+            self._again(loss)
         for host, since in self._away_since.items():
             if now - since > self.patience_s:
                 self._give_up(host)
@@ -228,14 +231,18 @@ class Coordination:
         self.observer.note(f"{reason}; `tonnage hosts --release {host}` lets campaigns use it again")
         self.dispatcher.quarantine(host, why)
 
-    def _again(self, order: Order) -> None:
+    def _again(self, loss: Loss) -> None:
         """Send a lost order again, or record that it kills its worker."""
+        order = loss.order
         del self._flying[order.trial.trial_id]
-        if order.attempt - order.newer_than >= MAX_ATTEMPTS:
-            why = f"its worker was lost {MAX_ATTEMPTS} times while measuring it"
+        deaths, sent = order.deaths + loss.begun, order.attempt - order.newer_than
+        if deaths >= MAX_ATTEMPTS or sent >= MAX_SENT:
+            why = f"its worker was lost {deaths} times while measuring it"
+            if deaths < MAX_ATTEMPTS:
+                why = f"it was sent {sent} times, and nothing came of it"
             self._record(order, "failed", why, attempt=order.attempt)
             return
-        again = Order(order.trial, order.attempt + 1, order.newer_than)
+        again = Order(order.trial, order.attempt + 1, order.newer_than, deaths)
         self._queues.setdefault(order.trial.host, deque()).appendleft(again)
         self.observer.note(f"a trial was lost on host {order.trial.host}; it is sent again")
 

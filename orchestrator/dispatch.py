@@ -17,6 +17,17 @@ class Order:
     attempt: int
     newer_than: int = 0
     """A part that the host's spool holds is good enough if its attempt is above this."""
+    deaths: int = 0
+    """How often a worker has begun the trial in this run and was lost with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An order that no worker has or will have any more."""
+
+    order: Order
+    begun: bool
+    """Whether a worker had begun it; else only its message was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class Dispatcher(ABC):
         """State of every host that takes part."""
 
     @abstractmethod
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         """Those of the sent orders that no worker has or will have any more."""
 
     @abstractmethod
@@ -107,7 +118,7 @@ class InlineDispatcher(Dispatcher):
         """This one."""
         return {self._host: HostState(alive=True, activity="measuring here")}
 
-    def lost(self, orders: list[Order]) -> list[Order]:  # noqa: ARG002 - no order can be lost
+    def lost(self, orders: list[Order]) -> list[Loss]:  # noqa: ARG002 - no order can be lost
         """None."""
         return []
 

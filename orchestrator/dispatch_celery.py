@@ -24,7 +24,7 @@ from contract.errors import BrokerError, PartError, ResultsError, UseError
 from contract.parts import part_name
 from contract.shared_parts import shared_parts
 from contract.trial import Receipt
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.fleet import quarantine_host, read_fleet
 
 LOST_AFTER_S = 15.0
@@ -162,7 +162,7 @@ class CeleryDispatcher(Dispatcher):
             for name in self._hosts
         }
 
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         """Orders with neither message nor lease, twice in a row and some seconds apart."""
         if not orders:
             return []
@@ -171,15 +171,18 @@ class CeleryDispatcher(Dispatcher):
             for order in orders:
                 pipe.exists(wire.lease_key(order.trial.trial_id))
                 pipe.llen(wire.PREFIX + wire.queue_for(order.trial.host))
+                pipe.exists(wire.begun_key(order.trial.trial_id, order.attempt))
             answers = pipe.execute()
         now, gone = time.monotonic(), []
-        for order, leased, queued in zip(orders, answers[::2], answers[1::2], strict=True):
+        for order, leased, queued, begun in zip(
+            orders, answers[::3], answers[1::3], answers[2::3], strict=True
+        ):
             trial_id = order.trial.trial_id
             if leased or queued:
                 self._missing_since.pop(trial_id, None)
             elif now - self._missing_since.setdefault(trial_id, now) > LOST_AFTER_S:
                 del self._missing_since[trial_id]
-                gone.append(order)
+                gone.append(Loss(order, bool(begun)))
         return gone
 
     def cancel(self) -> None:

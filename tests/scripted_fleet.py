@@ -8,7 +8,7 @@ from trials import make_part
 
 from contract.errors import BrokerError
 from contract.trial import Receipt, Trial
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 
 HOSTS = ("h1", "h2", "h3")
 
@@ -31,7 +31,11 @@ class Clock:
 
 @dataclass
 class Fleet(Dispatcher):
-    """Hosts, of which ``h3`` comes late. An order's ``fate``: 'well', 'lost', 'twice' or an outcome."""
+    """Hosts, of which ``h3`` comes late.
+
+    An order's ``fate``: 'well', 'lost' (with its worker), 'unbegun' (only the message), 'twice', or an
+    outcome.
+    """
 
     clock: Clock
     window: int = 2
@@ -63,7 +67,7 @@ class Fleet(Dispatcher):
         self._in_flight[host] += 1
         self.most_in_flight[host] = max(self.most_in_flight[host], self._in_flight[host])
         fate = self.fate(order)
-        if not self.is_alive(host, self.passed_s) or fate == "lost":
+        if not self.is_alive(host, self.passed_s) or fate in ("lost", "unbegun"):
             self._lost.append(order)
             return
         outcome = fate if fate in ("failed", "partial") else "completed"
@@ -83,12 +87,12 @@ class Fleet(Dispatcher):
     def hosts(self) -> dict[str, HostState]:
         return {name: HostState(self.is_alive(name, self.passed_s)) for name in HOSTS}
 
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         gone = [order for order in orders if order in self._lost]
         for order in gone:
             self._lost.remove(order)
             self._in_flight[order.trial.host] -= 1
-        return gone
+        return [Loss(order, self.fate(order) != "unbegun") for order in gone]
 
     def attend(self) -> bool:
         self._reach_broker()

@@ -16,7 +16,7 @@ from contract.errors import BrokerError, ResultsError
 from contract.parts import PackedPart
 from contract.trial import Trial
 from orchestrator import dispatch_celery
-from orchestrator.dispatch import Order
+from orchestrator.dispatch import Loss, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
 from workers.delivery import deliver
 
@@ -142,7 +142,9 @@ def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytes
     rig.client.set(wire.lease_key(order.trial.trial_id), "worker", ex=60)
     assert rig.dispatcher.lost([order]) == []  # a worker is at it
     rig.client.delete(wire.lease_key(order.trial.trial_id))
-    assert rig.dispatcher.lost([order]) == [order]
+    assert rig.dispatcher.lost([order]) == [Loss(order, begun=False)]
+    rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
+    assert rig.dispatcher.lost([order]) == [Loss(order, begun=True)]
 
 
 def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:
