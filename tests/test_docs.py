@@ -257,6 +257,14 @@ def test_campaign_page_names_what_a_driver_offers(name: str) -> None:
     assert set(re.findall(r"`(\w+)`", sentence)) == offers
 
 
+def test_the_reliability_page_names_tests_that_exist() -> None:
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = [row[2].strip("`") for row in tables(ROOT / "docs/reliability.md")["Faults"]]
+    assert len(named) > 20
+    for name in named:
+        assert f"def {name}(" in written, name
+
+
 def test_readme_names_every_driver_experiment_and_command() -> None:
     assert {*CATALOG.drivers, *CATALOG.experiments, *COMMANDS} <= set(spans(ROOT / "README.md"))
 
