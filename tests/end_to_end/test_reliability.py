@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fleet import alive, own_broker, wait_until
-from real_fleet import BLOCKS, HOSTS, RealFleet, real_fleet
+from real_fleet import BLOCKS, DRIVER, HOSTS, RealFleet, real_fleet
 
 from contract import wire
 from contract.campaign import load_campaign
