@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from contract.host_conditions import Condition, parse_condition
+from contract.places import check_place
 from contract.yaml_source import YamlSource, load_yaml
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -52,11 +55,21 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _condition(text: str) -> str:
+    parse_condition(text)
+    return text
+
+
+def _place(text: str) -> str:
+    return check_place(text) if text else text
+
+
 class HostSelection(Frozen):
-    """Which hosts measure: all that are alive, or those named, or those that carry the labels."""
+    """Which hosts measure: all that are alive, or those named, or those that are as asked for."""
 
     names: tuple[Name, ...] = ()
     labels: dict[str, str] = {}
+    facts: tuple[Annotated[str, AfterValidator(_condition)], ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -66,14 +79,20 @@ class HostSelection(Frozen):
         if isinstance(given, list):
             return {"names": given}
         if not isinstance(given, dict | HostSelection):
-            raise ValueError("'all', a list of host names, or a mapping with 'names' or 'labels'")
+            raise ValueError("'all', a list of host names, or a mapping with names, labels or facts")
         return given
 
-    def chooses(self, name: str, labels: dict[str, str]) -> bool:
-        """Whether the host ``name`` with ``labels`` takes part."""
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What the facts of a host must be like."""
+        return tuple(parse_condition(text) for text in self.facts)
+
+    def chooses(self, name: str, labels: Mapping[str, str], facts: Mapping[str, Any]) -> bool:
+        """Whether the host ``name`` with these labels and facts takes part."""
         if self.names and name not in self.names:
             return False
-        return all(labels.get(key) == value for key, value in self.labels.items())
+        labelled = all(labels.get(key) == value for key, value in self.labels.items())
+        return labelled and all(condition.holds(facts) for condition in self.conditions)
 
 
 class Limits(Frozen):
@@ -128,6 +147,9 @@ class Campaign(Frozen):
     deadline_s: float = Field(300, gt=0, le=86_400, description="longest time of one trial")
     limits: Limits = Limits()
     image: str = Field("tiny", min_length=1, max_length=1000)
+    results: Annotated[str, AfterValidator(_place)] = Field(
+        "", max_length=1000, description="where parts go: a path that all share, or s3://BUCKET/PREFIX"
+    )
     profiles: dict[Name, Profile] = {}
     experiments: tuple[ExperimentEntry, ...] = Field(min_length=1)
 

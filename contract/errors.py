@@ -88,6 +88,12 @@ class TrialCancelled(TonnageError):
     code = "cancelled"
 
 
+class PolicyRefused(TonnageError):
+    """The host's operator does not allow what the trial asks for."""
+
+    code = "policy"
+
+
 class HostBusy(TonnageError):
     """Another worker or local run is already measuring on this host."""
 
@@ -99,6 +105,12 @@ class PartError(TonnageError):
     """A part is damaged, foreign, or of another schema version."""
 
     code = "part"
+
+
+class PartTooLarge(TonnageError):
+    """A part cannot travel inside a message."""
+
+    code = "too_large"
 
 
 class DatasetError(TonnageError):

@@ -119,6 +119,12 @@ def part_name(trial_id: str, attempt: int) -> str:
     return f"{trial_id}.{attempt}.part"
 
 
+def is_part_name(name: str) -> tuple[str, int] | None:
+    """Trial and attempt that a part of this name has; None for any other file."""
+    match = _NAME.match(name)
+    return (match["trial"], int(match["attempt"])) if match else None
+
+
 def pack_part(record: TrialRecord, rows: Rows) -> PackedPart:
     """Build a part from a trial record and its rows. Table checks are filled in here."""
     trial_id = record.trial.trial_id
@@ -162,6 +168,16 @@ def read_part(data: bytes) -> Part:
     return Part(record, tables)
 
 
+def peek_record(path: Path) -> TrialRecord:
+    """The record of a stored part, its tables unread and unchecked. Raises PartError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _refuse_bomb(archive)
+            return TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
+    except _DAMAGE as error:
+        raise PartError(f"a damaged part: {error!r:.300}") from error
+
+
 def store_part(folder: Path, name: str, data: bytes) -> Path:
     """Publish a part in ``folder``: hidden temporary name, fsync, rename, fsync of the folder.
 
@@ -192,8 +208,8 @@ def list_parts(folder: Path) -> dict[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
     if folder.is_dir():
         for name in os.listdir(folder):
-            if match := _NAME.match(name):
-                found.setdefault(match["trial"], []).append(int(match["attempt"]))
+            if named := is_part_name(name):
+                found.setdefault(named[0], []).append(named[1])
     return {trial: tuple(sorted(attempts)) for trial, attempts in found.items()}
 
 

@@ -23,6 +23,9 @@ LEASE_TTL_S = 15
 MAX_MESSAGE_PART_BYTES = 32 * 1024 * 1024
 """A larger part does not travel inside a completion record."""
 
+BEGUN_TTL_S = 7 * 24 * 3600
+"""How long it is remembered that an attempt was begun: longer than any trial."""
+
 VISIBILITY_TIMEOUT_S = 7 * 24 * 3600
 """One value for everybody on the broker: the shortest one wins, and we acknowledge early."""
 
@@ -42,6 +45,7 @@ class Message(Frozen):
     host: Name
     attempt: int = Field(ge=1)
     newer_than: int = Field(0, ge=0, description="a spooled part of a later attempt will do")
+    results: str = Field("", max_length=1000, description="where the part goes; empty: the stream")
     issued_at_ns: int
     nonce: str = Field(min_length=16, max_length=64)
     trial: Trial
@@ -81,9 +85,23 @@ def lease_key(trial_id: str) -> str:
     return f"{PREFIX}lease:{trial_id}"
 
 
+def begun_key(trial_id: str, attempt: int) -> str:
+    """Exists once a worker has begun this attempt: what is lost after that may have killed it."""
+    return f"{PREFIX}begun:{trial_id}:{attempt}"
+
+
 def activity_key(host: str) -> str:
     """Exists while the host measures; holds trial, driver and since when, as JSON."""
     return f"{PREFIX}activity:{host}"
+
+
+QUARANTINE_TTL_S = 24 * 3600
+"""A host that kept failing is given another chance after this."""
+
+
+def quarantine_key(host: str) -> str:
+    """Exists while campaigns are to leave the host alone; holds why and since when, as JSON."""
+    return f"{PREFIX}quarantine:{host}"
 
 
 def stream_key(campaign: str) -> str:
@@ -93,6 +111,11 @@ def stream_key(campaign: str) -> str:
 
 CANCEL_QUEUED = b"queued"
 CANCEL_NOW = b"now"
+
+
+def run_key(campaign: str) -> str:
+    """Exists while a coordinator runs the campaign; holds the run's id and what it is at, as JSON."""
+    return f"{PREFIX}run:{campaign}"
 
 
 def cancel_key(run: str) -> str:

@@ -10,11 +10,15 @@ from contract.errors import BrokerError, PartError
 from contract.parts import TrialRecord, pack_part, part_name
 from contract.rows import InstanceRow, Rows
 from contract.trial import Outcome, Receipt, Trial
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
+from orchestrator.quarantine import FAILURES_IN_A_ROW, FailureWatch
 from orchestrator.results import Results
 
 MAX_ATTEMPTS = 2
-"""A trial that is lost this often is a failed record, not a loop."""
+"""A trial with which a worker dies this often is a failed record, not a loop."""
+
+MAX_SENT = 10
+"""So often a message may be lost: a broker that keeps forgetting is no reason for a loop."""
 
 POLL_S = 0.5
 CHECK_S = 2.0
@@ -33,6 +37,9 @@ class Observer(Protocol):
     def hosts(self, states: dict[str, HostState]) -> None:
         """State of the hosts, every few seconds."""
 
+    def joined(self, total: int, done: int) -> None:
+        """Hosts have joined, with so many trials more, ``done`` of them there already."""
+
     def note(self, text: str) -> None:
         """Something a person should read."""
 
@@ -49,8 +56,14 @@ class Coordination:
     why_not: Callable[[Trial], str | None] = lambda _: None
     """Why a trial cannot be measured on its host at all; None when it can."""
     retry_failed: bool = False
+    only: Callable[[Trial], bool] = lambda _: True
+    """Which trials this run measures; the others stay in the plan."""
+    newcomers: Callable[[], tuple[Trial, ...]] = lambda: ()
+    """Trials of hosts that have joined since the last call."""
     patience_s: float = 60.0
     """How long a host, or the broker, may be away before the campaign goes on without it."""
+    cancelled: bool = False
+    """Whether somebody cancelled the campaign at the broker."""
     _by_id: dict[str, Trial] = field(default_factory=dict)
     _queues: dict[str, deque[Order]] = field(default_factory=dict)
     _flying: dict[str, Order] = field(default_factory=dict)
@@ -61,9 +74,11 @@ class Coordination:
     _away_since: dict[str, float] = field(default_factory=dict)
     _broker_away_since: float | None = None
     _checked_at: float = 0.0
+    _failures: FailureWatch = field(default_factory=FailureWatch)
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Measure what is missing. Returns when all is there, when nothing more can come, or stopped.
+        """Measure what is missing. Returns when all is there, when nothing more can come, or when
+        stopped or cancelled.
 
         Raises BrokerError when the broker stays away longer than ``patience_s``, ResultsError when
         parts cannot be stored.
@@ -71,9 +86,9 @@ class Coordination:
         self._by_id = {trial.trial_id: trial for trial in self.trials}
         while came := self.dispatcher.receive(0):  # while no coordinator was there
             self._take(came)
-        self._plan_orders()
+        self._begin()
         while self._queues or self._flying:
-            if stopped():
+            if stopped() or self.cancelled:
                 self._cancel()
                 return
             try:
@@ -84,17 +99,26 @@ class Coordination:
             except BrokerError as error:
                 self._wait_for_broker(error)
 
-    def _plan_orders(self) -> None:
+    def _begin(self) -> None:
+        done = self._order(self.trials)
+        self.observer.begin(sum(map(self.only, self.trials)), done)
+        self._skip_impossible()
+
+    def _order(self, trials: tuple[Trial, ...]) -> int:
+        """Queue what is missing of these trials. Returns how many are there already."""
         attempts = self.results.attempts()
         done = 0
-        for trial in self.trials:
+        for trial in filter(self.only, trials):
             had = max(attempts.get(trial.trial_id, (0,)))
             if had > 0 and not (self.retry_failed and self._failed(trial, had)):
                 done += 1
             else:
                 self._open.add(trial.trial_id)
                 self._queues.setdefault(trial.host, deque()).append(Order(trial, had + 1, had))
-        self.observer.begin(len(self.trials), done)
+        return done
+
+    def _skip_impossible(self) -> None:
+        """Record what cannot be measured where it was planned."""
         for host in list(self._queues):
             for order in list(self._queues[host]):
                 if reason := self.why_not(order.trial):
@@ -104,7 +128,8 @@ class Coordination:
 
     def _failed(self, trial: Trial, attempt: int) -> bool:
         try:
-            return self.results.read(trial.trial_id, attempt).record.outcome in ("failed", "partial")
+            outcome = self.results.read(trial.trial_id, attempt).record.outcome
+            return outcome in ("failed", "partial", "skipped")
         except PartError:
             return True
 
@@ -145,15 +170,18 @@ class Coordination:
             self.results.store(part_name(receipt.trial_id, receipt.attempt), delivery.data)
         self._arrived[receipt.trial_id] = max(receipt.attempt, self._arrived.get(receipt.trial_id, -1))
         order = self._flying.get(receipt.trial_id)
-        if order is not None and self._fulfilled(order):
+        if order is not None and (receipt.attempt == 0 or self._fulfilled(order)):
             del self._flying[receipt.trial_id]
         self._tell(trial, receipt)
 
     def _tell(self, trial: Trial, receipt: Receipt) -> None:
         """Each trial ends once for the observer, however often it is delivered."""
-        if receipt.trial_id in self._open:
-            self._open.remove(receipt.trial_id)
-            self.observer.received(trial, receipt)
+        if receipt.trial_id not in self._open:
+            return
+        self._open.remove(receipt.trial_id)
+        self.observer.received(trial, receipt)
+        if receipt.attempt > 0 and self._failures.note(trial, receipt.outcome):
+            self._quarantine(trial.host, "; ".join(receipt.reasons) or receipt.outcome)
 
     def _has(self, receipt: Receipt) -> bool:
         return (self.results.parts / f"{receipt.trial_id}.{receipt.attempt}.part").exists()
@@ -164,12 +192,14 @@ class Coordination:
         if now - self._checked_at < CHECK_S:
             return
         self._checked_at = now
+        self.cancelled = self.dispatcher.attend()
+        self._welcome()
         states = self.dispatcher.hosts()
         self.observer.hosts(states)
         for host, state in states.items():
             self._see(host, state.alive, now)
-        for order in self.dispatcher.lost(list(self._flying.values())):
-            self._again(order)
+        for loss in self.dispatcher.lost(list(self._flying.values())):
+            self._again(loss)
         for host, since in self._away_since.items():
             if now - since > self.patience_s:
                 self._give_up(host)
@@ -182,14 +212,37 @@ class Coordination:
             self._away_since[host] = now
             self.observer.note(f"host {host} has no heartbeat; waiting {self.patience_s:g} s for it")
 
-    def _again(self, order: Order) -> None:
+    def _welcome(self) -> None:
+        """Take in hosts that have joined since the last look."""
+        if trials := self.newcomers():
+            self.trials += trials
+            self._by_id |= {trial.trial_id: trial for trial in trials}
+            done = self._order(trials)
+            names = ", ".join(sorted({trial.host for trial in trials}))
+            self.observer.note(f"joined: {names}")
+            self.observer.joined(sum(map(self.only, trials)), done)
+            self._skip_impossible()
+
+    def _quarantine(self, host: str, why: str) -> None:
+        """Ask nothing more of a host that fails what others can do."""
+        reason = f"host {host} is in quarantine: {FAILURES_IN_A_ROW} trials in a row failed, last: {why}"
+        for order in self._queues.pop(host, ()):
+            self._record(order, "skipped", reason, attempt=0)
+        self.observer.note(f"{reason}; `tonnage hosts --release {host}` lets campaigns use it again")
+        self.dispatcher.quarantine(host, why)
+
+    def _again(self, loss: Loss) -> None:
         """Send a lost order again, or record that it kills its worker."""
+        order = loss.order
         del self._flying[order.trial.trial_id]
-        if order.attempt - order.newer_than >= MAX_ATTEMPTS:
-            why = f"its worker was lost {MAX_ATTEMPTS} times while measuring it"
+        deaths, sent = order.deaths + loss.begun, order.attempt - order.newer_than
+        if deaths >= MAX_ATTEMPTS or sent >= MAX_SENT:
+            why = f"its worker was lost {deaths} times while measuring it"
+            if deaths < MAX_ATTEMPTS:
+                why = f"it was sent {sent} times, and nothing came of it"
             self._record(order, "failed", why, attempt=order.attempt)
             return
-        again = Order(order.trial, order.attempt + 1, order.newer_than)
+        again = Order(order.trial, order.attempt + 1, order.newer_than, deaths)
         self._queues.setdefault(order.trial.host, deque()).appendleft(again)
         self.observer.note(f"a trial was lost on host {order.trial.host}; it is sent again")
 

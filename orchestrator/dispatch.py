@@ -17,6 +17,17 @@ class Order:
     attempt: int
     newer_than: int = 0
     """A part that the host's spool holds is good enough if its attempt is above this."""
+    deaths: int = 0
+    """How often a worker has begun the trial in this run and was lost with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An order that no worker has or will have any more."""
+
+    order: Order
+    begun: bool
+    """Whether a worker had begun it; else only its message was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +71,16 @@ class Dispatcher(ABC):
         """State of every host that takes part."""
 
     @abstractmethod
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         """Those of the sent orders that no worker has or will have any more."""
+
+    @abstractmethod
+    def attend(self) -> bool:
+        """Show that the coordinator lives. Returns whether somebody has cancelled its campaign."""
+
+    @abstractmethod
+    def quarantine(self, host: str, why: str) -> None:
+        """Let other campaigns know that a host is sick."""
 
     @abstractmethod
     def cancel(self) -> None:
@@ -99,9 +118,16 @@ class InlineDispatcher(Dispatcher):
         """This one."""
         return {self._host: HostState(alive=True, activity="measuring here")}
 
-    def lost(self, orders: list[Order]) -> list[Order]:  # noqa: ARG002 - no order can be lost
+    def lost(self, orders: list[Order]) -> list[Loss]:  # noqa: ARG002 - no order can be lost
         """None."""
         return []
+
+    def attend(self) -> bool:
+        """Nobody else sees it, so nobody can cancel it."""
+        return False
+
+    def quarantine(self, host: str, why: str) -> None:
+        """There is no other host that it could be sick beside."""
 
     def cancel(self) -> None:
         """Forget what was queued."""

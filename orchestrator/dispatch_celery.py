@@ -4,10 +4,14 @@ Celery gives either duplicates or losses; we choose early acknowledgement (losse
 lost ourselves: a trial that has neither a message in its queue, nor a lease, nor a part.
 """
 
+import hashlib
+import json
+import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
@@ -16,13 +20,18 @@ from pydantic import ValidationError
 
 from contract import wire
 from contract.broker import broker_errors, connect
-from contract.errors import BrokerError
+from contract.errors import BrokerError, PartError, ResultsError, UseError
+from contract.parts import part_name
+from contract.shared_parts import shared_parts
 from contract.trial import Receipt
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
-from orchestrator.fleet import read_fleet
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
+from orchestrator.fleet import quarantine_host, read_fleet
 
 LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
+
+CLAIM_TTL_S = 10
+"""A coordinator that was killed keeps its campaign's name from others for this long."""
 
 
 class CeleryDispatcher(Dispatcher):
@@ -30,11 +39,14 @@ class CeleryDispatcher(Dispatcher):
 
     window = 2
 
-    def __init__(self, broker: str, campaign: str, hosts: list[str]) -> None:
+    def __init__(self, broker: str, campaign: str, hosts: list[str], results: str = "") -> None:
         self.run = uuid.uuid4().hex
         self._broker = broker
         self._campaign = campaign
-        self._hosts = hosts
+        self._results = results
+        self._shared = shared_parts(results, campaign) if results else None
+        self._claim = wire.run_key(campaign)
+        self._hosts = list(hosts)
         self._client = connect(broker)
         self._last = b"0"
         self._missing_since: dict[str, float] = {}
@@ -43,6 +55,47 @@ class CeleryDispatcher(Dispatcher):
         self._app.conf.task_queues = [_host_queue(host) for host in hosts]
         self._app.conf.task_default_queue = wire.queue_for(hosts[0])
 
+    def claim(self) -> None:
+        """Be the campaign's only coordinator on this broker.
+
+        Waits for the end of a predecessor's claim: one that was killed holds it for a few seconds
+        more. Raises UseError when another coordinator lives.
+        """
+        give_up = time.monotonic() + 2 * CLAIM_TTL_S
+        while True:
+            with self._errors():
+                if self._client.set(self._claim, self._who(), nx=True, ex=CLAIM_TTL_S):
+                    return
+            if time.monotonic() > give_up:
+                raise UseError(
+                    f"another coordinator runs campaign '{self._campaign}' on this broker; wait for "
+                    f"it, or end it with `tonnage cancel {self._campaign}`"
+                )
+            time.sleep(0.5)
+
+    def release(self) -> None:
+        """Give up the claim."""
+        with suppress(BrokerError), self._errors():
+            self._client.delete(self._claim)
+
+    def attend(self) -> bool:
+        """Renew the claim. Returns whether somebody has cancelled this run."""
+        with self._errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.set(self._claim, self._who(), ex=CLAIM_TTL_S)
+            pipe.exists(wire.cancel_key(self.run))
+            return bool(pipe.execute()[-1])
+
+    def admit(self, host: str) -> None:
+        """Take in a host that joined after the start."""
+        self._hosts.append(host)
+        self._app.amqp.queues.add(_host_queue(host))
+
+    def quarantine(self, host: str, why: str) -> None:
+        """Write it down on the broker."""
+        with self._errors():
+            quarantine_host(self._client, host, why)
+
     def send(self, order: Order) -> None:
         """Publish the order's message. Raises BrokerError when the broker does not take it."""
         message = wire.Message(
@@ -50,6 +103,7 @@ class CeleryDispatcher(Dispatcher):
             host=order.trial.host,
             attempt=order.attempt,
             newer_than=order.newer_than,
+            results=self._results,
             issued_at_ns=time.time_ns(),
             nonce=uuid.uuid4().hex,
             trial=order.trial,
@@ -70,13 +124,27 @@ class CeleryDispatcher(Dispatcher):
             found = self._client.xread({stream: self._last}, count=100, block=block_ms)
         deliveries = []
         for ticket, fields in _entries(found):
-            self._last = ticket
             try:
                 receipt = Receipt.model_validate_json(fields[b"receipt"])
-                deliveries.append(Delivery(receipt, fields[b"part"], ticket.decode()))
-            except (ValidationError, KeyError):
+                data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
+                deliveries.append(Delivery(receipt, data, ticket.decode()))
+            except (ValidationError, KeyError, PartError):
                 self._client.xdel(stream, ticket)
+            except ResultsError as error:
+                if deliveries:  # the rest is asked for again
+                    break
+                raise BrokerError(str(error)) from error
+            self._last = ticket
         return deliveries
+
+    def _fetch(self, receipt: Receipt) -> bytes:
+        """A part that its worker put into the shared place. Raises PartError when it is not there."""
+        if self._shared is None:
+            raise PartError("a record without a part, and no shared place to look for it")
+        data = self._shared.get(part_name(receipt.trial_id, receipt.attempt))
+        if hashlib.sha256(data).hexdigest() != receipt.sha256:
+            raise PartError("the part in the shared place is another one")
+        return data
 
     def confirm(self, delivery: Delivery) -> None:
         """Take the record off the stream."""
@@ -94,7 +162,7 @@ class CeleryDispatcher(Dispatcher):
             for name in self._hosts
         }
 
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         """Orders with neither message nor lease, twice in a row and some seconds apart."""
         if not orders:
             return []
@@ -103,21 +171,30 @@ class CeleryDispatcher(Dispatcher):
             for order in orders:
                 pipe.exists(wire.lease_key(order.trial.trial_id))
                 pipe.llen(wire.PREFIX + wire.queue_for(order.trial.host))
+                pipe.exists(wire.begun_key(order.trial.trial_id, order.attempt))
             answers = pipe.execute()
         now, gone = time.monotonic(), []
-        for order, leased, queued in zip(orders, answers[::2], answers[1::2], strict=True):
+        for order, leased, queued, begun in zip(
+            orders, answers[::3], answers[1::3], answers[2::3], strict=True
+        ):
             trial_id = order.trial.trial_id
             if leased or queued:
                 self._missing_since.pop(trial_id, None)
             elif now - self._missing_since.setdefault(trial_id, now) > LOST_AFTER_S:
                 del self._missing_since[trial_id]
-                gone.append(order)
+                gone.append(Loss(order, bool(begun)))
         return gone
 
     def cancel(self) -> None:
         """Let workers drop what is still queued of this run; what is being measured is delivered."""
         with self._errors():
-            self._client.set(wire.cancel_key(self.run), wire.CANCEL_QUEUED, ex=wire.STREAM_TTL_S)
+            # Not over a word that is there: somebody may have asked for more.
+            key, word = wire.cancel_key(self.run), wire.CANCEL_QUEUED
+            self._client.set(key, word, ex=wire.STREAM_TTL_S, nx=True)
+
+    def _who(self) -> str:
+        """What others may know of this run."""
+        return json.dumps({"run": self.run, "machine": socket.gethostname(), "pid": os.getpid()})
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

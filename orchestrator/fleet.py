@@ -1,12 +1,14 @@
 """The fleet as the broker knows it: who is registered, who is alive, what they are doing."""
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from contract import CONTRACT_VERSION, wire
+from contract.campaign import Scalar
 from contract.errors import UseError
 
 
@@ -24,14 +26,33 @@ class HostEntry:
     beat: dict[str, Any]
     activity: dict[str, Any]
 
+    quarantine: dict[str, Any]
+    """Why and since when no campaign uses it; empty when they may."""
+
     @property
     def state(self) -> str:
-        """``busy``, ``idle``, ``stale`` (registered, no heartbeat) or ``other version``."""
+        """In one word; ``stale`` is registered without a heartbeat."""
         if not self.alive:
             return "stale"
         if self.contract != CONTRACT_VERSION:
             return "other version"
+        if self.quarantine:
+            return "quarantined"
         return "busy" if self.activity else "idle"
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """Facts that campaigns select by: the host's own, and each engine's as ``docker.runtime``."""
+        of_engines = {
+            f"{driver}.{name}": value
+            for driver, facts in self.engines.items()
+            for name, value in facts.items()
+            if isinstance(value, Scalar)
+        }
+        memory = self.facts.get("mem_bytes")
+        sizes = {"mem_gib": memory / 2**30} if memory is not None else {}
+        own = {name: value for name, value in self.facts.items() if isinstance(value, Scalar)}
+        return own | sizes | of_engines
 
     def why_not(self, driver: str) -> str | None:
         """Why the host cannot run trials of a driver; None when it can."""
@@ -44,17 +65,30 @@ class HostEntry:
 
 
 def read_fleet(client: "redis.Redis[bytes]") -> dict[str, HostEntry]:
-    """All registered hosts by name: three round trips, however many there are."""
+    """All registered hosts by name: four round trips, however many there are."""
     registered = client.hgetall(wire.REGISTRY)
     names = sorted(name.decode() for name in registered)
     if not names:
         return {}
     beats = client.mget([wire.heartbeat_key(name) for name in names])
     activities = client.mget([wire.activity_key(name) for name in names])
+    quarantined = client.mget([wire.quarantine_key(name) for name in names])
     return {
-        name: _entry(name, json.loads(registered[name.encode()]), beat, activity)
-        for name, beat, activity in zip(names, beats, activities, strict=True)
+        name: _entry(name, json.loads(registered[name.encode()]), state)
+        for name, *state in zip(names, beats, activities, quarantined, strict=True)
     }
+
+
+def quarantine_host(client: "redis.Redis[bytes]", name: str, why: str) -> None:
+    """Keep campaigns off a host until an operator releases it, or a day has passed."""
+    said = json.dumps({"why": why, "since": time.time()})
+    client.set(wire.quarantine_key(name), said, ex=wire.QUARANTINE_TTL_S)
+
+
+def release_host(client: "redis.Redis[bytes]", name: str) -> None:
+    """Let campaigns use a quarantined host again. Raises UseError when it is not in quarantine."""
+    if not client.delete(wire.quarantine_key(name)):
+        raise UseError(f"host '{name}' is not in quarantine")
 
 
 def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
@@ -65,7 +99,8 @@ def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
         raise UseError(f"no host '{name}' is registered")
 
 
-def _entry(name: str, known: dict[str, Any], beat: bytes | None, activity: bytes | None) -> HostEntry:
+def _entry(name: str, known: dict[str, Any], state: list[bytes | None]) -> HostEntry:
+    beat, activity, quarantine = state
     return HostEntry(
         name=name,
         alive=beat is not None,
@@ -76,4 +111,5 @@ def _entry(name: str, known: dict[str, Any], beat: bytes | None, activity: bytes
         versions=known.get("versions", {}),
         beat=json.loads(beat) if beat else {},
         activity=json.loads(activity) if activity else {},
+        quarantine=json.loads(quarantine) if quarantine else {},
     )

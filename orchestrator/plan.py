@@ -7,8 +7,9 @@ interleaved trials): drift of the host then hits all alternatives alike.
 import hashlib
 import itertools
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -158,16 +159,34 @@ def _seed(*content: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def choose_hosts(campaign: Campaign, known: dict[str, dict[str, str]]) -> list[str]:
-    """Names of the known hosts (name → labels) that the campaign selects.
+class Selectable(Protocol):
+    """What a selection looks at in a host."""
 
-    Raises CampaignError when it names a host that is not there, or selects none.
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels that its operator gave it."""
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """Its facts by name, its engines' as ``docker.storage_driver``."""
+
+
+def choose_hosts(campaign: Campaign, known: Mapping[str, Selectable]) -> list[str]:
+    """Names of the known hosts that the campaign selects.
+
+    Raises CampaignError when it names a host that is not there, asks for a fact that no host has, or
+    selects none.
     """
-    absent = sorted(set(campaign.hosts.names) - set(known))
-    have = ", ".join(sorted(known)) or "none"
+    selection, have = campaign.hosts, ", ".join(sorted(known)) or "none"
+    absent = sorted(set(selection.names) - set(known))
     if absent:
         raise CampaignError(f"no such host: {', '.join(absent)}; hosts that are alive: {have}")
-    chosen = [name for name, labels in known.items() if campaign.hosts.chooses(name, labels)]
+    facts = {fact for host in known.values() for fact in host.traits}
+    for condition in selection.conditions if known else ():
+        if condition.fact not in facts:
+            names = ", ".join(sorted(facts))
+            raise CampaignError(f"no host has a fact '{condition.fact}'; there are: {names}")
+    chosen = [n for n, host in known.items() if selection.chooses(n, host.labels, host.traits)]
     if not chosen:
         raise CampaignError(f"the campaign's 'hosts' selects none; hosts that are alive: {have}")
     return sorted(chosen)

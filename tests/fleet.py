@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import engines
 import redis
@@ -37,8 +38,8 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+            self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +48,7 @@ class Broker:
         server = shutil.which("redis-server") or shutil.which("valkey-server")
         if server is None:
             raise engines.Absent("there is no redis-server")
-        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)]
         options += ["--save", "", "--appendonly", "no"]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([server, *options], stdout=log, stderr=log)
@@ -82,6 +83,33 @@ def own_broker() -> Iterator[Broker]:
         yield broker
 
 
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """A local S3 service with a bucket ``parts``; gives the place of a campaign's ``results``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = str(Path(sys.executable).with_name("moto_server"))
+    server = subprocess.Popen(
+        [program, "--host", "127.0.0.1", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        bucket = Request(f"http://127.0.0.1:{port}/parts", method="PUT")
+
+        def has_bucket() -> bool:
+            with suppress(OSError), urlopen(bucket, timeout=5):  # noqa: S310
+                return True
+            return False
+
+        wait_until(has_bucket, "the S3 service answers")
+        yield (f"s3://parts/some/prefix?endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1")
+    finally:
+        server.kill()
+        server.wait(PATIENCE_S)
+
+
 def alive(broker: str) -> set[str]:
     """Names of the hosts that have a heartbeat."""
     try:
@@ -95,7 +123,7 @@ def alive(broker: str) -> set[str]:
 class Process:
     """One ``tonnage`` command that runs beside the test, with its children, ended by its group."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -104,8 +132,13 @@ class Process:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env=os.environ | {"COLUMNS": "200"},
+                env=os.environ | {"COLUMNS": "200"} | (env or {}),
             )
+
+    @property
+    def pid(self) -> int:
+        """Of the command itself."""
+        return self._process.pid
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the command and its children."""

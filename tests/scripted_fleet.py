@@ -8,7 +8,9 @@ from trials import make_part
 
 from contract.errors import BrokerError
 from contract.trial import Receipt, Trial
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Order
+from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
+
+HOSTS = ("h1", "h2", "h3")
 
 
 class Clock:
@@ -29,7 +31,11 @@ class Clock:
 
 @dataclass
 class Fleet(Dispatcher):
-    """Hosts ``h1`` and ``h2``; the ``fate`` of an order is 'well', 'lost', 'twice' or an outcome."""
+    """Hosts, of which ``h3`` comes late.
+
+    An order's ``fate``: 'well', 'lost' (with its worker), 'unbegun' (only the message), 'twice', or an
+    outcome.
+    """
 
     clock: Clock
     window: int = 2
@@ -39,6 +45,8 @@ class Fleet(Dispatcher):
     sent: list[Order] = field(default_factory=list)
     confirmed: list[Delivery] = field(default_factory=list)
     cancelled: bool = False
+    cancels: Callable[[float], bool] = lambda _: False
+    quarantined: dict[str, str] = field(default_factory=dict)
     most_in_flight: Counter[str] = field(default_factory=Counter)
     incoming: deque[Delivery] = field(default_factory=deque)
     _in_flight: Counter[str] = field(default_factory=Counter)
@@ -59,7 +67,7 @@ class Fleet(Dispatcher):
         self._in_flight[host] += 1
         self.most_in_flight[host] = max(self.most_in_flight[host], self._in_flight[host])
         fate = self.fate(order)
-        if not self.is_alive(host, self.passed_s) or fate == "lost":
+        if not self.is_alive(host, self.passed_s) or fate in ("lost", "unbegun"):
             self._lost.append(order)
             return
         outcome = fate if fate in ("failed", "partial") else "completed"
@@ -77,14 +85,21 @@ class Fleet(Dispatcher):
         self.confirmed.append(delivery)
 
     def hosts(self) -> dict[str, HostState]:
-        return {name: HostState(self.is_alive(name, self.passed_s)) for name in ("h1", "h2")}
+        return {name: HostState(self.is_alive(name, self.passed_s)) for name in HOSTS}
 
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         gone = [order for order in orders if order in self._lost]
         for order in gone:
             self._lost.remove(order)
             self._in_flight[order.trial.host] -= 1
-        return gone
+        return [Loss(order, self.fate(order) != "unbegun") for order in gone]
+
+    def attend(self) -> bool:
+        self._reach_broker()
+        return self.cancels(self.passed_s)
+
+    def quarantine(self, host: str, why: str) -> None:
+        self.quarantined[host] = why
 
     def cancel(self) -> None:
         self._reach_broker()
@@ -113,7 +128,11 @@ class Watcher:
         self.ended.append((trial.trial_id, receipt.outcome))
 
     def hosts(self, states: dict[str, HostState]) -> None:
-        assert set(states) <= {"h1", "h2"}
+        assert set(states) <= set(HOSTS)
+
+    def joined(self, total: int, done: int) -> None:
+        self.total += total
+        self.done += done
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -25,6 +25,7 @@ from orchestrator.plan import plan_cells
 from workers import verdict
 from workers.discover import build_catalog
 from workers.host import host_facts
+from workers.policy import Policy, load_policy
 
 OURS = ("contract", "workers", "orchestrator", "analysis")
 CATALOG = build_catalog()
@@ -104,7 +105,20 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
             assert (ROOT / span).exists(), span
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=lambda b: f"{b.page.stem}-{b.number}")
+POLICIES = [block for block in blocks("yaml") if block.file_name == "policy.yaml"]
+CAMPAIGNS = [block for block in blocks("yaml") if block not in POLICIES]
+
+
+def test_the_policy_page_shows_and_names_every_rule(tmp_path: Path) -> None:
+    (block,) = POLICIES
+    path = tmp_path / "policy.yaml"
+    path.write_text(block.text)
+    assert load_policy(path) != Policy()
+    rules = {row[0].strip("`") for row in tables(ROOT / "docs/operations.md")["Policy"]}
+    assert rules == set(Policy.model_fields)
+
+
+@pytest.mark.parametrize("block", CAMPAIGNS, ids=lambda b: f"{b.page.stem}-{b.number}")
 def test_every_campaign_can_be_planned(block: Block, tmp_path: Path) -> None:
     """A block that is part of a campaign is put into one, with its profiles in use."""
     content = yaml.safe_load(block.text)
@@ -241,6 +255,14 @@ def test_campaign_page_names_what_a_driver_offers(name: str) -> None:
     offers = {str(capability) for capability in CATALOG.drivers[name].offers}
     sentence = section.partition("Offers")[2].partition(".")[0]
     assert set(re.findall(r"`(\w+)`", sentence)) == offers
+
+
+def test_the_reliability_page_names_tests_that_exist() -> None:
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = [row[2].strip("`") for row in tables(ROOT / "docs/reliability.md")["Faults"]]
+    assert len(named) > 20
+    for name in named:
+        assert f"def {name}(" in written, name
 
 
 def test_readme_names_every_driver_experiment_and_command() -> None:

@@ -7,13 +7,18 @@ import warnings
 from contract.broker import broker_errors
 from contract.errors import BrokerError
 from workers.host_lock import host_lock
+from workers.policy import load_policy
 from workers.presence import Presence, probe_engine, probe_engines
 from workers.service import WorkerConfig
 from workers.settings import HostSettings
 
 
 def run_worker(broker: str, host: HostSettings) -> None:
-    """Be the worker of ``host`` until told to stop. Raises HostBusy, BrokerError, ResultsError."""
+    """Be the worker of ``host`` until told to stop. Raises HostBusy, BrokerError, ResultsError.
+
+    Raises PolicyRefused when its policy cannot be read.
+    """
+    load_policy(host.policy)
     with host_lock(host.state_dir, f"worker '{host.name}'"):
         config = WorkerConfig(broker=broker, hosts=(host,), boot=uuid.uuid4().hex)
         _serve(config, probe_engines(host), ["--pool", "prefork", "--concurrency", "1"])

@@ -24,6 +24,7 @@ class TrialLease:
     def __init__(self, client: "redis.Redis[bytes]", message: wire.Message) -> None:
         self._client = client
         self._key = wire.lease_key(message.trial.trial_id)
+        self._begun_key = wire.begun_key(message.trial.trial_id, message.attempt)
         self._token = uuid.uuid4().hex
         self._cancel_key = wire.cancel_key(message.run)
         self._activity_key = wire.activity_key(message.host)
@@ -42,6 +43,8 @@ class TrialLease:
     def __enter__(self) -> Self:
         try:
             self.taken = bool(self._client.set(self._key, self._token, nx=True, ex=wire.LEASE_TTL_S))
+            if self.taken:
+                self._client.set(self._begun_key, 1, ex=wire.BEGUN_TTL_S)
         except redis.RedisError as error:
             log.warning("lease of %s: %s; going on without", self._key, error)
             self.taken = True
@@ -57,7 +60,7 @@ class TrialLease:
         self._ended.set()
         self._renewer.join(timeout=5)
         with suppress(redis.RedisError):
-            self._client.delete(self._key, self._activity_key)
+            self._client.delete(self._key, self._activity_key, self._begun_key)
 
     def _renew(self) -> None:
         while not self._ended.is_set():

@@ -11,12 +11,13 @@ import redis
 
 from contract import CONTRACT_VERSION, wire
 from contract.broker import clock_offset, connect
-from contract.errors import BrokerError, HostBusy, PartError, ResultsError, TonnageError
+from contract.errors import BrokerError, HostBusy, PartError, PartTooLarge, ResultsError, TonnageError
 from contract.parts import read_part
 from workers import host as machine
+from workers.delivery import deliver, receipt_of
 from workers.discover import build_catalog, find_driver
 from workers.ownership import Owner
-from workers.service import WorkerConfig, deliver, receipt_of
+from workers.service import WorkerConfig
 from workers.settings import HostSettings
 from workers.spool import Spool
 
@@ -165,5 +166,9 @@ class Presence:
                     log.error("spool: %s: %s", path.name, error)
                     path.rename(path.with_suffix(".damaged"))
                     continue
-                deliver(self._client, receipt_of(data, record.attempt), data, record.trial.campaign)
+                receipt, place = receipt_of(data, record.attempt), spool.place_of(path.name)
+                try:
+                    deliver(self._client, receipt, data, record.trial.campaign, place)
+                except PartTooLarge:  # its campaign was told; it may name a place one day
+                    continue
                 spool.mark_delivered(path.name)

@@ -12,7 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from contract.catalog import Capability
-from contract.errors import CampaignError, DeadlineExceeded, TonnageError, TrialCancelled
+from contract.errors import (
+    CampaignError,
+    DeadlineExceeded,
+    PolicyRefused,
+    TonnageError,
+    TrialCancelled,
+)
 from contract.parts import PackedPart, TrialRecord, pack_part
 from contract.rows import InstanceRow
 from contract.trial import Outcome, Trial
@@ -22,7 +28,9 @@ from workers.clock import Clock, HostClock, VirtualClock
 from workers.discover import find_driver, find_experiment
 from workers.drivers.base import AnyDriver
 from workers.experiments.base import Experiment
+from workers.gauge import read_gauge
 from workers.ownership import Owner
+from workers.policy import load_policy
 from workers.sampler import Sampler
 from workers.settings import HostSettings
 from workers.verdict import QUIET_CPU_SHARE, Evidence, judge
@@ -94,7 +102,9 @@ def run_trial(assignment: Assignment) -> PackedPart:
         virtual = Capability.VIRTUAL_TIME in driver.offers
         wal = None if virtual else assignment.host.state_dir / "wal" / f"{assignment.owner.trial}.jsonl"
         recorder = Recorder(wal)
-        recorder.plan(experiment.plan_rows(params))
+        rows = experiment.plan_rows(params)
+        recorder.plan(rows)
+        _see_that_it_is_allowed(assignment, len(rows))
         clock: Clock = VirtualClock() if virtual else HostClock()
         rng = random.Random(assignment.trial.seed)
         bench = Bench(assignment.trial, driver, assignment.owner, clock, recorder, params, rng)
@@ -115,6 +125,11 @@ def run_trial(assignment: Assignment) -> PackedPart:
     packed = pack_part(record, recorder.rows)
     recorder.discard()
     return packed
+
+
+def _see_that_it_is_allowed(assignment: Assignment, planned: int) -> None:
+    """Raises PolicyRefused. Read anew for every trial: an operator's change counts at once."""
+    load_policy(assignment.host.policy).check(assignment.trial, planned, read_gauge())
 
 
 def _assemble(assignment: Assignment) -> tuple[AnyDriver, Experiment, Any]:
@@ -205,7 +220,9 @@ def _settle(found: _Findings) -> None:
                 row.outcome = "timeout" if found.error_class == DeadlineExceeded.code else "failed"
     measured = [row for row in found.rows if not row.resident and not row.warm_up]
     good = [row for row in measured if row.outcome in ("ok", "censored")]
-    if found.error_class is not None:
+    if found.error_class == PolicyRefused.code:
+        found.outcome = "skipped"
+    elif found.error_class is not None:
         found.outcome = "partial" if good else "failed"
     elif measured and not good:
         found.outcome = "failed"

@@ -1,6 +1,5 @@
 """What a worker does with a message: check, look into the spool, take the lease, measure, deliver."""
 
-import hashlib
 import logging
 import time
 
@@ -9,9 +8,16 @@ import redis
 from contract import wire
 from contract.broker import clock_offset, connect
 from contract.campaign import Frozen
-from contract.errors import BrokerError, MessageError, PartError, ResultsError, TrialCancelled
-from contract.parts import PackedPart, read_part
-from contract.trial import Receipt
+from contract.errors import (
+    BrokerError,
+    MessageError,
+    PartError,
+    PartTooLarge,
+    ResultsError,
+    TrialCancelled,
+)
+from contract.parts import PackedPart
+from workers.delivery import deliver, receipt_of, stand_in
 from workers.lease import TrialLease
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
@@ -70,7 +76,7 @@ class Service:
         if found is None:
             return False
         data, part = found
-        self._deliver(receipt_of(data, part.record.attempt), data, message.trial.campaign)
+        self._try_to_deliver(PackedPart(data, receipt_of(data, part.record.attempt)), message)
         return True
 
     def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
@@ -92,27 +98,34 @@ class Service:
             except TrialCancelled:
                 log.info("trial %s: cancelled, nothing of it is kept", trial.trial_id)
                 return
-            self._keep_and_deliver(packed, trial.campaign, spool)
+            self._keep_and_deliver(packed, message, spool)
 
-    def _keep_and_deliver(self, packed: PackedPart, campaign: str, spool: Spool | None) -> None:
+    def _keep_and_deliver(self, packed: PackedPart, message: wire.Message, spool: Spool | None) -> None:
         """Spool first, so that what was measured outlives the broker; then deliver."""
         kept = False
         if spool is not None:
             try:
-                spool.put(packed)
+                spool.put(packed, message.results)
                 kept = True
             except ResultsError as error:
                 log.error("spool: %s; the part is delivered without it", error)
-        try:
-            self._deliver(packed.receipt, packed.data, campaign)
-        except BrokerError as error:
-            log.error("%s; the part waits in the spool", error)
-            return
-        if kept and spool is not None:
+        if self._try_to_deliver(packed, message) and kept and spool is not None:
             spool.mark_delivered(packed.name)
 
-    def _deliver(self, receipt: Receipt, data: bytes, campaign: str) -> None:
-        deliver(self._client, receipt, data, campaign)
+    def _try_to_deliver(self, packed: PackedPart, message: wire.Message) -> bool:
+        """Deliver a part, or word of why it cannot be. Returns whether its campaign has it now."""
+        campaign = message.trial.campaign
+        try:
+            deliver(self._client, packed.receipt, packed.data, campaign, message.results)
+        except PartTooLarge as error:
+            log.error("trial %s: %s", message.trial.trial_id, error)
+            word = stand_in(packed, error)
+            deliver(self._client, word.receipt, word.data, campaign)
+            return False
+        except (BrokerError, ResultsError) as error:
+            log.error("%s; the part waits in the spool", error)
+            return False
+        return True
 
     def _is_cancelled(self, run: str) -> bool:
         """Whether the run's queued messages are to be dropped; a broker that is away has not said so."""
@@ -126,35 +139,3 @@ class Service:
             return clock_offset(self._client, time.time_ns)
         except redis.RedisError:
             return None
-
-
-def receipt_of(data: bytes, attempt: int) -> Receipt:
-    """The receipt of a part that is at hand as bytes."""
-    record = read_part(data).record
-    return Receipt(
-        trial_id=record.trial.trial_id,
-        attempt=attempt,
-        host=record.trial.host,
-        outcome=record.outcome,
-        verdict=record.verdict,
-        reasons=record.reasons,
-        sha256=hashlib.sha256(data).hexdigest(),
-        size_bytes=len(data),
-    )
-
-
-def deliver(client: "redis.Redis[bytes]", receipt: Receipt, data: bytes, campaign: str) -> None:
-    """Append the completion record, with the part inside, to the campaign's stream."""
-    if len(data) > wire.MAX_MESSAGE_PART_BYTES:
-        raise BrokerError(
-            f"a part of {len(data)} bytes is too large for a completion record "
-            f"({wire.MAX_MESSAGE_PART_BYTES} at most); measure fewer instances per trial"
-        )
-    stream = wire.stream_key(campaign)
-    try:
-        pipe = client.pipeline(transaction=False)
-        pipe.xadd(stream, {"receipt": receipt.model_dump_json(), "part": data})
-        pipe.expire(stream, wire.STREAM_TTL_S)
-        pipe.execute()
-    except redis.RedisError as error:
-        raise BrokerError(f"a part could not be delivered: {error}") from error

@@ -33,5 +33,7 @@ class HostSettings(Frozen):
     labels: dict[str, str] = {}
     may_restart_engines: bool = False
     """Whether campaigns may restart the daemons of this host's engines."""
+    policy: Path | None = None
+    """What campaigns may do here (``workers.policy``); None allows everything."""
     engine_deadline_s: float = 60.0
     """Longest wait for one engine call, whatever the campaign says."""

@@ -4,6 +4,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from contract.errors import ResultsError
 from contract.parts import PackedPart, Part, list_parts, part_name, read_part, store_part
 
 KEEP_DELIVERED_S = 14 * 24 * 3600
@@ -17,9 +18,25 @@ class Spool:
         self._waiting = folder / "waiting"
         self._delivered = folder / "delivered"
 
-    def put(self, packed: PackedPart) -> None:
-        """Keep a part durably. Raises ResultsError when the disk cannot take it."""
+    def put(self, packed: PackedPart, place: str = "") -> None:
+        """Keep a part durably, and the shared place that it is to go to.
+
+        Raises ResultsError when the disk cannot take it.
+        """
+        if place:
+            try:
+                self._waiting.mkdir(parents=True, exist_ok=True)
+                self._place(packed.name).write_text(place, encoding="utf-8")
+            except OSError as error:
+                raise ResultsError(f"{self._waiting} cannot be written: {error.strerror}") from error
         store_part(self._waiting, packed.name, packed.data)
+
+    def place_of(self, name: str) -> str:
+        """The shared place that a waiting part is to go to; empty for the stream."""
+        try:
+            return self._place(name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     def find(self, trial_id: str, newer_than: int) -> tuple[bytes, Part] | None:
         """The newest part of a trial whose attempt is above ``newer_than``.
@@ -44,6 +61,10 @@ class Spool:
         self._delivered.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # trial and heartbeat may both have delivered it
             (self._waiting / name).replace(self._delivered / name)
+        self._place(name).unlink(missing_ok=True)
+
+    def _place(self, name: str) -> Path:
+        return self._waiting / f"{name}.place"
 
     def forget_old(self) -> None:
         """Drop parts that were delivered long ago."""

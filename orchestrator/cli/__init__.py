@@ -5,7 +5,7 @@ import sys
 import typer
 
 from contract.errors import CampaignError, TonnageError
-from orchestrator.cli import campaigns, hosts, results
+from orchestrator.cli import campaigns, hosts, results, standing
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     "5 interrupted.",
 )
 campaigns.add_to(app)
+standing.add_to(app)
 hosts.add_to(app)
 results.add_to(app)
 

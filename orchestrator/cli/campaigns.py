@@ -18,6 +18,7 @@ from orchestrator.cli.options import (
     counted,
     takes_host,
 )
+from orchestrator.cli.trial_filter import chooser
 from orchestrator.plan import Cell, choose_hosts, plan_cells, plan_trials
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def plan(
     """Show the cells of a campaign, the trials per host, and what cannot run where."""
     read, cells = _read(campaign)
     fleet = _fleet(broker) if broker else {}
-    known = {name: entry.labels for name, entry in fleet.items() if entry.alive}
+    known = {name: entry for name, entry in fleet.items() if entry.alive}
     by_hand = checked_names(host or []) or ([] if broker else list(read.hosts.names) or ["this-host"])
     trials = plan_trials(read, cells, by_hand or choose_hosts(read, known))
     blocked = Counter(
@@ -97,6 +98,10 @@ def run(
     skip_driver: Annotated[
         list[str] | None, typer.Option("--skip-driver", help="Leave this driver's cells out.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="KEY=VALUE: measure only these trials; the rest stays planned."),
+    ] = None,
     patience_s: Annotated[
         float,
         typer.Option("--patience", min=1, help="Seconds to wait for a host or broker that is away."),
@@ -119,6 +124,7 @@ def run(
         folder=results or Path("results") / read.campaign,
         rerun=_rerun(campaign, broker, results, local=local),
         retry_failed=retry_failed,
+        only=chooser(only or []),
         patience_s=patience_s,
         as_json=as_json,
     )

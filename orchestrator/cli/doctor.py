@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from contract.errors import BrokerError, TonnageError
+from workers.policy import load_policy
 from workers.presence import probe_engine
 from workers.settings import HostSettings
 
@@ -31,9 +32,19 @@ def examine(host: HostSettings, broker: str | None) -> list[Finding]:
 
     found = [_state_folder(host), _rights(), *(_engine(name, host) for name in build_catalog().drivers)]
     found.append(_registry(host))
+    if host.policy is not None:
+        found.append(_policy(host))
     if broker:
         found.append(_broker(broker))
     return found
+
+
+def _policy(host: HostSettings) -> Finding:
+    try:
+        rules = load_policy(host.policy).model_dump(exclude_defaults=True)
+    except TonnageError as error:
+        return Finding("policy", False, str(error))
+    return Finding("policy", True, f"{host.policy}: {', '.join(rules) or 'no rule'}")
 
 
 def _engine(name: str, host: HostSettings) -> Finding:

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from contract import CONTRACT_VERSION
-from contract.broker import broker_errors, connect
 from contract.campaign import Campaign
-from contract.errors import ResultsError, TrialCancelled, UseError
+from contract.errors import ResultsError, TrialCancelled
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
+from contract.shared_parts import shared_parts
 from contract.trial import Trial
 from orchestrator.cli.progress import watching
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
-from orchestrator.fleet import read_fleet
 from orchestrator.gather import Gathered, gather
-from orchestrator.plan import Cell, choose_hosts, plan_trials
+from orchestrator.muster import Muster
+from orchestrator.plan import Cell, plan_trials
 from orchestrator.results import Results
+from orchestrator.shared import fetch_missing
 
 if TYPE_CHECKING:
     from workers.settings import HostSettings
@@ -71,6 +71,7 @@ class Execution:
     rerun: str
     """The command that measures again what failed."""
     retry_failed: bool = False
+    only: Callable[[Trial], bool] = lambda _: True
     patience_s: float = 60.0
     as_json: bool = False
     _interrupts: _Interrupts = field(default_factory=_Interrupts)
@@ -89,22 +90,25 @@ class Execution:
         """Measure on hosts that the campaign selects: those alive, and those of the last execution."""
         from orchestrator.dispatch_celery import CeleryDispatcher
 
-        client = connect(broker)
-        with broker_errors(broker):
-            fleet = read_fleet(client)
-        before = self._hosts_before()
-        known = {name: entry.labels for name, entry in fleet.items() if entry.alive or name in before}
-        hosts = choose_hosts(self.campaign, known)
-        other = [
-            name for name in hosts if fleet[name].alive and fleet[name].contract != CONTRACT_VERSION
-        ]
-        if other:
-            raise UseError(
-                f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
-            )
-        trials = plan_trials(self.campaign, self.cells, hosts)
-        dispatcher = CeleryDispatcher(broker, self.campaign.campaign, hosts)
-        self._conduct(trials, dispatcher, lambda trial: fleet[trial.host].why_not(trial.driver))
+        fleet = Muster(broker, self.campaign, self._hosts_before())
+        trials = plan_trials(self.campaign, self.cells, fleet.hosts)
+        name, place = self.campaign.campaign, self.campaign.results
+        dispatcher = CeleryDispatcher(broker, name, fleet.hosts, place)
+
+        def newcomers() -> tuple[Trial, ...]:
+            if not (joined := fleet.newcomers()):
+                return ()
+            for host in joined:
+                dispatcher.admit(host)
+            everybody = plan_trials(self.campaign, self.cells, fleet.hosts)
+            Results(self.folder).freeze(self.text, everybody)
+            return tuple(trial for trial in everybody if trial.host in joined)
+
+        dispatcher.claim()
+        try:
+            self._conduct(trials, dispatcher, fleet.why_not, newcomers)
+        finally:
+            dispatcher.release()
 
     def _hosts_before(self) -> set[str]:
         """Hosts of the last execution. One that has gone since keeps its place, and its results."""
@@ -114,16 +118,24 @@ class Execution:
             return set()
 
     def _conduct(
-        self, trials: tuple[Trial, ...], dispatcher: Dispatcher, why_not: Callable[[Trial], str | None]
+        self,
+        trials: tuple[Trial, ...],
+        dispatcher: Dispatcher,
+        why_not: Callable[[Trial], str | None],
+        newcomers: Callable[[], tuple[Trial, ...]] = lambda: (),
     ) -> None:
         results = Results(self.folder)
         with results.locked():
             results.freeze(self.text, trials)
+            if self.campaign.results:
+                fetch_missing(
+                    results, shared_parts(self.campaign.results, self.campaign.campaign), trials
+                )
             with (
                 self._interrupts.counted(),
                 watching(self.campaign.campaign, plain=self.as_json) as observer,
             ):
-                Coordination(
+                coordination = Coordination(
                     trials=trials,
                     results=results,
                     dispatcher=dispatcher,
@@ -131,23 +143,30 @@ class Execution:
                     plan_rows=_planned_rows,
                     why_not=why_not,
                     retry_failed=self.retry_failed,
+                    only=self.only,
+                    newcomers=newcomers,
                     patience_s=self.patience_s,
-                ).run(lambda: self._interrupts.count > 0)
-            if self._interrupts.count:
-                self._say_interrupted(results, len(trials))
+                )
+                coordination.run(lambda: self._interrupts.count > 0)
+            trials = coordination.trials
+            if self._interrupts.count or coordination.cancelled:
+                self._say_interrupted(
+                    results, trials, "cancelled" if coordination.cancelled else "interrupted"
+                )
             gathered = gather(results, trials, self.rerun)
-        self._report(results, gathered)
+        self._report(results, gathered, trials)
 
-    def _say_interrupted(self, results: Results, planned: int) -> None:
-        there = sum(1 for attempts in results.attempts().values() if attempts[-1] > 0)
+    def _say_interrupted(self, results: Results, trials: tuple[Trial, ...], how: str) -> None:
+        attempts = results.attempts()
+        there = sum(1 for trial in trials if attempts.get(trial.trial_id, (0,))[-1] > 0)
         typer.echo(
-            f"interrupted: {there} of {planned} trials are measured; "
+            f"{how}: {there} of {len(trials)} trials are measured; "
             "run the same command again for the rest",
             err=True,
         )
         raise typer.Exit(EXIT_INTERRUPTED)
 
-    def _report(self, results: Results, gathered: Gathered) -> None:
+    def _report(self, results: Results, gathered: Gathered, trials: tuple[Trial, ...]) -> None:
         from analysis.report import write_report
 
         report = write_report(results.dataset, results.report)
@@ -160,7 +179,8 @@ class Execution:
             _say_summary(gathered)
             typer.echo(f"dataset: {results.dataset}")
             typer.echo(f"report: {report}")
-        if gathered.missing:
+        meant = {trial.trial_id for trial in trials if self.only(trial)}
+        if any(missing["trial_id"] in meant for missing in gathered.missing):
             raise typer.Exit(EXIT_MISSING)
 
 

@@ -12,6 +12,7 @@ from orchestrator.cli.options import (
     labels_from,
     takes_host,
 )
+from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
     from workers.settings import HostSettings
@@ -53,18 +54,23 @@ def hosts(
     forget: Annotated[
         list[str] | None, typer.Option("--forget", help="Take this host off the list; not while alive.")
     ] = None,
+    release: Annotated[
+        list[str] | None, typer.Option("--release", help="Let campaigns use a quarantined host again.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the hosts that are registered on a broker: state, engines, memory, clock, current trial."""
     from dataclasses import asdict
 
     from contract.broker import broker_errors, connect
-    from orchestrator.fleet import forget_host, read_fleet
+    from orchestrator.fleet import forget_host, read_fleet, release_host
 
     client = connect(str(broker))
     with broker_errors(str(broker)):
         for name in forget or []:
             forget_host(client, name)
+        for name in release or []:
+            release_host(client, name)
         fleet = read_fleet(client)
     if as_json:
         typer.echo(
@@ -76,11 +82,11 @@ def hosts(
         return
     heads = ("HOST", "STATE", "DRIVERS", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
     rows = [heads, *(_host_row(entry) for entry in fleet.values())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    for row in rows:
-        typer.echo(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    for line in tabulate(rows):
+        typer.echo(line)
+    for entry in fleet.values():
+        if entry.quarantine:
+            typer.echo(f"{entry.name} is in quarantine: {entry.quarantine['why']}")
 
 
 def _host_row(entry: Any) -> tuple[str, ...]:

@@ -70,6 +70,10 @@ HOST_OPTIONS: dict[str, object] = {
             help="Let campaigns restart the daemons of this host's engines.",
         ),
     ],
+    "policy": Annotated[
+        Path | None,
+        typer.Option("--policy", envvar="TONNAGE_POLICY", help="What campaigns may do here (YAML)."),
+    ],
     "engine_deadline_s": Annotated[
         float | None,
         typer.Option(

@@ -51,6 +51,12 @@ class _Counts:
         """State of the hosts."""
         self.states = states
 
+    def joined(self, total: int, done: int) -> None:
+        """There is more to do."""
+        self.total += total
+        self.done += done
+        self.begun_with += done
+
     def left_s(self) -> float | None:
         """Time left at the rate so far."""
         measured = self.done - self.begun_with
@@ -122,6 +128,11 @@ class LiveProgress(_Counts):
         """Move the bar."""
         super().received(trial, receipt)
         self._bar.update(self._task, completed=self.done, trouble=self.trouble())
+
+    def joined(self, total: int, done: int) -> None:
+        """Make the bar longer."""
+        super().joined(total, done)
+        self._bar.update(self._task, total=self.total, completed=self.done)
 
     def note(self, text: str) -> None:
         """Print it above the bar."""

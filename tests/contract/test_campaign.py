@@ -41,7 +41,7 @@ def test_the_least_that_a_campaign_says(tmp_path: Path) -> None:
 
 TOP = "blocks, campaign, deadline_s, description, experiments, hosts, image, limits, profiles, seed"
 ENTRY = "deadline_s, drivers, experiment, image, limits, params"
-HOSTS = "'all', a list of host names, or a mapping with 'names' or 'labels'"
+HOSTS = "'all', a list of host names, or a mapping with names, labels or facts"
 MAPPING = "a mapping with at least 'campaign' and 'experiments'"
 VALUES = "text, a number, true, false, null, or a list of these"
 
@@ -62,7 +62,7 @@ BAD = {
     ),
     "hosts: some": f"5: 'hosts': found 'some'; allowed: {HOSTS}",
     "hosts: 7": f"5: 'hosts': found 7; allowed: {HOSTS}",
-    "hosts: {rack: 1}": "5: unknown key 'hosts.rack'; allowed: labels, names",
+    "hosts: {rack: 1}": "5: unknown key 'hosts.rack'; allowed: facts, labels, names",
     "profiles:\n  quick: {}": "6: key 'profiles.quick.driver' is missing",
     "    deadlin_s: 2": (
         f"5: unknown key 'experiments[0].deadlin_s' (did you mean 'deadline_s'?); allowed: {ENTRY}"
@@ -133,10 +133,10 @@ def test_hosts_have_short_forms(
 
 def test_hosts_are_chosen_by_name_and_label() -> None:
     chosen = HostSelection(names=("h1", "h2"), labels={"rack": "a"})
-    assert chosen.chooses("h1", {"rack": "a", "row": "1"})
-    assert not chosen.chooses("h1", {"rack": "b"})
-    assert not chosen.chooses("h3", {"rack": "a"})
-    assert HostSelection().chooses("anything", {})
+    assert chosen.chooses("h1", {"rack": "a", "row": "1"}, {})
+    assert not chosen.chooses("h1", {"rack": "b"}, {})
+    assert not chosen.chooses("h3", {"rack": "a"}, {})
+    assert HostSelection().chooses("anything", {}, {})
 
 
 def test_a_campaign_is_frozen(tmp_path: Path) -> None:

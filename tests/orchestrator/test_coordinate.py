@@ -13,8 +13,8 @@ from contract.errors import BrokerError, ResultsError
 from contract.rows import InstanceRow
 from contract.trial import Trial
 from orchestrator import coordinate
-from orchestrator.coordinate import MAX_ATTEMPTS, Coordination
-from orchestrator.dispatch import Order
+from orchestrator.coordinate import MAX_ATTEMPTS, MAX_SENT, Coordination
+from orchestrator.dispatch import Loss, Order
 from orchestrator.results import Results
 
 PATIENCE_S = 60.0
@@ -113,7 +113,10 @@ def test_the_window_is_respected(run: Run, window: int) -> None:
 def test_a_lost_trial_is_sent_again(run: Run) -> None:
     lost = TRIALS[2]
     fleet = run(fate=lambda order: "lost" if order == Order(lost, 1) else "well")
-    assert [order for order in fleet.sent if order.trial == lost] == [Order(lost, 1), Order(lost, 2)]
+    assert [order for order in fleet.sent if order.trial == lost] == [
+        Order(lost, 1),
+        Order(lost, 2, deaths=1),
+    ]
     assert run.results.attempts()[lost.trial_id] == (2,)
     assert run.outcomes() == {"completed": 10}
     assert "a trial was lost on host h1; it is sent again" in run.watcher.notes
@@ -132,6 +135,22 @@ def test_a_trial_that_kills_its_worker_is_a_failed_record_and_no_loop(run: Run) 
     again = run(options={"retry_failed": True})
     assert again.sent == [Order(killer, 3, 2)]
     assert run.outcomes() == {"completed": 10}
+
+
+def test_messages_that_are_lost_kill_nobody(run: Run) -> None:
+    unlucky = TRIALS[4]
+    fates = {1: "unbegun", 2: "unbegun", 3: "unbegun", 4: "lost"}
+    fleet = run(fate=lambda o: fates.get(o.attempt, "well") if o.trial == unlucky else "well")
+    assert [order.deaths for order in fleet.sent if order.trial == unlucky] == [0, 0, 0, 0, 1]
+    assert run.outcomes() == {"completed": 10}
+
+
+def test_a_message_that_is_always_lost_is_no_loop(run: Run) -> None:
+    fleet = run(fate=lambda order: "unbegun" if order.trial == TRIALS[4] else "well")
+    assert len([order for order in fleet.sent if order.trial == TRIALS[4]]) == MAX_SENT
+    assert run.outcomes() == {"completed": 9, "failed": 1}
+    failed = run.results.read(TRIALS[4].trial_id, MAX_SENT)
+    assert failed.record.reasons == (f"it was sent {MAX_SENT} times, and nothing came of it",)
 
 
 def test_a_host_that_stays_away_is_given_up(run: Run) -> None:
@@ -198,9 +217,9 @@ def test_duplicates_are_harmless(run: Run) -> None:
 class Late(Fleet):
     """What it loses comes in after all, just when it has been found lost."""
 
-    def lost(self, orders: list[Order]) -> list[Order]:
+    def lost(self, orders: list[Order]) -> list[Loss]:
         gone = super().lost(orders)
-        self.incoming.extend(delivery_of(order.trial, order.attempt) for order in gone)
+        self.incoming.extend(delivery_of(loss.order.trial, loss.order.attempt) for loss in gone)
         return gone
 
 
@@ -219,7 +238,7 @@ def test_an_order_that_has_its_part_already_is_not_stuck(run: Run) -> None:
 
     class Content(Fleet):
         def send(self, order: Order) -> None:
-            if order == Order(first, 2):
+            if (order.trial, order.attempt) == (first, 2):
                 self.incoming.append(delivery_of(first, 1))
                 self.sent.append(order)
                 self.incoming.append(delivery_of(first, 1))

@@ -3,7 +3,8 @@
 import base64
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from fleet import own_broker, wait_until
@@ -11,13 +12,13 @@ from trials import make_part, make_trial
 
 from contract import wire
 from contract.broker import connect
-from contract.errors import BrokerError
+from contract.errors import BrokerError, ResultsError
 from contract.parts import PackedPart
 from contract.trial import Trial
 from orchestrator import dispatch_celery
-from orchestrator.dispatch import Order
+from orchestrator.dispatch import Loss, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
-from workers.service import deliver
+from workers.delivery import deliver
 
 pytestmark = pytest.mark.redis
 
@@ -86,6 +87,52 @@ def test_a_record_that_is_not_ours_is_dropped(rig: Rig, fields: dict[str, bytes 
     assert rig.client.xlen(rig.stream) == 1
 
 
+@pytest.fixture
+def sharing(rig: Rig, redis_url: str, tmp_path: Path) -> CeleryDispatcher:
+    """A dispatcher of a campaign that has a shared place."""
+    return CeleryDispatcher(redis_url, rig.campaign, [rig.host], str(tmp_path))
+
+
+def test_a_part_in_a_shared_place_is_fetched(
+    rig: Rig, sharing: CeleryDispatcher, tmp_path: Path
+) -> None:
+    packed = make_part(rig.trial())
+    deliver(rig.client, packed.receipt, packed.data, rig.campaign, str(tmp_path))
+    assert [delivery.data for delivery in sharing.receive(0)] == [packed.data]
+
+
+def test_a_part_that_is_not_in_the_shared_place_was_not_delivered(
+    rig: Rig, sharing: CeleryDispatcher, tmp_path: Path
+) -> None:
+    damages: list[Callable[[Path], object]] = [Path.unlink, lambda path: path.write_bytes(b"x")]
+    for block, damage in enumerate(damages):
+        packed = make_part(rig.trial(block))
+        deliver(rig.client, packed.receipt, packed.data, rig.campaign, str(tmp_path))
+        damage(tmp_path / rig.campaign / "parts" / packed.name)
+    assert sharing.receive(0) == []
+    assert rig.client.xlen(rig.stream) == 0
+
+
+def test_a_shared_place_that_is_away_loses_nothing(
+    rig: Rig, sharing: CeleryDispatcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = [make_part(rig.trial(block)) for block in range(3)]
+    for part in packed:
+        deliver(rig.client, part.receipt, part.data, rig.campaign, str(tmp_path))
+    with monkeypatch.context() as away:
+
+        def get(name: str) -> bytes:
+            if name == packed[0].name:
+                return packed[0].data
+            raise ResultsError("the place is away")
+
+        away.setattr(sharing._shared, "get", get)
+        assert [delivery.data for delivery in sharing.receive(0)] == [packed[0].data]
+        with pytest.raises(BrokerError, match="the place is away"):
+            sharing.receive(0)
+    assert [delivery.data for delivery in sharing.receive(0)] == [part.data for part in packed[1:]]
+
+
 def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch_celery, "LOST_AFTER_S", -1.0)
     order = Order(rig.trial(), 1)
@@ -95,7 +142,9 @@ def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytes
     rig.client.set(wire.lease_key(order.trial.trial_id), "worker", ex=60)
     assert rig.dispatcher.lost([order]) == []  # a worker is at it
     rig.client.delete(wire.lease_key(order.trial.trial_id))
-    assert rig.dispatcher.lost([order]) == [order]
+    assert rig.dispatcher.lost([order]) == [Loss(order, begun=False)]
+    rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
+    assert rig.dispatcher.lost([order]) == [Loss(order, begun=True)]
 
 
 def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:

@@ -1,5 +1,6 @@
 """From a campaign to its trials: pure, interleaved, and every complaint with its line."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,17 @@ def test_equal_cells_of_two_entries_are_one_too_many() -> None:
     assert refused(again).startswith("c.yaml:6: 'experiments[1].drivers[0]'")
 
 
-KNOWN = {"h1": {"rack": "a"}, "h2": {"rack": "b"}, "h3": {"rack": "a"}}
+@dataclass
+class Host:
+    labels: dict[str, str]
+    traits: dict[str, Any]
+
+
+KNOWN = {
+    "h1": Host({"rack": "a"}, {"mem_gib": 62.8, "cpu_count": 8, "libvirt.accelerator": "kvm"}),
+    "h2": Host({"rack": "b"}, {"mem_gib": 125.6, "cpu_count": 8, "docker.live_restore": True}),
+    "h3": Host({"rack": "a"}, {"mem_gib": 251.0, "cpu_count": 64, "libvirt.accelerator": "tcg"}),
+}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +201,11 @@ KNOWN = {"h1": {"rack": "a"}, "h2": {"rack": "b"}, "h3": {"rack": "a"}}
         (["h3", "h1"], ["h1", "h3"]),
         ({"labels": {"rack": "a"}}, ["h1", "h3"]),
         ({"names": ["h1", "h2"], "labels": {"rack": "a"}}, ["h1"]),
+        ({"facts": ["mem_gib >= 64"]}, ["h2", "h3"]),
+        ({"facts": ["mem_gib >= 64", "cpu_count < 10"], "labels": {"rack": "b"}}, ["h2"]),
+        ({"facts": ["libvirt.accelerator == kvm"]}, ["h1"]),
+        ({"facts": ["libvirt.accelerator != kvm"]}, ["h3"]),
+        ({"facts": ["docker.live_restore == true"]}, ["h2"]),
     ],
 )
 def test_hosts_are_chosen(hosts: Any, chosen: list[str]) -> None:
@@ -202,6 +218,8 @@ def test_hosts_are_chosen(hosts: Any, chosen: list[str]) -> None:
     [
         (["h9", "h1", "h8"], "no such host: h8, h9; hosts that are alive: h1, h2, h3"),
         ({"labels": {"rack": "z"}}, "the campaign's 'hosts' selects none; hosts that are alive: h1, h2"),
+        ({"facts": ["mem_gib > 999"]}, "the campaign's 'hosts' selects none"),
+        ({"facts": ["memgib > 9"]}, "no host has a fact 'memgib'; there are: cpu_count, docker.live_re"),
     ],
 )
 def test_hosts_that_are_not_there_are_named(hosts: Any, complaint: str) -> None:

@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,14 +218,42 @@ def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCa
     assert rig.delivered() == []
 
 
-def test_a_part_that_is_too_large_for_a_record_waits(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_part_that_is_too_large_waits_and_its_campaign_is_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(wire, "MAX_MESSAGE_PART_BYTES", 100)
-    rig.handle(rig.body())
-    assert "measure fewer instances per trial" in caplog.text
+    trial = rig.trial(params={"instances": 1000}, deadline_s=80_000.0)
+    whole = len(run_trial(Assignment(trial, 1, rig.host, "boot")).data)
+    monkeypatch.setattr(wire, "MAX_MESSAGE_PART_BYTES", whole - 100)
+    rig.handle(rig.body(trial))
+    (word,) = map(read_part, rig.delivered())
+    assert (word.record.attempt, word.record.outcome, word.record.error_class) == (
+        0,
+        "failed",
+        "too_large",
+    )
+    assert "give the campaign a 'results' that all hosts reach" in str(word.record.error_text)
+    assert word.tables["instances"].column("outcome").to_pylist() == ["lost"] * 1000
     assert len(rig.spool.waiting()) == 1
-    assert rig.delivered() == []
+    rig.client.delete(wire.stream_key(rig.campaign))
+
+    rig.handle(rig.body(trial, results=str(tmp_path)))  # the next run's campaign names a place
+    assert len(rig.measured) == 1
+    (part,) = (tmp_path / rig.campaign / "parts").iterdir()
+    assert read_part(part.read_bytes()).record.outcome == "completed"
+    ((_, fields),) = rig.client.xrange(wire.stream_key(rig.campaign))
+    assert set(fields) == {b"receipt"}
+
+
+def test_a_part_for_a_place_that_is_away_waits_with_its_address(rig: Rig, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.write_text("a file where the folder should be")
+    rig.handle(rig.body(results=str(place)))
+    (waiting,) = rig.spool.waiting()
+    assert rig.spool.place_of(waiting.name) == str(place)
+    place.unlink()
+    rig.handle(rig.body(results=str(place)))
+    assert len(rig.measured) == 1
+    assert (place / rig.campaign / "parts" / waiting.name).is_file()
 
 
 def test_a_spool_that_is_full_does_not_stop_the_delivery(rig: Rig) -> None:

@@ -1,0 +1,57 @@
+"""Who takes part in a campaign on a fleet: at its beginning, and those that join later."""
+
+from contract import CONTRACT_VERSION
+from contract.broker import broker_errors, connect
+from contract.campaign import Campaign
+from contract.errors import CampaignError, UseError
+from contract.trial import Trial
+from orchestrator.fleet import HostEntry, read_fleet
+from orchestrator.plan import choose_hosts
+
+
+class Muster:
+    """The hosts of one execution. Raises BrokerError whenever the broker does not answer.
+
+    Raises CampaignError when the campaign selects nobody, UseError when a selected host speaks another
+    version.
+    """
+
+    def __init__(self, broker: str, campaign: Campaign, before: set[str]) -> None:
+        self._broker = broker
+        self._campaign = campaign
+        self._client = connect(broker)
+        self._fleet = self._look()
+        known = {n: entry for n, entry in self._fleet.items() if entry.alive or n in before}
+        self.hosts = choose_hosts(campaign, known)
+        """Names of those who take part."""
+        other = [name for name in self.hosts if self._fleet[name].state == "other version"]
+        if other:
+            raise UseError(
+                f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
+            )
+
+    def newcomers(self) -> list[str]:
+        """Hosts that the campaign selects and that have appeared since the last call."""
+        self._fleet |= (seen := self._look())
+        fresh = {n: entry for n, entry in seen.items() if n not in self.hosts and _is_fit(entry)}
+        try:
+            joined = choose_hosts(self._campaign, fresh) if fresh else []
+        except CampaignError:  # none of them is meant
+            return []
+        self.hosts += joined
+        return joined
+
+    def why_not(self, trial: Trial) -> str | None:
+        """Why a trial cannot be measured on its host; None when it can."""
+        entry = self._fleet[trial.host]
+        if entry.quarantine:
+            return f"host '{trial.host}' is in quarantine: {entry.quarantine['why']}"
+        return entry.why_not(trial.driver)
+
+    def _look(self) -> dict[str, HostEntry]:
+        with broker_errors(self._broker):
+            return read_fleet(self._client)
+
+
+def _is_fit(entry: HostEntry) -> bool:
+    return entry.alive and entry.contract == CONTRACT_VERSION and not entry.quarantine

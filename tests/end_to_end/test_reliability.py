@@ -1,0 +1,297 @@
+"""Every fault that a fleet must survive, caused on real workers; ``docs/reliability.md`` lists them."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet import alive, own_broker, wait_until
+from real_fleet import BLOCKS, DRIVER, HOSTS, RealFleet, real_fleet
+
+from contract import wire
+from contract.campaign import load_campaign
+from orchestrator import dispatch_celery
+from orchestrator.cli.execution import Execution
+from orchestrator.dispatch import Order
+from orchestrator.dispatch_celery import CeleryDispatcher
+from orchestrator.plan import plan_cells
+from workers.discover import build_catalog
+
+pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RealFleet]:
+    socket = Path("/nowhere/docker.sock")
+    if DRIVER == "docker":
+        socket = request.getfixturevalue("docker_engine").socket
+    with own_broker() as broker, real_fleet(tmp_path, broker, socket) as made:
+        yield made
+
+
+def busy(fleet: RealFleet, host: str) -> bool:
+    return bool(fleet.broker.client().exists(wire.activity_key(host)))
+
+
+def wait_until_busy(fleet: RealFleet, host: str) -> None:
+    wait_until(lambda: busy(fleet, host), f"{host} measures")
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_trial(fleet: RealFleet) -> None:
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    wait_until_busy(fleet, "h2")
+    fleet.hosts["h2"].kill()
+    fleet.hosts["h2"].start()
+    fleet.finish(coordinator)
+    trials = fleet.is_exact()
+    assert {t["attempt"] for t in trials if t["host"] == "h2"} <= {1, 2}
+    fleet.others_are_undisturbed("h2")
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+def test_a_child_that_the_kernel_kills_for_memory(fleet: RealFleet) -> None:
+    """The OOM killer sends SIGKILL to the one process: nothing tells it from this."""
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    wait_until_busy(fleet, "h1")
+    fleet.hosts["h1"].pool_child().kill()
+    fleet.finish(coordinator)
+    fleet.is_exact()
+    fleet.others_are_undisturbed("h1")
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+def test_a_broker_that_dies_and_comes_back_empty(fleet: RealFleet) -> None:
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    fleet.broker.kill()
+    time.sleep(1)
+    fleet.broker.start()
+    fleet.finish(coordinator)
+    fleet.is_exact()
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+def test_a_coordinator_that_is_killed_and_run_again(fleet: RealFleet) -> None:
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    coordinator.send(signal.SIGKILL)
+    coordinator.wait()
+    fleet.finish(fleet.run())
+    fleet.is_exact()
+    fleet.others_are_undisturbed()
+    fleet.measured_once()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_coordinator_that_is_asked_to_stop(fleet: RealFleet, number: signal.Signals) -> None:
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    coordinator.send(number)
+    said = fleet.finish(coordinator, 5)
+    assert "run the same command again for the rest" in said
+    fleet.finish(fleet.run())
+    fleet.is_exact()
+    fleet.others_are_undisturbed()
+    fleet.measured_once()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_is_asked_to_stop_finishes_its_trial(
+    fleet: RealFleet, number: signal.Signals
+) -> None:
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    wait_until_busy(fleet, "h3")
+    worker = fleet.hosts["h3"].worker
+    assert worker is not None
+    os.kill(worker.pid, number)
+    assert worker.wait() == 0, worker.said()
+    fleet.hosts["h3"].start()
+    fleet.finish(coordinator)
+    fleet.is_exact()
+    fleet.others_are_undisturbed()
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+def test_a_host_that_is_cut_off_for_a_while(fleet: RealFleet) -> None:
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    wait_until_busy(fleet, "h2")
+    fleet.hosts["h2"].link.cut()
+    time.sleep(20)
+    fleet.hosts["h2"].link.join()
+    said = fleet.finish(coordinator)
+    assert "host h2 has no heartbeat; waiting 60 s for it" in said
+    fleet.is_exact()
+    fleet.others_are_undisturbed("h2")
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+def test_a_host_that_is_cut_off_for_ever(fleet: RealFleet) -> None:
+    fleet.patience_s = 5
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    fleet.hosts["h2"].link.cut()
+    said = fleet.finish(coordinator, 3)
+    assert "host h2 is given up" in said
+    ended = Counter((t["host"], t["outcome"]) for t in fleet.rows("trials"))
+    lost = ended["h2", "lost"]
+    assert 0 < lost <= BLOCKS
+    fleet.is_exact({"completed": fleet.planned - lost, "lost": lost})
+    fleet.others_are_undisturbed("h2")
+    fleet.hosts["h2"].link.join()
+    wait_until(fleet.hosts["h2"].is_alive, "h2 is back")
+    fleet.finish(fleet.run())
+    fleet.is_exact()
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "corrupted", "removed"])
+def test_a_part_that_is_damaged_comes_again_from_the_spool(fleet: RealFleet, damage: str) -> None:
+    fleet.finish(fleet.run())
+    path = min((fleet.results / "parts").glob("*.part"))
+    whole = path.read_bytes()
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(whole[:-50] if damage == "truncated" else whole[:100] + b"?" + whole[101:])
+        said = fleet.finish(fleet.run(), 3)
+        assert "its part was damaged and set aside" in said
+    fleet.finish(fleet.run())
+    assert path.read_bytes() == whole
+    fleet.is_exact()
+    fleet.measured_once()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder that holds 100 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=100k", "tiny"]
+    made = shutil.which("mount") and os.geteuid() == 0
+    if not made or subprocess.run(["mount", *options, folder], timeout=10).returncode:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no small disk: mounting one takes root")
+        pytest.skip("no small disk: mounting one takes root")
+    yield folder
+    subprocess.run(["umount", "-l", folder], timeout=10, check=True)
+
+
+def test_results_on_a_disk_that_is_full(fleet: RealFleet, tiny_disk: Path) -> None:
+    whole, fleet.results = fleet.results, tiny_disk / "results"
+    said = fleet.finish(fleet.run(), 1)
+    assert "a part cannot be written: No space left on device" in said
+    assert "Traceback" not in said
+    fleet.results = whole
+    fleet.finish(fleet.run())
+    fleet.is_exact()
+    fleet.measured_once()
+
+
+def test_a_spool_on_a_disk_that_is_full(fleet: RealFleet, tiny_disk: Path) -> None:
+    host = fleet.hosts["h1"]
+    spool = host.state / "spool"
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.symlink_to(tiny_disk)
+    (tiny_disk / "full").write_bytes(b"x" * 4096 * 24)
+    fleet.finish(fleet.run())
+    fleet.is_exact()
+    fleet.others_are_undisturbed()
+    assert host.worker is not None
+    assert "No space left on device; the part is delivered without it" in host.worker.said()
+
+
+def test_a_host_that_fails_every_trial(fleet: RealFleet) -> None:
+    if DRIVER == "docker":
+        pytest.skip("the hosts share an engine: it cannot fail on one of them")
+    folder = fleet.hosts["h3"].state / "process"
+    folder.rmdir()
+    folder.write_text("a file where the work folders should be")
+    said = fleet.finish(fleet.run(), 3)
+    trials = fleet.rows("trials")
+    ended = Counter(t["outcome"] for t in trials if t["host"] == "h3")
+    assert ended["failed"] + ended["skipped"] == BLOCKS
+    assert ended["failed"] >= min(5, BLOCKS)
+    if BLOCKS > 6:
+        assert "host h3 is in quarantine: 5 trials in a row failed" in said
+    fleet.others_are_undisturbed("h3")
+    assert f"{ended['failed']} × process: process: state_dir cannot be used" in said
+    assert len(trials) == BLOCKS * len(HOSTS)
+
+
+def test_every_message_comes_twice(fleet: RealFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The coordinator runs in this process, with a dispatcher that sends all that it sends again."""
+    sent: list[Order] = []
+
+    class Doubling(CeleryDispatcher):
+        def send(self, order: Order) -> None:
+            sent.append(order)
+            super().send(order)
+            super().send(order)
+
+    monkeypatch.setattr(dispatch_celery, "CeleryDispatcher", Doubling)
+    campaign, source = load_campaign(fleet.file)
+    Execution(
+        campaign=campaign,
+        text=fleet.file.read_text(),
+        cells=plan_cells(campaign, source, build_catalog()),
+        folder=fleet.results,
+        rerun="",
+    ).run_on_fleet(fleet.broker.url)
+    assert len(sent) == fleet.planned
+    fleet.is_exact()
+    fleet.others_are_undisturbed()
+    fleet.measured_once()
+    fleet.nothing_is_left()
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Path:
+    """A library that shifts the wall clock of whoever loads it first."""
+    compiler, library = shutil.which("cc") or shutil.which("gcc"), tmp_path / "shifted_clock.so"
+    if compiler is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no C compiler")
+        pytest.skip("no C compiler")
+    source = Path(__file__).parents[1] / "shifted_clock.c"
+    command = [compiler, "-shared", "-fPIC", "-O2", source, "-o", library, "-ldl"]
+    subprocess.run(command, check=True, timeout=60)
+    return library
+
+
+def test_a_clock_that_is_set_back(fleet: RealFleet, clock: Path, tmp_path: Path) -> None:
+    host, shift = fleet.hosts["h2"], tmp_path / "shift"
+    shift.write_text("0")
+    host.kill()
+    wait_until(lambda: "h2" not in alive(fleet.broker.url), "h2 has gone")
+    host.env = {"LD_PRELOAD": str(clock), "SHIFTED_CLOCK": str(shift)}
+    host.start()
+    wait_until(host.is_alive, "h2 is back")
+    coordinator = fleet.run()
+    fleet.wait_for_parts(3)
+    wait_until_busy(fleet, "h2")
+    shift.write_text("-3600")
+    fleet.finish(coordinator)
+    trials = [trial for trial in fleet.is_exact() if trial["host"] == "h2"]
+    fleet.others_are_undisturbed()
+    fleet.measured_once()
+    jumped = [t for t in trials if any("the wall clock jumped" in reason for reason in t["reasons"])]
+    assert len(jumped) <= 1  # none when it was set between two measured sections
+    assert all(trial["verdict"] == "invalid" for trial in jumped)
+    assert all(0 < trial["duration_ns"] < 60e9 for trial in trials)
+    offsets = sorted(round(trial["clock_offset_ns"] / 1e9) for trial in trials)
+    assert (offsets[0], offsets[-1]) == (0, 3600)

@@ -1,0 +1,66 @@
+"""How far a campaign is, told from its files alone."""
+
+from pathlib import Path
+
+import pytest
+from trials import make_part, make_trial
+
+from contract.errors import ResultsError
+from orchestrator.results import Results
+from orchestrator.standing import StandingReader
+
+TRIALS = tuple(make_trial(host=host, block=block) for host in ("h1", "h2") for block in range(4))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    made = Results(tmp_path)
+    made.freeze("campaign: sample", TRIALS)
+    return made
+
+
+def put(results: Results, place: int, attempt: int = 1, outcome: str = "completed") -> Path:
+    verdict = "valid" if outcome == "completed" else "invalid"
+    part = make_part(TRIALS[place], attempt=attempt, outcome=outcome, verdict=verdict, error_text="why")
+    results.store(part.name, part.data)
+    return results.parts / part.name
+
+
+def test_before_anything_is_measured(results: Results) -> None:
+    standing = StandingReader(results).read()
+    assert (standing.campaign, standing.planned, standing.left) == ("sample", 8, 8)
+    assert standing.outcomes == {}
+
+
+def test_it_follows_what_comes_in(results: Results) -> None:
+    reader = StandingReader(results)
+    put(results, 0)
+    assert reader.read().left == 7
+    put(results, 1, outcome="failed")
+    put(results, 4, attempt=0, outcome="lost")
+    standing = reader.read()
+    assert standing.outcomes == {"completed": 1, "failed": 1, "lost": 1}
+    assert standing.left == 6  # nobody has measured what was lost
+    assert {name: host.left for name, host in standing.hosts.items()} == {"h1": 2, "h2": 4}
+    assert standing.reasons == {"simulated: why": 2}
+    assert standing.as_dict()["hosts"]["h1"] == {
+        "planned": 4,
+        "left": 2,
+        "outcomes": {"completed": 1, "failed": 1},
+    }
+
+
+def test_the_last_attempt_counts(results: Results) -> None:
+    put(results, 0, attempt=0, outcome="lost")
+    put(results, 0, attempt=1)
+    assert StandingReader(results).read().outcomes == {"completed": 1}
+
+
+def test_a_damaged_part_is_not_measured(results: Results) -> None:
+    put(results, 0).write_bytes(b"damaged")
+    assert StandingReader(results).read().left == 8
+
+
+def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="holds no campaign"):
+        StandingReader(Results(tmp_path / "nothing")).read()

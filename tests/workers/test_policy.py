@@ -1,0 +1,99 @@
+"""The operator's policy: each rule refuses by its name; a file that cannot be read allows nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulation import instances, measure
+from trials import make_trial
+
+from contract.errors import PolicyRefused
+from workers.gauge import read_gauge
+from workers.policy import Policy, load_policy
+from workers.settings import HostSettings
+
+MIB = 2**20
+LIMITED = {"limits": {"cpus": 1, "memory_mib": 128}}
+DOCKER = LIMITED | {"driver": "docker", "settings": {"network": "bridge", "seccomp": "default"}}
+
+ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({"drivers": ["docker"], "images": ["tiny", "registry.example/*"]}, DOCKER),
+    ({"images": ["registry.example/*"]}, {"image": "registry.example/web:1"}),
+    ({"settings": {"docker": {"network": ["none", "bridge"]}}}, DOCKER),
+    ({"settings": {"libvirt": {"network": ["none"]}}}, DOCKER),
+    ({"max_instances": 3, "max_deadline_s": 60, "limits_required": True}, DOCKER),
+    ({"max_cpus": 1, "max_memory_mib": 128}, DOCKER),
+]
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"drivers": ["process"]}, {}, "rule 'drivers' allows process, not simulated"),
+    ({"drivers": []}, {}, "rule 'drivers' allows nothing, not simulated"),
+    ({"experiments": ["density"]}, {}, "rule 'experiments' allows density, not lifecycle"),
+    ({"images": ["tiny"]}, {"image": "tiny2"}, "rule 'images' allows tiny, not tiny2"),
+    (
+        {"settings": {"docker": {"network": ["none"]}}},
+        DOCKER,
+        "rule 'settings.docker.network' allows none, not bridge",
+    ),
+    ({"max_instances": 2}, {}, "rule 'max_instances' allows 2, not 3"),
+    ({"max_deadline_s": 59}, {}, "rule 'max_deadline_s' allows 59"),
+    ({"limits_required": True}, {}, "rule 'limits_required' allows true, not no limit"),
+    ({"limits_required": True}, {"limits": {"cpus": 1}}, "rule 'limits_required'"),
+    ({"max_cpus": 0.5}, DOCKER, "rule 'max_cpus' allows 0.5, not 1.0"),
+    ({"max_memory_mib": 64}, {}, "rule 'max_memory_mib' allows 64, not None"),
+]
+
+
+@pytest.mark.parametrize(("rules", "trial"), ALLOWED)
+def test_what_is_allowed_passes(rules: dict[str, Any], trial: dict[str, Any]) -> None:
+    Policy.model_validate(rules).check(make_trial(**trial), 3)
+
+
+@pytest.mark.parametrize(("rules", "trial", "why"), REFUSED)
+def test_what_is_not_names_its_rule(rules: dict[str, Any], trial: dict[str, Any], why: str) -> None:
+    with pytest.raises(PolicyRefused) as refused:
+        Policy.model_validate(rules).check(make_trial(**trial), 3)
+    assert why in str(refused.value)
+
+
+def test_a_host_short_of_memory_is_left_alone() -> None:
+    policy = Policy(min_available_mib=1000)
+    gauge = read_gauge()
+    policy.check(make_trial(), 3, replace(gauge, mem_available_bytes=1000 * MIB))
+    with pytest.raises(PolicyRefused, match="rule 'min_available_mib' allows 1000, not 999"):
+        policy.check(make_trial(), 3, replace(gauge, mem_available_bytes=1000 * MIB - 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("driver: [docker]", "p.yaml:1: unknown key 'driver' (did you mean 'drivers'?)"),
+        ("max_instances: many", "p.yaml:1: 'max_instances': found 'many'"),
+        ("", "a mapping of rules"),
+        ("[", "p.yaml"),
+    ],
+)
+def test_a_policy_that_cannot_be_read_allows_nothing(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(text)
+    with pytest.raises(PolicyRefused, match="nothing is allowed") as refused:
+        load_policy(path)
+    assert why in str(refused.value)
+    with pytest.raises(PolicyRefused, match="cannot be read"):
+        load_policy(tmp_path / "absent.yaml")
+
+
+def test_a_refused_trial_is_a_skipped_record_and_an_allowed_one_is_measured(
+    host_settings: HostSettings, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.yaml"
+    host = host_settings.model_copy(update={"policy": path})
+    path.write_text("max_instances: 2")
+    part = measure(host)
+    record = part.record
+    assert (record.outcome, record.verdict, record.error_class) == ("skipped", "invalid", "policy")
+    assert record.error_text == "this host's policy: rule 'max_instances' allows 2, not 3"
+    assert [row["outcome"] for row in instances(part)] == ["skipped"] * 3
+    path.write_text("max_instances: 3")
+    assert measure(host).record.outcome == "completed"
