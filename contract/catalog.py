@@ -21,6 +21,7 @@ class Capability(StrEnum):
     GUEST_KERNEL = "guest_kernel"  # instances have a kernel of their own, which can panic
     ENGINE_RESTART = "engine_restart"  # there is an engine daemon that can be restarted
     REGISTRY = "registry"  # images come from an OCI registry, layer by layer
+    DISK_FORMS = "disk_forms"  # such images are disks: whole, compressed, or a base and what differs
     VIRTUAL_TIME = "virtual_time"  # time is the driver's own invention: nothing is real
 
 

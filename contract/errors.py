@@ -46,6 +46,12 @@ class ImageError(EngineError):
     code = "image"
 
 
+class RegistryError(EngineError):
+    """A registry of images cannot be reached, hangs, or refuses."""
+
+    code = "registry"
+
+
 class AgentError(TonnageError):
     """The agent inside an instance gave a wrong answer."""
 

@@ -49,6 +49,12 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def registry() -> Iterator[str]:
+    """HOST:PORT of a private OCI registry."""
+    yield from session("registry", engines.registry)
+
+
+@pytest.fixture(scope="session")
 def shared_state_dir() -> Iterator[Path]:
     """A state folder for a whole session, so that images are built once. Readable by QEMU's user."""
     with engines.short_folder() as folder:

@@ -2,6 +2,7 @@
 
 import contextlib
 import grp
+import http.client
 import importlib.util
 import os
 import secrets
@@ -94,9 +95,7 @@ def redis() -> Iterator[str]:
     server = shutil.which("redis-server") or shutil.which("valkey-server")
     if server is None:
         raise Absent("there is no redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def answers() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as link:
@@ -109,6 +108,42 @@ def redis() -> Iterator[str]:
         command = [server, *options, "--save", "", "--appendonly", "no"]
         with daemon(command, folder / "log", answers):
             yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextmanager
+def registry() -> Iterator[str]:
+    """An OCI registry of our own on a free port of the loopback, as HOST:PORT."""
+    server = shutil.which("docker-registry")
+    if server is None:
+        raise Absent("there is no docker-registry")
+    address = f"127.0.0.1:{free_port()}"
+    with short_folder() as folder:
+        config = folder / "config.yml"
+        config.write_text(
+            f"version: 0.1\nlog: {{level: warn}}\nhttp: {{addr: '{address}'}}\n"
+            f"storage: {{filesystem: {{rootdirectory: '{folder}/data'}}}}\n"
+        )
+        with daemon([server, "serve", str(config)], folder / "log", lambda: registry_answers(address)):
+            yield address
+
+
+def registry_answers(address: str) -> bool:
+    """Whether a registry answers there."""
+    with contextlib.suppress(OSError):
+        link = http.client.HTTPConnection(address, timeout=5)
+        try:
+            link.request("GET", "/v2/")
+            return link.getresponse().status == 200
+        finally:
+            link.close()
+    return False
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -1,8 +1,19 @@
 """What is particular to one host: its name, folders and engines. Set by the operator."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from contract.campaign import Frozen, Name
+
+Registry = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(https?://)?([A-Za-z0-9][A-Za-z0-9.-]{0,253}|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?$"
+    ),
+]
+"""Where a registry is."""
 
 
 class HostSettings(Frozen):
@@ -15,6 +26,8 @@ class HostSettings(Frozen):
     """Console sockets: kept short, since a socket's path may have 107 bytes at most."""
     docker_socket: Path = Path("/var/run/docker.sock")
     libvirt_uri: str = "qemu:///system"
+    registry: Registry = "127.0.0.1:5000"
+    """OCI registry of deployments: HOST:PORT, with http:// before it where it speaks no TLS."""
     kernel: Path | None = None
     """Kernel for virtual machines; None takes the newest readable one under /boot."""
     labels: dict[str, str] = {}

@@ -15,8 +15,10 @@ _MAX_OUTPUT_CHARS = 2000
 """Of a failed program's output, in the error's text."""
 
 PACKAGES = {
+    "debugfs": "e2fsprogs",
     "mke2fs": "e2fsprogs",
     "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
     "zstd": "zstd",
 }

@@ -11,6 +11,9 @@ from workers.presence import probe_engine
 from workers.settings import HostSettings
 
 
+_REGISTRY_DEADLINE_S = 10.0
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was looked at."""
@@ -31,6 +34,7 @@ def examine(host: HostSettings, broker: str | None) -> list[Finding]:
     found = [_state_folder(host), _rights(), *(_engine(name, host) for name in build_catalog().drivers)]
     if host.policy is not None:
         found.append(_policy(host))
+    found.append(_registry(host))
     if broker:
         found.append(_broker(broker))
     return found
@@ -53,6 +57,16 @@ def _engine(name: str, host: HostSettings) -> Finding:
     ]
     emulated = ["instances run on an emulated CPU: slow, and never compared with containers"]
     return Finding(f"driver {name}", True, "; ".join(versions + emulated * bool(engine.get("emulated"))))
+
+
+def _registry(host: HostSettings) -> Finding:
+    from workers.images.registry import Registry
+
+    try:
+        Registry(host.registry, _REGISTRY_DEADLINE_S).ping()
+    except TonnageError as error:
+        return Finding("registry", False, f"{error}; only the experiment 'deployment' needs one")
+    return Finding("registry", True, host.registry)
 
 
 def _state_folder(host: HostSettings) -> Finding:

@@ -50,6 +50,12 @@ HOST_OPTIONS: dict[str, object] = {
         str | None,
         typer.Option("--libvirt-uri", envvar="TONNAGE_LIBVIRT_URI", help="libvirt connection URI."),
     ],
+    "registry": Annotated[
+        str | None,
+        typer.Option(
+            "--registry", envvar="TONNAGE_REGISTRY", help="OCI registry of deployments, HOST:PORT."
+        ),
+    ],
     "kernel": Annotated[
         Path | None,
         typer.Option(

@@ -15,6 +15,7 @@ from contract.catalog import Capability, Settings
 from contract.errors import EngineError
 from workers.console import Console
 from workers.engine_threads import EngineThreads
+from workers.engines.delivery import Delivery
 from workers.exit_watch import watch_process
 from workers.gauge import Footprint, Gauge, family, pss_of, read_gauge
 from workers.ownership import Leftover, Owner
@@ -174,6 +175,10 @@ class Driver(ABC, Generic[S]):
             )
         with suppress(ProcessLookupError):  # dead already: what was wanted
             os.kill(pid, numbers[fault])
+
+    def delivery(self) -> Delivery:
+        """How images come to this host from a registry. Offered as Capability.REGISTRY."""
+        raise AssertionError(f"{self.name} does not offer {Capability.REGISTRY}")
 
     async def gauge(self) -> Gauge:
         """The host's memory, processors and pressure now."""

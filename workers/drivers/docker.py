@@ -12,8 +12,9 @@ from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Instance, InstanceSpec
-from workers.engines import docker_calls
+from workers.engines import docker_calls, docker_delivery
 from workers.engines.cgroup import Cgroups
+from workers.engines.delivery import Delivery
 from workers.engines.docker_console import attach
 from workers.engines.docker_records import (
     DockerSettings,
@@ -61,6 +62,7 @@ class Driver(base.Driver[DockerSettings]):
             Capability.LIMITS,
             Capability.ADDRESS,
             Capability.COLD_IMAGE,
+            Capability.REGISTRY,
         }
     )
 
@@ -178,19 +180,28 @@ class Driver(base.Driver[DockerSettings]):
         return await self._ask(docker_calls.remains, self.api, self._cgroups, own.container, own.places)
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
-        """Containers with an owner's labels, in any state."""
+        """Containers with an owner's labels, in any state, and images that were delivered."""
         label = f"{LABEL_PREFIX}trial" if host is None else f"{LABEL_PREFIX}host={host}"
         found = await self._ask(self.api.containers, all=True, filters={"label": [label]})
         owned = [(container, owner_of(container)) for container in found]
-        return [
+        containers = [
             Leftover(self.name, "container", name_of(container), owner.host)
             for container, owner in owned
             if owner is not None
-        ]
+        ]  # before images: one that is in use stays
+        return [*containers, *await self.engine(docker_delivery.image_leftovers, self.host, host)]
 
     async def sweep(self, leftover: Leftover) -> None:
-        """Remove the container."""
+        """Remove the container or image."""
+        if leftover.kind == "image":
+            where = self.api, self.host, leftover.host
+            await self._ask(docker_delivery.remove, *where, leftover.name)
+            return
         await self._remove(leftover.name)
+
+    def delivery(self) -> Delivery:
+        """Container images, which the engine pulls."""
+        return docker_delivery.DockerDelivery(self.host, self.api, self._threads)
 
     def _in_our_words(self, doing: str) -> AbstractContextManager[None]:
         return docker_calls.in_our_words(doing, self.host.docker_socket)

@@ -16,9 +16,11 @@ from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
 from workers.engines import libvirt_calls
+from workers.engines.delivery import Delivery
 from workers.engines.domain_xml import Domain, Machine, domain_xml, vcpus_for
 from workers.engines.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
 from workers.engines.libvirt_calls import Engine
+from workers.engines.libvirt_delivery import LibvirtDelivery
 from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
 from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
 from workers.engines.libvirt_session import LibvirtSession
@@ -43,7 +45,15 @@ class Driver(base.Driver[LibvirtSettings]):
     name = "libvirt"
     summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
     Settings: ClassVar[type[Settings]] = LibvirtSettings
-    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+    offers = frozenset(
+        {
+            Capability.CONSOLE,
+            Capability.GRACEFUL_STOP,
+            Capability.LIMITS,
+            Capability.REGISTRY,
+            Capability.DISK_FORMS,
+        }
+    )
 
     def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
@@ -53,6 +63,7 @@ class Driver(base.Driver[LibvirtSettings]):
         self._disks = host.state_dir.absolute() / "libvirt"
         self._sockets = host.run_dir.absolute() / "libvirt"
         self._boots = BootSources(host, settings.boot)
+        self._delivery = LibvirtDelivery(host, self._threads, self._boots.delivered)
         self._engine: Engine | None = None
         self._consoles: set[SerialConsole] = set()
 
@@ -190,6 +201,10 @@ class Driver(base.Driver[LibvirtSettings]):
                 await self._ask(libvirt_calls.undefine, domain_uuid)
                 _discard(self._files.log(name))
 
+    def delivery(self) -> Delivery:
+        """Disks, which travel as blobs of an image."""
+        return self._delivery
+
     async def _ask(
         self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -209,7 +224,7 @@ class Driver(base.Driver[LibvirtSettings]):
             raise EngineError(f"nonce {spec.nonce!r} cannot stand on a kernel's command line")
         limits = spec.limits
         memory_mib = limits.memory_mib or self.settings.memory_mib
-        if spec.image == "tiny" and memory_mib < MIN_MEMORY_MIB:
+        if self._boots.is_ours(spec.image) and memory_mib < MIN_MEMORY_MIB:
             raise EngineError(
                 f"a virtual machine of image 'tiny' needs {MIN_MEMORY_MIB} MiB at least, the limits "
                 f"give it {memory_mib}: its kernel would hang before its first word"

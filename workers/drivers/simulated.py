@@ -13,6 +13,8 @@ from contract.errors import EngineError, EngineTimeout, ImageError
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Instance, InstanceSpec
+from workers.engines.delivery import Delivery
+from workers.engines.simulated_deployment import SimulatedDelivery
 from workers.engines.simulated_machine import (
     SimulatedConsole,
     SimulatedInstance,
@@ -42,6 +44,7 @@ class Driver(base.Driver[SimulatedSettings]):
         self._trial_factor = math.exp(settings.block_sigma * self._rng.gauss(0, 1)) * self._host_factor
         self._slots = asyncio.Semaphore(settings.slots) if settings.slots else None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._delivery: SimulatedDelivery | None = None
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
@@ -148,6 +151,15 @@ class Driver(base.Driver[SimulatedSettings]):
         sim = machines.get(leftover.host, {}).pop(leftover.name, None)
         if sim is not None:
             die(sim)
+
+    def delivery(self) -> Delivery:
+        """Through a registry that is as simulated as the rest."""
+        if self._delivery is None:
+            self._delivery = SimulatedDelivery(self.settings, self._draw_factor)
+        return self._delivery
+
+    def _draw_factor(self) -> float:
+        return self._trial_factor * math.exp(self.settings.sigma * self._rng.gauss(0, 1))
 
     def _draw_fate(self) -> str:
         draw = self._rng.random()

@@ -34,6 +34,8 @@ class OverlayDisk:
     overlay: Path
     base: Path
     base_format: str
+    deeper: tuple[Path, ...] = ()
+    """What lies below the base, the next one first; all in qcow2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,14 @@ def _add_disk(devices: Element, disk: OverlayDisk, *, relabels: bool) -> None:
     SubElement(top, "driver", name="qemu", type="qcow2")
     SubElement(top, "source", file=str(disk.overlay))
     # Spelt out, since libvirt does not guess formats, and would hand the base over to QEMU's user.
-    backing = SubElement(top, "backingStore", type="file")
-    SubElement(backing, "format", type=disk.base_format)
-    source = SubElement(backing, "source", file=str(disk.base))
-    if relabels:
-        SubElement(source, "seclabel", model="dac", relabel="no")
-    SubElement(backing, "backingStore")
+    below = top
+    for path, kind in ((disk.base, disk.base_format), *((path, "qcow2") for path in disk.deeper)):
+        below = SubElement(below, "backingStore", type="file")
+        SubElement(below, "format", type=kind)
+        source = SubElement(below, "source", file=str(path))
+        if relabels:
+            SubElement(source, "seclabel", model="dac", relabel="no")
+    SubElement(below, "backingStore")
     SubElement(top, "target", dev="vda", bus="virtio")
 
 

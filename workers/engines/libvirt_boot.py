@@ -40,6 +40,12 @@ class BootSources:
         self._chosen: Chosen | None = None
         self.guest: Guest | None = None
         """The guest of ``tiny``, once it was needed."""
+        self.delivered: dict[str, tuple[Path, ...]] = {}
+        """Disks that came from a registry, by reference: each with all below it, the highest first."""
+
+    def is_ours(self, image: str) -> bool:
+        """Whether the guest is ``tiny``, wherever its disk came from."""
+        return image == "tiny" or image in self.delivered
 
     def prepare(self, image: str, engine: Engine) -> None:
         """Build ``tiny``, or look at a disk image. Raises ImageError."""
@@ -56,6 +62,8 @@ class BootSources:
 
         Prepares the image when nobody has. Raises ImageError.
         """
+        if image in self.delivered:
+            return self._delivered(self.delivered[image], nonce, overlay, engine)
         self.prepare(image, engine)
         if image != "tiny":
             disk = self._disks[image]
@@ -63,6 +71,16 @@ class BootSources:
         guest = self._tiny(engine)
         boot = DirectBoot(guest.kernel, guest.initramfs, command_line(nonce))
         return boot, OverlayDisk(overlay, guest.disk, "qcow2") if guest.disk else None
+
+    def _delivered(
+        self, chain: tuple[Path, ...], nonce: str, overlay: Path, engine: Engine
+    ) -> tuple[DirectBoot, OverlayDisk]:
+        """Kernel and initramfs stay with the host: only the disk travels."""
+        guest = disk_guest(self._host.state_dir.absolute(), self._host.kernel)
+        for path in (guest.kernel, chain[0]):
+            see_that_qemu_reaches(path, engine.qemu_user, "state_dir")
+        boot = DirectBoot(guest.kernel, guest.initramfs, command_line(nonce))
+        return boot, OverlayDisk(overlay, chain[0], "qcow2", deeper=chain[1:])
 
     def choose(self, wanted: Literal["auto", "kvm", "tcg"], engine: Engine) -> Chosen:
         """The accelerator: settled once by a real boot. Raises EngineAbsent for KVM in vain.

@@ -8,10 +8,10 @@ together as real ones do. All stages of taking down share a second draw.
 
 from pydantic import Field
 
-from contract.catalog import Settings
+from workers.engines.simulated_deployment import SimulatedDeliveryTruth
 
 
-class SimulatedSettings(Settings):
+class SimulatedSettings(SimulatedDeliveryTruth):
     """What a simulated engine is like."""
 
     create_ms: float = Field(20, ge=0, description="median of the create call")

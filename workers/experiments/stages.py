@@ -5,7 +5,7 @@ import http.client
 import re
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -49,6 +49,8 @@ class Running:
     row: InstanceRow
     brings_image: bool = False
     """The image was dropped: bringing it anew is part of creating the instance."""
+    image: str | None = None
+    """Instead of the trial's own."""
     instance: Instance | None = None
     console: Console | None = None
     agent: Agent | None = None
@@ -102,6 +104,8 @@ async def take_down(bench: Bench, running: Running, *, graceful: bool) -> None:
 async def _bring_up(bench: Bench, running: Running, deadline_s: float) -> None:
     row, driver = running.row, bench.driver
     spec = bench.spec(row.instance)
+    if running.image is not None:
+        spec = replace(spec, image=running.image)
     row.t_call = bench.now()
     if running.brings_image:
         await driver.prepare(spec.image)
