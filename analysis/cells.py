@@ -12,7 +12,7 @@ from analysis import quantities
 from analysis.dataset import Dataset
 from contract.trial import canonical_json
 
-EFFORT = ("instances", "warm_ups")
+EFFORT = ("instances", "warm_ups", "injections")
 """Parameters that say how often was measured, not under which conditions: they keep no cells apart."""
 
 BASELINE_DRIVER = "process"
@@ -166,7 +166,7 @@ class Cells:
         return evidence
 
 
-_UNITS = {"_per_s": "/s", "_s": " s", "_mib": " MiB"}
+_UNITS = {"_per_s": "/s", "_s": " s", "_ms": " ms", "_mib": " MiB", "_percent": " %"}
 
 
 def variant_name(driver: str, profile: str) -> str:

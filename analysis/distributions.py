@@ -20,7 +20,8 @@ HARNESS_CAUSES = ("cancelled", "host_busy", "internal")
 _MEASURED = "i.experiment = $experiment AND NOT i.warm_up AND NOT i.resident"
 _CAUSES = ", ".join(f"'{cause}'" for cause in HARNESS_CAUSES)
 _ATTEMPTED = f"""
-    i.outcome IN ('ok', 'failed', 'timeout') AND coalesce(i.error_class, '') NOT IN ({_CAUSES})
+    i.outcome IN ('ok', 'failed', 'timeout', 'censored')
+    AND coalesce(i.error_class, '') NOT IN ({_CAUSES})
 """
 
 
@@ -50,7 +51,8 @@ class Stage:
         never = ""
         if self.unreached:
             never = (
-                f"WHEN i.outcome IN ('failed', 'timeout') AND {self.unreached} THEN 'infinity'::DOUBLE"
+                "WHEN i.outcome IN ('failed', 'timeout', 'censored') "
+                f"AND {self.unreached} THEN 'infinity'::DOUBLE"
             )
         return f"CASE {past} {never} END"
 

@@ -22,7 +22,7 @@ def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure
     """Distribution curve of every variant, a panel per condition."""
     if not rows:
         return None
-    rows, looks = _dressed(rows, variants)
+    rows, looks = dressed(rows, variants)
     axis = plots.time_axis([r["value_ns"] for r in rows], what)
     groups = by(rows, "conditions")
     said = []
@@ -33,7 +33,7 @@ def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure
             if own[-1]["share"] >= 0.5
         ]
         said.append(
-            f"{_under(name)}half of the attempts were ready within: {', '.join(halves) or 'none'}."
+            f"{under(name)}half of the attempts were ready within: {', '.join(halves) or 'none'}."
         )
     return Figure(
         title="Share of attempts that were ready within a time",
@@ -42,7 +42,7 @@ def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure
         ),
         legend=looks,
         caption="Higher and further left is faster. A curve that ends below 100 % shows failures."
-        + _left_out(len(groups)),
+        + left_out(len(groups)),
         alternative=" ".join(["Rising curves, one per variant.", *said]),
     )
 
@@ -74,7 +74,7 @@ def _level_points(rest: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def _level_figure(points: Sequence[Row], variants: Sequence[str], level: str, what: str) -> Figure:
-    points, looks = _dressed(points, variants)
+    points, looks = dressed(points, variants)
     name = level.replace("_per_s", " per s").replace("_", " ")
     axis = plots.time_axis([p["value_ns"] for p in points], what)
     panels = by(points, "title")
@@ -93,15 +93,22 @@ def _level_figure(points: Sequence[Row], variants: Sequence[str], level: str, wh
         legend=looks,
         caption="Points are estimates over all attempts, bars their 95 % intervals. What lies among "
         "failures, or has too few values for an interval in the tail, is left out."
-        + _left_out(len(panels)),
+        + left_out(len(panels)),
         alternative=f"Lines of the median over {name}. " + " ".join(said),
     )
 
 
 def stages(
-    rows: Sequence[Row], variants: Sequence[str], parts: Sequence[tuple[str, str]]
+    rows: Sequence[Row],
+    variants: Sequence[str],
+    parts: Sequence[tuple[str, str]],
+    *,
+    wide: bool = False,
 ) -> Figure | None:
-    """Median of every stage on the way to ready as a share of their sum, a panel per condition."""
+    """Median of every stage on the way to ready as a share of their sum, a panel per condition.
+
+    ``wide`` gives each panel the whole width, for long names.
+    """
     looks = tuple(
         LegendEntry(f"{name}: {meaning}", colour, None, "square")
         for (name, meaning), colour in zip(parts, STAGE_COLOURS, strict=False)
@@ -113,8 +120,8 @@ def stages(
     ]
     if not drawn:
         return None
-    drawn, _ = _dressed(drawn, variants)
-    order = {(r["conditions"], r["variant"]): i for i, r in enumerate(_dressed(rows, variants)[0])}
+    drawn, _ = dressed(drawn, variants)
+    order = {(r["conditions"], r["variant"]): i for i, r in enumerate(dressed(rows, variants)[0])}
     drawn.sort(key=lambda r: order[r["conditions"], r["variant"]])
     bars, said = [], []
     for condition, some in by(drawn, "conditions"):
@@ -123,14 +130,17 @@ def stages(
             named = {"bar": f"{variant}, {quantities.duration(total)}", "conditions": condition}
             bars += [named | {"part": r["part"], "share": r["p50_ns"] / total} for r in own if total > 0]
             each = ", ".join(f"{r['stage']} {quantities.duration(r['p50_ns'])}" for r in own)
-            said.append(f"{_under(condition)}{variant}: {each}.")
+            said.append(f"{under(condition)}{variant}: {each}.")
     groups = by(bars, "conditions")
     return Figure(
         title="Where the time goes until ready",
-        panels=plots.draw([plots.stack_panel(name, some, looks) for name, some in groups[:MOST_PANELS]]),
+        panels=plots.draw(
+            [plots.stack_panel(name, some, looks, wide=wide) for name, some in groups[:MOST_PANELS]],
+            wide=wide,
+        ),
         legend=looks,
         caption="Medians of instances that passed the stage, as shares of their sum, which stands "
-        "beside the name. It is not exactly the median of the whole." + _left_out(len(groups)),
+        "beside the name. It is not exactly the median of the whole." + left_out(len(groups)),
         alternative="Stacked bars. " + " ".join(said[: 4 * MOST_PANELS]),
     )
 
@@ -151,7 +161,7 @@ def hosts(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what:
     many = len({r["name"] for r in of_hosts})
     if many < 2:
         return None
-    of_hosts, looks = _dressed(of_hosts, variants)
+    of_hosts, looks = dressed(of_hosts, variants)
     if many > MOST_NAMED_HOSTS:
         of_hosts = [r | {"name": r["variant"]} for r in of_hosts]
     axis = plots.time_axis([r["value_ns"] for r in of_hosts], what)
@@ -162,13 +172,13 @@ def hosts(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what:
         for variant, own in by(some, "variant"):
             values = [r["value_ns"] for r in own]
             ends = f"{quantities.duration(min(values))} to {quantities.duration(max(values))}"
-            said.append(f"{_under(name)}{variant} from {ends}.")
+            said.append(f"{under(name)}{variant} from {ends}.")
     each = "Each tick is one host." if many > MOST_NAMED_HOSTS else "Bars are 95 % intervals."
     return Figure(
         title="The same on every host?",
         panels=plots.draw([panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]),
         legend=looks,
-        caption=f"Median over all attempts of each host. {each}" + _left_out(len(groups)),
+        caption=f"Median over all attempts of each host. {each}" + left_out(len(groups)),
         alternative=f"Medians of {many} hosts. " + " ".join(said),
     )
 
@@ -206,7 +216,7 @@ def by(rows: Sequence[Row], key: str) -> list[tuple[str, list[Row]]]:
     return list(found.items())
 
 
-def _dressed(rows: Sequence[Row], variants: Sequence[str]) -> tuple[list[Row], tuple[LegendEntry, ...]]:
+def dressed(rows: Sequence[Row], variants: Sequence[str]) -> tuple[list[Row], tuple[LegendEntry, ...]]:
     """Rows whose variant also says what evidence it rests on, and the looks of those that occur.
 
     A variant's look is the same in every figure; those with a warning come after the plain ones.
@@ -226,11 +236,13 @@ def _finite(value: Any) -> bool:
     return value is not None and abs(value) != float("inf")
 
 
-def _under(condition: str) -> str:
+def under(condition: str) -> str:
+    """How a sentence about one condition begins."""
     return "" if condition == "same for all" else f"With {condition}: "
 
 
-def _left_out(panels: int) -> str:
+def left_out(panels: int) -> str:
+    """What a caption says when there are more panels than are drawn."""
     more = panels - MOST_PANELS
     if more <= 0:
         return ""

@@ -32,19 +32,19 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class TimeAxis:
-    """Unit, scale and range of an axis of durations, the same in all panels of a figure."""
+class Axis:
+    """Unit, scale and range of an axis of values, the same in all panels of a figure."""
 
     title: str
-    ns_per_unit: float
+    per_unit: float
     low: float
     high: float
     ticks: tuple[float, ...] = ()
     """Where a logarithmic axis is labelled; empty on a linear one."""
 
-    def scaled(self, ns: float) -> float:
-        """A duration in the axis's unit, brought to the axis's end when it lies beyond."""
-        return min(max(ns / self.ns_per_unit, self.low), self.high)
+    def scaled(self, value: float) -> float:
+        """A value in the axis's unit, brought to the axis's end when it lies beyond."""
+        return min(max(value / self.per_unit, self.low), self.high)
 
     def scale(self) -> alt.Scale:
         """The scale for an encoding."""
@@ -55,21 +55,24 @@ class TimeAxis:
         """The axis for an encoding."""
         if self.ticks:
             return alt.Axis(title=self.title, values=list(self.ticks), labelExpr=_TIME_LABEL)
-        return alt.Axis(title=self.title, format="~g", tickCount=5)
+        return alt.Axis(title=self.title, format="~r", tickCount=5)
 
 
-def time_axis(durations_ns: Sequence[float], what: str) -> TimeAxis:
-    """The axis that suits the durations: unit by their size, logarithmic when they span far."""
+def time_axis(durations_ns: Sequence[float], what: str, *, log_from: float = _LOG_FROM) -> Axis:
+    """The axis that suits the durations: unit by their size, logarithmic when they span far.
+
+    That is when the largest is more than ``log_from`` times the least.
+    """
     finite = [d for d in durations_ns if math.isfinite(d)] or [0.0]
     largest, least = max(*finite, 1.0), min(finite)
-    if least > 0 and largest / least > _LOG_FROM:
+    if least > 0 and largest / least > log_from:
         low, high = least / 1.15, largest * 1.15
-        return TimeAxis(what, 1, low, high, _log_ticks(low, high))
+        return Axis(what, 1, low, high, _log_ticks(low, high))
     scale, unit = next(((s, u) for s, u in _UNITS if largest >= s), _UNITS[-1])
     if least < largest / 3:
-        return TimeAxis(f"{what}, {unit}", scale, min(0.0, least / scale), largest * 1.04 / scale)
+        return Axis(f"{what}, {unit}", scale, min(0.0, least / scale), largest * 1.04 / scale)
     margin = max((largest - least) * 0.06, largest * 0.01)
-    return TimeAxis(f"{what}, {unit}", scale, (least - margin) / scale, (largest + margin) / scale)
+    return Axis(f"{what}, {unit}", scale, (least - margin) / scale, (largest + margin) / scale)
 
 
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
@@ -81,10 +84,10 @@ def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     return tuple(tick for tick in found if low <= tick <= high)
 
 
-def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: Axis) -> Row:
     """Distribution curves: rows of variant, value_ns, share."""
     data = [{"v": r["variant"], "x": axis.scaled(r["value_ns"]), "y": r["share"]} for r in rows]
-    lines = _chart(data).mark_line(interpolate="step-after", strokeWidth=2)
+    lines = chart(data).mark_line(interpolate="step-after", strokeWidth=2)
     return {
         "title": title,
         "chart": lines.encode(
@@ -94,15 +97,15 @@ def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], a
                 scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(title="share of attempts", format="%", tickCount=5),
             ),
-            color=_colour(looks),
-            strokeDash=_dash(looks),
+            color=colour(looks),
+            strokeDash=dash(looks),
         ),
         "height": 220,
     }
 
 
 def level_panel(
-    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axes: tuple[str, TimeAxis]
+    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axes: tuple[str, Axis]
 ) -> Row:
     """Latency against a level: rows of variant, level, value_ns, low_ns, high_ns (None: no interval)."""
     level_title, axis = axes
@@ -119,12 +122,12 @@ def level_panel(
     axis_x = alt.Axis(title=level_title, values=levels, format="~r", grid=False)
     x = alt.X("x:Q", scale=_level_scale(levels), axis=axis_x)
     y = alt.Y("y:Q", scale=axis.scale(), axis=axis.axis())
-    base = _chart(data).encode(x=x, color=_colour(looks))
+    base = chart(data).encode(x=x, color=colour(looks))
     spans = base.mark_rule(strokeWidth=1.5).encode(
         y=alt.Y("low:Q", scale=axis.scale(), axis=axis.axis()), y2="high:Q"
     )
-    lines = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=_dash(looks))
-    points = base.mark_point(size=46, filled=True, opacity=1).encode(y=y, shape=_shape(looks))
+    lines = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash(looks))
+    points = base.mark_point(size=46, filled=True, opacity=1).encode(y=y, shape=shape(looks))
     return {"title": title, "chart": alt.layer(spans, lines, points), "height": 220}
 
 
@@ -136,7 +139,9 @@ def _level_scale(levels: Sequence[float]) -> alt.Scale:
     return alt.Scale(type="linear", domain=[low - margin, high + margin], nice=False, zero=False)
 
 
-def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry]) -> Row:
+def stack_panel(
+    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], *, wide: bool = False
+) -> Row:
     """Bars of shares that fill the width: rows of bar, part, share; ``looks`` are those of the parts."""
     order = {look.label: place for place, look in enumerate(looks)}
     data = [{"b": r["bar"], "v": r["part"], "x": r["share"], "o": order[r["part"]]} for r in rows]
@@ -147,14 +152,17 @@ def stack_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry]) -
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(title="share of the stages' sum", format="%", values=[0, 0.25, 0.5, 0.75, 1]),
     )
-    chart = _chart(data).mark_bar(stroke=_PAPER, strokeWidth=1)
-    chart = chart.encode(
-        x=x, y=alt.Y("b:N", sort=bars, axis=_names()), color=_colour(looks), order=alt.Order("o:Q")
+    bar = chart(data).mark_bar(stroke=_PAPER, strokeWidth=1)
+    bar = bar.encode(
+        x=x,
+        y=alt.Y("b:N", sort=bars, axis=names(limit=320 if wide else 190)),
+        color=colour(looks),
+        order=alt.Order("o:Q"),
     )
-    return {"title": title, "chart": chart, "height": 26 * len(bars) + 40}
+    return {"title": title, "chart": bar, "height": 26 * len(bars) + 40}
 
 
-def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: Axis) -> Row:
     """Dots with intervals: rows of name, variant, value_ns, low_ns, high_ns (None: no interval)."""
     data = [
         {
@@ -165,25 +173,25 @@ def dot_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axi
         }
         for r in rows
     ]
-    names = list(dict.fromkeys(r["n"] for r in data))
-    y = alt.Y("n:N", sort=names, axis=_names(grid=True))
+    order = list(dict.fromkeys(r["n"] for r in data))
+    y = alt.Y("n:N", sort=order, axis=names(grid=True))
     x = alt.X("x:Q", scale=axis.scale(), axis=axis.axis())
-    base = _chart(data).encode(y=y, color=_colour(looks))
+    base = chart(data).encode(y=y, color=colour(looks))
     spans = base.mark_rule(strokeWidth=1.5).encode(
         x=alt.X("low:Q", scale=axis.scale(), axis=axis.axis()), x2="high:Q"
     )
-    points = base.mark_point(size=44, filled=True, opacity=0.9).encode(x=x, shape=_shape(looks))
-    return {"title": title, "chart": alt.layer(spans, points), "height": 18 * len(names) + 44}
+    points = base.mark_point(size=44, filled=True, opacity=0.9).encode(x=x, shape=shape(looks))
+    return {"title": title, "chart": alt.layer(spans, points), "height": 18 * len(order) + 44}
 
 
-def strip_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: TimeAxis) -> Row:
+def strip_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: Axis) -> Row:
     """Many ticks in a line: rows of name, variant, value_ns."""
     data = [{"n": r["name"], "v": r["variant"], "x": axis.scaled(r["value_ns"])} for r in rows]
-    names = list(dict.fromkeys(r["n"] for r in data))
-    ticks = _chart(data).mark_tick(thickness=1.5, size=13, opacity=0.7)
-    x, y = alt.X("x:Q", scale=axis.scale(), axis=axis.axis()), alt.Y("n:N", sort=names, axis=_names())
-    chart = ticks.encode(x=x, y=y, color=_colour(looks))
-    return {"title": title, "chart": chart, "height": 22 * len(names) + 44}
+    order = list(dict.fromkeys(r["n"] for r in data))
+    ticks = chart(data).mark_tick(thickness=1.5, size=13, opacity=0.7)
+    x, y = alt.X("x:Q", scale=axis.scale(), axis=axis.axis()), alt.Y("n:N", sort=order, axis=names())
+    drawn = ticks.encode(x=x, y=y, color=colour(looks))
+    return {"title": title, "chart": drawn, "height": 22 * len(order) + 44}
 
 
 def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
@@ -192,7 +200,7 @@ def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
     return tuple(Panel(p["title"], _render(p["chart"], width, p["height"]), width) for p in panels)
 
 
-def _span(row: Row, axis: TimeAxis) -> dict[str, float]:
+def _span(row: Row, axis: Axis) -> dict[str, float]:
     """Both ends of a row's interval; a row without one is a point."""
     low, high, value = row["low_ns"], row["high_ns"], row["value_ns"]
     return {
@@ -201,22 +209,26 @@ def _span(row: Row, axis: TimeAxis) -> dict[str, float]:
     }
 
 
-def _chart(data: list[Row]) -> alt.Chart:
+def chart(data: list[Row]) -> alt.Chart:
+    """A chart of rows, not yet drawn."""
     return alt.Chart(alt.Data(values=data))
 
 
-def _colour(looks: Sequence[LegendEntry]) -> alt.Color:
+def colour(looks: Sequence[LegendEntry]) -> alt.Color:
+    """Colour by the field ``v``, as the legend has it."""
     return alt.Color(
         "v:N", legend=None, scale=_named([k.label for k in looks], [k.colour for k in looks])
     )
 
 
-def _dash(looks: Sequence[LegendEntry]) -> alt.StrokeDash:
+def dash(looks: Sequence[LegendEntry]) -> alt.StrokeDash:
+    """Pattern of lines by the field ``v``."""
     dashes = [list(k.dash or (1, 0)) for k in looks]
     return alt.StrokeDash("v:N", legend=None, scale=_named([k.label for k in looks], dashes))
 
 
-def _shape(looks: Sequence[LegendEntry]) -> alt.Shape:
+def shape(looks: Sequence[LegendEntry]) -> alt.Shape:
+    """Shape of points by the field ``v``."""
     return alt.Shape(
         "v:N", legend=None, scale=_named([k.label for k in looks], [k.shape for k in looks])
     )
@@ -226,8 +238,9 @@ def _named(names: list[str], looks: list[Any]) -> alt.Scale:
     return alt.Scale(domain=names, range=looks)
 
 
-def _names(*, grid: bool = False) -> alt.Axis:
-    return alt.Axis(title=None, labelLimit=190, ticks=False, domain=False, grid=grid, labelPadding=6)
+def names(*, grid: bool = False, limit: int = 190) -> alt.Axis:
+    """An axis of names, cut at ``limit`` pixels."""
+    return alt.Axis(title=None, labelLimit=limit, ticks=False, domain=False, grid=grid, labelPadding=6)
 
 
 def _render(chart: Any, width: int, height: int, padding: int = 4) -> str:

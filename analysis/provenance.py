@@ -15,6 +15,9 @@ MOST_VALUE = 160
 MOST_REASONS = 25
 MOST_HOSTS_NAMED = 12
 
+RESULTS = "findings"
+"""Among a trial's facts: what its experiment found, which is a result and shapes nothing."""
+
 _Origin = tuple[str, str]
 """Host and variant."""
 
@@ -153,6 +156,8 @@ def _observations(dataset: Dataset) -> Iterator[tuple[_Origin, str, str]]:
     for row in dataset.rows(sql):
         versions = {f"version_of_{key}": value for key, value in _flat(row["versions"])}
         for name, value in [*_flat(row["facts"]), *versions.items()]:
+            if name == RESULTS or name.startswith(f"{RESULTS}."):
+                continue
             if not name.endswith("_version") or f"version_of_{name}" not in versions:
                 yield (row["host"], variant_name(row["driver"], row["profile"])), name, value
 

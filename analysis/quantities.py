@@ -9,7 +9,8 @@ BEYOND = "> deadline"
 """A quantile that lies among the failed attempts."""
 
 _TIME_UNITS = ((3600e9, "h"), (60e9, "min"), (1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
-_NUMBER_UNIT = re.compile(r"(?<=[0-9]) (?=(%|ns|µs|ms|s|min|h|KiB|MiB|GiB|TiB)(\W|$))")
+_SIZE_UNITS = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
+_NUMBER_UNIT = re.compile(r"(?<=[0-9]) (?=(%|ns|µs|ms|s|min|h|m?CPU|B|KiB|MiB|GiB|TiB)(\W|$))")
 _LONG_UNITS_FROM_NS = 120e9
 """Minutes and hours only from here on: 90 s is read more easily than 1.5 min."""
 
@@ -98,10 +99,38 @@ def size(size_bytes: float | None) -> str:
     """A size given in bytes: ``24 GiB``."""
     if size_bytes is None or missing(size_bytes):
         return NOT_AVAILABLE
-    for scale, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+    for scale, unit in _SIZE_UNITS:
         if abs(size_bytes) >= scale:
-            return f"{float(digits(size_bytes / scale)):g} {unit}"
+            return f"{_short(size_bytes / scale)} {unit}"
     return f"{digits(size_bytes)} B"
+
+
+def size_range(low: float | None, high: float | None) -> str:
+    """An interval of sizes in bytes, in one unit: ``1.87 to 1.94 MiB``."""
+    if low is None or high is None or missing(low) or missing(high):
+        return NOT_AVAILABLE
+    largest = max(abs(low), abs(high))
+    scale, unit = next(((s, u) for s, u in _SIZE_UNITS if largest >= s), (1.0, "B"))
+    ends = low / scale, high / scale
+    one, other = (_short(round(end, 2)) for end in ends)
+    if one == other:
+        one, other = (_short(end, 4) for end in ends)
+    return f"{one} to {other} {unit}"
+
+
+def processors(cpus: float | None) -> str:
+    """Processors in use, in thousandths where it is little: ``3.1 mCPU``, ``1.5 CPU``."""
+    if cpus is None or missing(cpus):
+        return NOT_AVAILABLE
+    return f"{digits(cpus)} CPU" if abs(cpus) >= 1 else f"{digits(1000 * cpus)} mCPU"
+
+
+def processors_range(low: float | None, high: float | None) -> str:
+    """An interval of processors in use: ``2.9 to 3.3 mCPU``."""
+    if low is None or high is None or missing(low) or missing(high):
+        return NOT_AVAILABLE
+    scale, unit = (1, "CPU") if max(abs(low), abs(high)) >= 1 else (1000, "mCPU")
+    return f"{digits(scale * low)} to {digits(scale * high)} {unit}"
 
 
 def digits(value: float, significant: int = 3) -> str:
@@ -139,6 +168,11 @@ def listed(words: Sequence[str], most: int = 8) -> str:
     if len(words) > most:
         return f"{', '.join(words[: most - 1])} and {len(words) - most + 1} more"
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def _short(value: float, significant: int = 3) -> str:
+    """Few digits, without zeros at the end that say nothing."""
+    return f"{float(f'{value:.{significant}g}'):g}"
 
 
 def _time_unit(ns: float) -> tuple[float, str]:

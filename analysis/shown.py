@@ -14,7 +14,7 @@ MOST_ROWS = 150
 MOST_FAR_HOSTS = 40
 MOST_EXAMPLE = 160
 """Characters of an error's example."""
-_NUMBER = re.compile(r"^(-?[0-9]|n/a|> deadline)")
+_NUMBER = re.compile(r"^(-?[0-9]|n/a|≥ [0-9]|> deadline)")
 
 Row = dict[str, Any]
 Tables = Mapping[str, Sequence[Row]]
@@ -42,7 +42,7 @@ def quantiles(title: str, meaning: str, rows: Sequence[Row], metric: Metric) -> 
         "there, and below it the 95 % interval, where there is one. Never: attempts that did not get "
         "there. n/a: too few independent values to say."
     )
-    return _table(title, caption, heads, body, "latency")
+    return as_shown(title, caption, heads, body, "latency")
 
 
 def outcomes(rows: Sequence[Row]) -> ShownTable | None:
@@ -78,7 +78,7 @@ def outcomes(rows: Sequence[Row]) -> ShownTable | None:
         "Measured instances, warm-ups and residents left out. Set aside: attempts in trials that are "
         "suspect or invalid. Second line: 95 % interval."
     )
-    return _table("How attempts ended", caption, heads, body, "outcomes")
+    return as_shown("How attempts ended", caption, heads, body, "outcomes")
 
 
 def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | None:
@@ -104,7 +104,7 @@ def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | 
         "Paired by block; second line: 95 % interval. Faster or slower needs a significant difference "
         "after Holm's correction, equivalent an interval within 0.95 to 1.05."
     )
-    return _table("Compared", caption, heads, body, "comparison")
+    return as_shown("Compared", caption, heads, body, "comparison")
 
 
 def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
@@ -120,10 +120,10 @@ def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", *parts)
     caption = "Medians. " + "; ".join(f"{name}: {meaning}" for name, meaning in parts.items()) + "."
-    return _table("Every stage", caption, heads, body, "latency")
+    return as_shown("Every stage", caption, heads, body, "latency")
 
 
-def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
+def hosts(rows: Sequence[Row], metric: Metric, what: str = "Time to ready") -> ShownTable | None:
     """Median and tail of every host, or of those farthest from the fleet where there are many."""
     chosen = of_metric(rows, metric)
     of_fleet = {key_of(r): r["p50_ns"] for r in chosen if r["scope"] == "fleet"}
@@ -153,8 +153,8 @@ def hosts(rows: Sequence[Row], metric: Metric) -> ShownTable | None:
     ]
     heads = ("Conditions", "Host", "Variant", "Attempts", "Never", "Median", "Against fleet", "95 %")
     which = "on each host" if some is of_hosts else "on the hosts farthest from the fleet"
-    caption = f"Time to ready {which}; second line: 95 % interval."
-    found = _table("Host by host", caption, heads, body, "latency")
+    caption = f"{what} {which}; second line: 95 % interval."
+    found = as_shown("Host by host", caption, heads, body, "latency")
     return found and replace(found, left_out=len(of_hosts) - len(found.rows))
 
 
@@ -175,7 +175,7 @@ def reasons(rows: Sequence[Row]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", "Outcome", "Cause", "Instances", "Not counted", "Hosts", "Example")
     caption = "Not counted: never attempted, or part of a trial that is set aside."
-    return _table("Why instances failed", caption, heads, body, "reasons")
+    return as_shown("Why instances failed", caption, heads, body, "reasons")
 
 
 def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:
@@ -230,7 +230,7 @@ def _against(host_ns: float, fleet_ns: float | None) -> float | None:
     return host_ns / fleet_ns
 
 
-def _table(
+def as_shown(
     title: str, caption: str, heads: tuple[str, ...], body: Sequence[tuple[str, ...]], full: str
 ) -> ShownTable | None:
     """The table without the columns that say nothing, cut to ``MOST_ROWS``; None when it is empty."""

@@ -84,7 +84,7 @@ def verdicts(rows: Sequence[Row], doing: Mapping[str, str]) -> list[str]:
 def caveats(tables: Tables, metric: Metric) -> tuple[str, ...]:
     """What limits belief in the numbers."""
     fleet = _fleet(tables["outcomes"])
-    found = [*_few_blocks(fleet), *_doubtful(fleet), *_not_real(fleet), *_failures(fleet)]
+    found = [*few_blocks(fleet), *doubtful(fleet), *not_real(fleet), *_failures(fleet)]
     aside = sum(r["set_aside"] for r in fleet)
     if aside:
         found.append(
@@ -150,7 +150,8 @@ def _range(values: Sequence[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _few_blocks(fleet: Sequence[Row]) -> list[str]:
+def few_blocks(fleet: Sequence[Row]) -> list[str]:
+    """Whether intervals rest on too few blocks: rows with ``blocks``."""
     fewest = min((r["blocks"] for r in fleet), default=FEW_BLOCKS)
     only = f"Some cells were measured in {quantities.plural(fewest, 'block')} only"
     if fewest < MINIMUM_BLOCKS:
@@ -162,7 +163,8 @@ def _few_blocks(fleet: Sequence[Row]) -> list[str]:
     return []
 
 
-def _doubtful(fleet: Sequence[Row]) -> list[str]:
+def doubtful(fleet: Sequence[Row]) -> list[str]:
+    """Which numbers rest on trials that are doubted."""
     suspect = sorted({r["variant"] for r in fleet if r["evidence"] == "suspect"})
     mixed = sorted({r["variant"] for r in fleet if r["evidence"] == "valid and suspect"})
     found = []
@@ -177,7 +179,8 @@ def _doubtful(fleet: Sequence[Row]) -> list[str]:
     return found
 
 
-def _not_real(fleet: Sequence[Row]) -> list[str]:
+def not_real(fleet: Sequence[Row]) -> list[str]:
+    """Which numbers are those of emulated processors, or of nothing real."""
     emulated = sorted({r["variant"] for r in fleet if r["emulated"]})
     virtual = sorted({r["variant"] for r in fleet if r["virtual"]})
     found = []

@@ -77,13 +77,13 @@ def write_dataset(folder: Path, *designs: Design, **manifest: Any) -> Path:
             for record, table in _on_host(design, host, factor[host], rng):
                 records.append(record)
                 tables.setdefault((design.experiment, host), []).append(table)
-    files = [_put(folder, "trials/trials.parquet", trials_table(records))]
+    files = [put(folder, "trials/trials.parquet", trials_table(records))]
     for (experiment, host), parts in tables.items():
         place = f"instances/experiment={experiment}/host={host}/data-0.parquet"
-        files.append(_put(folder, place, pa.concat_tables(parts)))
+        files.append(put(folder, place, pa.concat_tables(parts)))
         place = f"samples/experiment={experiment}/host={host}/data-0.parquet"
-        files.append(_put(folder, place, schema_of("samples").empty_table()))
-    content = _manifest(records, files) | manifest
+        files.append(put(folder, place, schema_of("samples").empty_table()))
+    content = manifest_of(records, files) | manifest
     (folder / "manifest.json").write_text(json.dumps(content))
     return folder
 
@@ -198,7 +198,7 @@ def _instances(
     return pa.Table.from_pydict(filled, schema=schema_of("instances"))
 
 
-def _put(folder: Path, place: str, table: pa.Table) -> dict[str, Any]:
+def put(folder: Path, place: str, table: pa.Table) -> dict[str, Any]:
     path = folder / place
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, compression="zstd")
@@ -206,7 +206,7 @@ def _put(folder: Path, place: str, table: pa.Table) -> dict[str, Any]:
     return {"path": place, "rows": table.num_rows, "sha256": checksum}
 
 
-def _manifest(records: Sequence[TrialRecord], files: list[dict[str, Any]]) -> dict[str, Any]:
+def manifest_of(records: Sequence[TrialRecord], files: list[dict[str, Any]]) -> dict[str, Any]:
     outcomes: dict[str, int] = {}
     for record in records:
         outcomes[record.outcome] = outcomes.get(record.outcome, 0) + 1

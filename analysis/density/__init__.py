@@ -1,0 +1,1 @@
+"""How densely hosts can be packed: staircases read, fitted, drawn and put into words."""

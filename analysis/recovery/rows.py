@@ -1,0 +1,180 @@
+"""Rows of the recovery tables: how many came back, how fast, at what cost."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from analysis.cells import Cell, Cells, condition_words
+from analysis.latency import SCOPE_FIELDS, describe, scopes
+from analysis.recovery.injections import AllInjections, Injections, deadline_ns
+from analysis.section import Field
+from analysis.statistics.blocks import Floats, blocked_sample
+from analysis.statistics.proportions import estimate_share
+from analysis.statistics.quantiles import estimate_quantile
+from analysis.statistics.survival import median_time, restricted_mean, survival_curve
+
+SEED = 20_261_126
+"""Fixes all bootstrap draws, so that one dataset gives one report."""
+CURVE_POINTS = 200
+
+TREATMENT_FIELDS = (
+    Field("fault", "string", "what was done to the instances"),
+    Field("supervision", "string", "who was to bring them back"),
+    Field("beside", "string", "conditions besides these two that tell the cell from others"),
+)
+OUTCOME_FIELDS = (
+    *SCOPE_FIELDS,
+    *TREATMENT_FIELDS,
+    Field("trials", "Int64", "trials behind the row"),
+    Field("blocks", "Int64", "blocks behind the row, over all hosts"),
+    Field("injections", "Int64", "faults that were injected"),
+    Field("recovered", "Int64", "of them, those that recovered within the deadline"),
+    Field("censored", "Int64", "of them, those that had not when nobody waited any longer"),
+    Field("cut_short", "Int64", "of the censored, those that were not watched until the deadline"),
+    Field("unrecovered_share", "Float64", "censored / injections"),
+    Field(
+        "unrecovered_share_low", "Float64", "lower end of its 95 % Wilson interval at the effective n"
+    ),
+    Field("unrecovered_share_high", "Float64", "upper end of it"),
+    Field("deadline_ns", "Float64", "how long recovery was waited for, ns"),
+    Field("median_ns", "Float64", "Kaplan–Meier median time to recover, ns; inf: not reached"),
+    Field("median_low_ns", "Float64", "lower end of its 95 % interval, ns"),
+    Field("median_high_ns", "Float64", "upper end of it, ns"),
+    Field("down_ns", "Float64", "restricted mean: expected time until recovery within the deadline, ns"),
+    Field("down_low_ns", "Float64", "lower end of its 95 % interval over blocks, ns"),
+    Field("down_high_ns", "Float64", "upper end of it, ns"),
+    Field("outage_ns", "Float64", "probes without a good reply times their period, median, ns"),
+    Field("outage_low_ns", "Float64", "lower end of its 95 % interval, ns"),
+    Field("outage_high_ns", "Float64", "upper end of it, ns"),
+    Field("lost_requests", "Float64", "probes without a good reply, median"),
+    Field("died", "Int64", "injections after which the victim's process died"),
+    Field("not_injected", "Int64", "planned injections that never happened"),
+    Field("set_aside", "Int64", "injections in trials that are not believed"),
+)
+CURVE_FIELDS = (
+    *(f for f in SCOPE_FIELDS if f.name in ("variant", "conditions", "evidence")),
+    *TREATMENT_FIELDS,
+    Field("value_ns", "Float64", "time since the fault, ns"),
+    Field("share", "Float64", "Kaplan–Meier share that had not recovered by then"),
+    Field("share_low", "Float64", "lower end of its pointwise 95 % log-log interval"),
+    Field("share_high", "Float64", "upper end of it"),
+    Field("at_risk", "Int64", "injections that were still waited for just before"),
+)
+
+
+def outcome_rows(found: AllInjections) -> list[dict[str, Any]]:
+    """How many came back and how fast in every cell, for the fleet and each host."""
+    cells = found.cells
+    return [
+        describe(cells, cell, host) | treatment(cells, cell) | _outcomes(found, cell, host)
+        for cell in cells.cells
+        for host in scopes(cells, cell)
+    ]
+
+
+def treatment(cells: Cells, cell: Cell) -> dict[str, str]:
+    """Fault and supervision of a cell: conditions that every number is shown with."""
+    names = "fault", "supervision"
+    others = {name: cell.conditions.get(name) for name in cells.varying if name not in names}
+    given = {name: str(cell.conditions.get(name, "not said")) for name in names}
+    return given | {"beside": condition_words(others) or "same for all"}
+
+
+def _outcomes(found: AllInjections, cell: Cell, host: int | None) -> dict[str, Any]:
+    some = found.of(cell, host)
+    rng = np.random.default_rng([SEED, cell.index])
+    life, deadline = some.lifetimes(), deadline_ns(cell)
+    median = median_time(life, rng)
+    down = restricted_mean(life, _horizon(some, deadline), rng)
+    unrecovered = _unrecovered(some)
+    outage = _median(some.outage_ns, some)
+    lost = some.lost_requests[~np.isnan(some.lost_requests)]
+    return {
+        "trials": _trials(found, cell, host),
+        "blocks": life.blocks,
+        "injections": some.n,
+        "recovered": int(some.recovered.sum()),
+        "censored": int((~some.recovered).sum()),
+        "cut_short": int(some.cut_short.sum()),
+        **dict(zip(_names("unrecovered_share{}"), unrecovered, strict=True)),
+        "deadline_ns": deadline if math.isfinite(deadline) else None,
+        **dict(zip(_names("median{}_ns"), (median.value, median.low, median.high), strict=True)),
+        **dict(zip(_names("down{}_ns"), (down.value, down.low, down.high), strict=True)),
+        **dict(zip(_names("outage{}_ns"), outage, strict=True)),
+        "lost_requests": float(np.median(lost)) if lost.size else None,
+        "died": int(some.died.sum()),
+        **found.others(cell, host),
+    }
+
+
+def _names(pattern: str) -> list[str]:
+    return [pattern.format(end) for end in ("", "_low", "_high")]
+
+
+def _trials(found: AllInjections, cell: Cell, host: int | None) -> int:
+    cells = found.cells
+    return sum(
+        m.cell == cell.index
+        and m.role != "set aside"
+        and (m.host == host if host is not None else cells.in_fleet(cell.index, m.host))
+        for m in cells.memberships
+    )
+
+
+def _horizon(some: Injections, deadline: float) -> float:
+    """The deadline; without one the longest time that anything was watched."""
+    return deadline if math.isfinite(deadline) else float(some.waited_ns.max(initial=0.0))
+
+
+def _unrecovered(some: Injections) -> tuple[float | None, float | None, float | None]:
+    units, code = np.unique(some.unit, return_inverse=True)
+    sizes = np.bincount(code, weights=np.ones(some.n), minlength=units.size)
+    hits = np.bincount(code, weights=~some.recovered, minlength=units.size)
+    hosts = np.zeros(units.size)
+    hosts[code] = some.host
+    share = estimate_share(hits.astype(np.float64), sizes.astype(np.float64), hosts)
+    return share.value, share.low, share.high
+
+
+def _median(values: Floats, some: Injections) -> tuple[float | None, float | None, float | None]:
+    known = ~np.isnan(values)
+    if not known.any():
+        return None, None, None
+    sample = blocked_sample(values[known], some.block[known], some.host[known])
+    found = estimate_quantile(sample, 0.5)
+    return found.value, found.low, found.high
+
+
+def curve_rows(found: AllInjections) -> list[dict[str, Any]]:
+    """Points of the survival curve of every cell: at most ``CURVE_POINTS``, and the last moment."""
+    cells = found.cells
+    rows = []
+    for cell in cells.cells:
+        some = found.of(cell)
+        if not some.n:
+            continue
+        curve = survival_curve(some.lifetimes())
+        named = treatment(cells, cell) | {
+            "variant": cell.variant,
+            "conditions": cells.condition(cell),
+            "evidence": cells.evidence.get((cell.index, None)),
+        }
+        chosen = np.unique(np.linspace(0, curve.times.size - 1, CURVE_POINTS).round().astype(int))
+        rows += [
+            named
+            | {"value_ns": float(curve.times[i]), "share": float(curve.share[i])}
+            | {"share_low": _known(curve.low[i]), "share_high": _known(curve.high[i])}
+            | {"at_risk": int(curve.at_risk[i])}
+            for i in (chosen if curve.times.size else ())
+        ]
+        last = float(some.waited_ns.max())
+        if not curve.times.size or last > curve.times[-1]:
+            left = float(curve.share[-1]) if curve.times.size else 1.0
+            waiting = int((some.waited_ns >= last).sum())
+            rows.append(named | {"value_ns": last, "share": left, "at_risk": waiting})
+    return rows
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

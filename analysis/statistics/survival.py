@@ -1,0 +1,184 @@
+"""Times until something happens, some of which are only known to be longer: recoveries."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from analysis.statistics import LEVEL
+from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats, Ints, t_quantile
+from analysis.statistics.proportions import Estimate
+from analysis.statistics.resampling import around, block_draws
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """Times, whether each ended by the event (else it was cut off), and the block of each."""
+
+    times: Floats
+    happened: Bools
+    block: Ints
+
+    @cached_property
+    def moments(self) -> Floats:
+        """Distinct times at which something happened, in order."""
+        return np.unique(self.times[self.happened])
+
+    @cached_property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return int(np.unique(self.block).size)
+
+    @cached_property
+    def of_blocks(self) -> tuple[Floats, Floats]:
+        """Events, and times not yet over, of each block at each moment: blocks × moments."""
+        _, code = np.unique(self.block, return_inverse=True)
+        shape = self.blocks, self.moments.size
+        events, at_risk = np.zeros(shape), np.zeros(shape)
+        place = np.searchsorted(self.moments, self.times[self.happened])
+        np.add.at(events, (code[self.happened], place), 1)
+        for block in range(self.blocks):
+            mine = np.sort(self.times[code == block])
+            at_risk[block] = mine.size - np.searchsorted(mine, self.moments, side="left")
+        return events, at_risk
+
+
+def lifetimes(times: Any, happened: Any, block: Any) -> Lifetimes:
+    """Build them from columns."""
+    return Lifetimes(
+        np.asarray(times, dtype=np.float64),
+        np.asarray(happened, dtype=np.bool_),
+        np.asarray(block, dtype=np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class SurvivalCurve:
+    """Share to which nothing has happened yet, from each moment on. Before the first one it is 1."""
+
+    times: Floats
+    share: Floats
+    low: Floats
+    """Lower end of the pointwise 95 % interval; NaN where there is none."""
+    high: Floats
+    at_risk: Floats
+    """How many were still waiting just before the moment."""
+
+
+def survival_curve(life: Lifetimes) -> SurvivalCurve:
+    """Kaplan & Meier (Journal of the American Statistical Association 53, 1958).
+
+    The interval is symmetric in log(−log S) and uses Greenwood's variance, as if every time were worth
+    one (Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data, 2002). Once nobody
+    is left there is none.
+    """
+    events, at_risk = (part.sum(axis=0) for part in life.of_blocks)
+    share = np.cumprod(1 - events / at_risk)
+    low, high = _log_log(share, _greenwood(events, at_risk), float(special.ndtri((1 + LEVEL) / 2)))
+    return SurvivalCurve(life.moments, share, low, high, at_risk)
+
+
+def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -> Estimate:
+    """Mean time until it happens, every one counted up to ``horizon`` at most.
+
+    The area under the curve up to there (Irwin, Journal of Hygiene 47, 1949): the expected time spent
+    waiting within ``horizon``. Its interval comes from resampled blocks. None without times, no interval
+    below three blocks or where nothing happened.
+    """
+    if not life.times.size:
+        return Estimate(None, None, None)
+    events, at_risk = life.of_blocks
+    value = float(_area(life.moments, np.ones((1, life.blocks)), events, at_risk, horizon)[0])
+    if not life.moments.size:
+        return Estimate(value, None, None)
+    drawn = [
+        _area(life.moments, weights, events, at_risk, horizon)
+        for weights in block_draws(life.blocks, life.moments.size, rng)
+    ]
+    found = around(value, np.concatenate(drawn), life.blocks)
+    if found.low is None or found.high is None:
+        return found
+    return Estimate(value, max(0.0, found.low), min(horizon, found.high))
+
+
+def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
+    """Time by which it has happened to half of all; infinite when that was not reached.
+
+    The interval holds the times at which the interval of the share covers one half (Brookmeyer &
+    Crowley, Biometrics 38, 1982). That interval is the wider one of Greenwood's and of the one from
+    resampled blocks, so that times of one block that resemble each other do not pass for many. None
+    without times, no interval below three blocks.
+    """
+    if not life.times.size:
+        return Estimate(None, None, None)
+    events, at_risk = life.of_blocks
+    total, waiting = events.sum(axis=0), at_risk.sum(axis=0)
+    share = np.cumprod(1 - total / waiting)
+    value = _first_below(life.moments, share)
+    if life.blocks < MINIMUM_BLOCKS:
+        return Estimate(value, None, None)
+    z = float(special.ndtri((1 + LEVEL) / 2))
+    low, high = _log_log(share, _greenwood(total, waiting), z)
+    spread = _spread(life, share, rng)
+    wide_low, wide_high = _log_log(share, spread**2, t_quantile(life.blocks - 1))
+    low, high = np.fmin(low, wide_low), np.fmax(high, wide_high)
+    gone = share <= 0
+    return Estimate(
+        value,
+        _first_below(life.moments, np.where(gone, 0.0, np.nan_to_num(low, nan=1.0))),
+        _first_below(life.moments, np.where(gone, 0.0, np.nan_to_num(high, nan=1.0))),
+    )
+
+
+def _spread(life: Lifetimes, share: Floats, rng: np.random.Generator) -> Floats:
+    """Standard error of log S at every moment from resampled blocks, by the delta method."""
+    count, total, squares = 0, np.zeros_like(share), np.zeros_like(share)
+    for weights in block_draws(life.blocks, life.moments.size, rng):
+        drawn = _curves(weights, *life.of_blocks) - share
+        count += drawn.shape[0]
+        total, squares = total + drawn.sum(axis=0), squares + (drawn**2).sum(axis=0)
+    variance = np.maximum(0.0, squares / count - (total / count) ** 2)
+    error = np.sqrt(variance * life.blocks / (life.blocks - 1))
+    return np.divide(error, share, where=share > 0, out=np.zeros_like(share))
+
+
+def _curves(weights: Floats, events: Floats, at_risk: Floats) -> Floats:
+    """Curves of resamples: draws × moments."""
+    happened, waiting = weights @ events, weights @ at_risk
+    ratio = np.divide(happened, waiting, where=waiting > 0, out=np.zeros_like(happened))
+    return np.asarray(np.cumprod(1 - ratio, axis=1))
+
+
+def _area(moments: Floats, weights: Floats, events: Floats, at_risk: Floats, horizon: float) -> Floats:
+    ends = np.append(np.minimum(moments, horizon), horizon)
+    widths = np.diff(ends, prepend=0.0)
+    shares = np.hstack([np.ones((weights.shape[0], 1)), _curves(weights, events, at_risk)])
+    return np.asarray(shares @ widths)
+
+
+def _greenwood(events: Floats, at_risk: Floats) -> Floats:
+    """Variance of log S (Greenwood, Reports on Public Health and Medical Subjects 33, 1926)."""
+    left = at_risk * (at_risk - events)
+    step = np.divide(events, left, where=left > 0, out=np.full_like(left, math.inf))
+    return np.asarray(np.cumsum(step))
+
+
+def _log_log(share: Floats, variance: Floats, critical: float) -> tuple[Floats, Floats]:
+    """Interval of S that is symmetric in log(−log S), from the variance of log S."""
+    inside = (share > 0) & (share < 1)
+    log = np.log(share, where=inside, out=np.full_like(share, -1.0))
+    half = np.where(inside, critical * np.sqrt(np.where(inside, variance, 0.0)) / -log, np.nan)
+    stretched = np.exp(np.minimum(half, 700.0))
+    return np.exp(log * stretched), np.exp(log / stretched)
+
+
+def _first_below(moments: Floats, share: Floats) -> float:
+    """The first moment at which no more than one half is left; infinite when there is none."""
+    below = share <= 0.5 + 1e-12
+    return float(moments[np.argmax(below)]) if below.any() else math.inf
