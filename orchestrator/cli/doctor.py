@@ -10,7 +10,6 @@ from workers.policy import load_policy
 from workers.presence import probe_engine
 from workers.settings import HostSettings
 
-
 _REGISTRY_DEADLINE_S = 10.0
 
 
