@@ -68,7 +68,7 @@ A result, not a failure.
 """
 
 ELSEWHERE = "elsewhere"
-"""Error class of a row that was planned here and turned out to be another host's to measure: no failure."""
+"""Error class of a planned row that turned out to be another host's to measure: no failure."""
 
 VerdictWord = Literal["valid", "suspect", "invalid"]
 

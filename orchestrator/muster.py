@@ -34,8 +34,8 @@ class Muster:
         """By driver, the hosts that measure together: those that can, or those of the last execution.
 
         Who was in a group stays in it, and who joins later stays out: another group would be another
-        measurement, and what is there would not count any more. Where no host can, all are named, so that
-        their trials are told as skipped.
+        measurement, and what is there would not count any more. Where no host can, all are named: their
+        trials are told as skipped.
         """
         drivers = sorted({driver for entry in self._fleet.values() for driver in entry.engines})
         able = {

@@ -65,6 +65,7 @@ class Meeting(ABC):
     def end(self, failure: str | None) -> None:
         """Leave. With a failure nobody waits any longer, and all hear of it. Blocks for a moment."""
 
+    @abstractmethod
     def imagine_loss(self, host: str, at_ns: int) -> None:
         """Where the other hosts are imagined: let this one be lost at a moment. Else nothing."""
 
@@ -85,7 +86,12 @@ class Alone(Meeting):
     async def assemble(self, deadline_s: float) -> None:
         """Nobody is to be waited for."""
 
-    async def arrive(self, stage: str, deadline_s: float, among: Sequence[str] | None = None) -> Release:
+    async def arrive(
+        self,
+        stage: str,  # noqa: ARG002 - nobody is to be waited for
+        deadline_s: float,  # noqa: ARG002
+        among: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> Release:
         """At once."""
         return Release(self._clock.now_ns(), 0, 0)
 
@@ -118,7 +124,7 @@ class Alone(Meeting):
 class Unmet(Alone):
     """Several hosts were to measure together, and there is no broker through which they could meet."""
 
-    async def assemble(self, deadline_s: float) -> None:
+    async def assemble(self, deadline_s: float) -> None:  # noqa: ARG002 - nobody can come
         """Raises RendezvousError."""
         raise RendezvousError(
             f"{', '.join(self.group)} were to measure together, but there is no broker to meet through"

@@ -98,6 +98,9 @@ class Rendezvous(Meeting):
         """Into a hash by host."""
         await self._ask(self._leave_word, topic, json.dumps(content))
 
+    def imagine_loss(self, host: str, at_ns: int) -> None:
+        """These hosts are real."""
+
     async def hear(self, topic: str) -> dict[str, Any]:
         """Out of that hash."""
         found = await self._ask(self._client.hgetall, self._venue.key(f"said:{topic}"))
@@ -124,7 +127,7 @@ class Rendezvous(Meeting):
         """Raises RendezvousError when waiting has become pointless."""
         if self._signs.over is not None:
             raise RendezvousError(f"nobody waits at '{stage}' any more: {self._signs.over}")
-        known = awaited if self._assembled else awaited - missing
+        known = (awaited if self._assembled else awaited - missing) - {self.me}
         silent = sorted(host for host in known if self.silent_ns(host) > SILENT_S * 1e9)
         if silent:
             names = ", ".join(silent)
