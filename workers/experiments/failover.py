@@ -41,7 +41,7 @@ class FailoverParams(FleetParams):
     recovery_deadline_s: float = Field(60, gt=0, le=3600, description="longest wait for a return")
     ready: ReadyLevel = Field("reply", description="what counts as ready")
     ready_deadline_s: float = Field(
-        60, gt=0, le=3600, description="longest wait for one instance before"
+        60, gt=0, le=3600, description="longest wait for one of those before"
     )
 
     @model_validator(mode="after")
@@ -65,9 +65,7 @@ class Experiment(base.Experiment):
         Metric("ready", "ns", "lower", "t_ready − t_act: created, started, first correct reply"),
         Metric("failover.capacity_left", "instances", "higher", "free places on a survivor afterwards"),
         Metric("failover.loss", "ns", "lower", "from the planned moment until the host was lost"),
-        Metric(
-            "failover.clock_error", "ns", "lower", "bound of this host's error of the planned moment"
-        ),
+        Metric("failover.clock_error", "ns", "lower", "bound of the planned moment's error here"),
         Metric("failover.false_alarms", "count", "lower", "hosts taken for lost before the loss"),
     )
     example = """\
@@ -158,9 +156,7 @@ async def _survive(bench: Bench, loss: _Loss, returns: Sequence[Running], t_faul
             mine.append(running)
         else:
             running.row.error_class = "capacity"
-            running.row.error_text = (
-                f"no place: each of {len(loss.survivors)} hosts holds {params.capacity}"
-            )
+            running.row.error_text = f"no place: a host holds {params.capacity}, and all are full"
     deadline = t_fault + round(params.recovery_deadline_s * 1e9)
     t_detect = await _notice(bench, loss.host, t_fault, deadline)
     if t_detect is not None:

@@ -75,7 +75,7 @@ async def _by_command(bench: Bench, residents: Sequence[Running], t_fault: int) 
     host, params = bench.driver.host, bench.params
     if not host.lose_command or not host.regain_command:
         raise CampaignError(
-            f"loss 'command' needs a worker with --lose-command and --regain-command; {host.name} has none"
+            f"loss 'command' needs workers with --lose-command and --regain-command, unlike {host.name}"
         )
     if Capability.VIRTUAL_TIME in bench.driver.offers:
         raise CampaignError("loss 'command' takes real hosts: in virtual time there is nothing to lose")

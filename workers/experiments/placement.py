@@ -1,4 +1,4 @@
-"""Where the instances of a lost host go: the same answer on every survivor, so nobody has to be asked."""
+"""Where the instances of a lost host go: the same answer on every survivor, with nobody to ask."""
 
 from collections.abc import Sequence
 
