@@ -22,8 +22,9 @@ HOSTS = ("h1", "h2", "h3")
 BLOCKS = int(os.environ.get("TONNAGE_TEST_BLOCKS", "6"))
 """Trials per host; 20 make the sixty of a long run."""
 INSTANCES = 2
-NO_ENGINES = ("--docker-socket", "/nowhere/docker.sock")
-NO_ENGINES += ("--libvirt-uri", "qemu:///system?socket=/nowhere")
+DRIVER = os.environ.get("TONNAGE_TEST_FLEET_DRIVER", "process")
+"""``docker`` for a long run on containers."""
+NO_LIBVIRT = ("--libvirt-uri", "qemu:///system?socket=/nowhere")
 LONG_S = 240.0
 
 Row = dict[str, Any]
@@ -56,8 +57,9 @@ class Link:
 class Host:
     """One worker, which may be killed and started again."""
 
-    def __init__(self, name: str, folder: Path, broker: Broker) -> None:
+    def __init__(self, name: str, folder: Path, broker: Broker, docker: Path) -> None:
         self.name, self.folder = name, folder / name
+        self.engines = ("--docker-socket", str(docker), *NO_LIBVIRT)
         self.folder.mkdir()
         self.state = self.folder / "state"
         self.link = Link(broker.port)
@@ -69,7 +71,7 @@ class Host:
         """Be alive."""
         url = f"redis://127.0.0.1:{self.link.port}/0"
         folders = ("--state-dir", str(self.state), "--run-dir", str(self.folder / "run"))
-        options = ("worker", "--name", self.name, "--broker", url, *folders, *NO_ENGINES)
+        options = ("worker", "--name", self.name, "--broker", url, *folders, *self.engines)
         self.worker = Process(self.folder / "worker.log", *options, env=self.env)
 
     def is_alive(self) -> bool:
@@ -93,7 +95,7 @@ class Host:
         """What a sweep of this host would find."""
         log = self.folder / "sweep.log"
         log.unlink(missing_ok=True)
-        options = ("--state-dir", str(self.state), "--run-dir", str(self.folder / "run"), *NO_ENGINES)
+        options = ("--state-dir", str(self.state), "--run-dir", str(self.folder / "run"), *self.engines)
         Process(log, "sweep", "--dry-run", "--host", self.name, *options).wait()
         said = log.read_text()
         return "nothing" if "0 leftovers\n" in said else said
@@ -102,12 +104,12 @@ class Host:
 class RealFleet:
     """The hosts, a campaign of ``BLOCKS`` trials each, and its results."""
 
-    def __init__(self, folder: Path, broker: Broker) -> None:
+    def __init__(self, folder: Path, broker: Broker, docker: Path) -> None:
         self.folder, self.broker = folder, broker
-        self.hosts = {name: Host(name, folder, broker) for name in HOSTS}
+        self.hosts = {name: Host(name, folder, broker, docker) for name in HOSTS}
         self.results = folder / "results"
         self.file = folder / "faults.yaml"
-        entry = {"experiment": "lifecycle", "drivers": ["process"]}
+        entry = {"experiment": "lifecycle", "drivers": [DRIVER]}
         entry |= {"params": {"instances": INSTANCES, "ready": "started", "hold_s": 0.2}}
         content = {"campaign": "faults", "blocks": BLOCKS, "deadline_s": 60, "experiments": [entry]}
         self.file.write_text(yaml.safe_dump(content))
@@ -176,9 +178,9 @@ class RealFleet:
 
 
 @contextmanager
-def real_fleet(folder: Path, broker: Broker) -> Iterator[RealFleet]:
-    """A fleet that is alive, and ended afterwards."""
-    fleet = RealFleet(folder, broker)
+def real_fleet(folder: Path, broker: Broker, docker: Path) -> Iterator[RealFleet]:
+    """A fleet that is alive, and ended afterwards. ``docker``: the socket of the engine of all hosts."""
+    fleet = RealFleet(folder, broker, docker)
     with ExitStack() as stack:
         for host in fleet.hosts.values():
             stack.callback(host.link.close)
