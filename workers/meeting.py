@@ -58,6 +58,10 @@ class Meeting(ABC):
         """Since when nothing was heard of a host, while the broker could be asked."""
 
     @abstractmethod
+    def see_that_all_are_there(self, among: Sequence[str]) -> None:
+        """Raises RendezvousError when one of these hosts has left. Costs nothing."""
+
+    @abstractmethod
     def fall_silent(self) -> None:
         """Show no sign of life any more, as a host that is lost."""
 
@@ -109,6 +113,9 @@ class Alone(Meeting):
         beat_ns = round(BEAT_S * 1e9)
         last = min(now, self._lost_at.get(host, now))
         return now - last // beat_ns * beat_ns
+
+    def see_that_all_are_there(self, among: Sequence[str]) -> None:
+        """Imagined hosts are."""
 
     def fall_silent(self) -> None:
         """Nobody would notice."""

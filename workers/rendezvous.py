@@ -88,7 +88,7 @@ class Rendezvous(Meeting):
             if not missing:
                 await self._ask(self._release, stage)
                 continue
-            await self._see_that_all_may_come(stage, awaited, missing)
+            await self._see_that_all_may_come(awaited, missing)
             if self._clock.now_ns() > give_up:
                 names = ", ".join(sorted(missing))
                 raise RendezvousError(f"{names} did not come to '{stage}' within {deadline_s:g} s")
@@ -110,6 +110,14 @@ class Rendezvous(Meeting):
         """As of the last look, at most ``BEAT_S`` ago while the broker answers."""
         return self._signs.silent_ns(host)
 
+    def see_that_all_are_there(self, among: Sequence[str]) -> None:
+        """By what the heartbeat thread saw last."""
+        if self._signs.over is not None:
+            raise RendezvousError(f"the measurement has ended for all: {self._signs.over}")
+        silent = [h for h in among if h != self.me and self.silent_ns(h) > SILENT_S * 1e9]
+        if silent:
+            raise RendezvousError(f"{', '.join(silent)} left: no sign of life for {SILENT_S:g} s")
+
     def fall_silent(self) -> None:
         """The heartbeat stops; looking goes on."""
         self._signs.mute.set()
@@ -123,15 +131,9 @@ class Rendezvous(Meeting):
             with suppress(redis.RedisError):
                 self._client.set(self._venue.key("over"), why, nx=True, ex=TTL_S)
 
-    async def _see_that_all_may_come(self, stage: str, awaited: set[str], missing: set[str]) -> None:
+    async def _see_that_all_may_come(self, awaited: set[str], missing: set[str]) -> None:
         """Raises RendezvousError when waiting has become pointless."""
-        if self._signs.over is not None:
-            raise RendezvousError(f"nobody waits at '{stage}' any more: {self._signs.over}")
-        known = (awaited if self._assembled else awaited - missing) - {self.me}
-        silent = sorted(host for host in known if self.silent_ns(host) > SILENT_S * 1e9)
-        if silent:
-            names = ", ".join(silent)
-            raise RendezvousError(f"{names} left: no sign of life for {SILENT_S:g} s")
+        self.see_that_all_are_there(sorted(awaited if self._assembled else awaited - missing))
         if not self._assembled:
             for host, why in (await self._ask(self._why_absent, sorted(missing))).items():
                 raise RendezvousError(f"{host} does not come: {why}")

@@ -151,32 +151,42 @@ async def _survive(bench: Bench, loss: _Loss, returns: Sequence[Running], t_faul
             _leave_out(running.row, f"this one falls to host {host}")
             continue
         running.row.t_intent = running.row.t_fault = t_fault
-        running.row.outcome = "censored"
-        if has_room:
-            mine.append(running)
-        else:
+        mine.append(running)
+        if not has_room:
             running.row.error_class = "capacity"
             running.row.error_text = f"no place: a host holds {params.capacity}, and all are full"
     deadline = t_fault + round(params.recovery_deadline_s * 1e9)
-    t_detect = await _notice(bench, loss.host, t_fault, deadline)
+    await _look_out(bench, loss, t_fault)
+    t_detect = await _notice(bench, loss, deadline)
     if t_detect is not None:
-        await _each(mine, params.concurrency, lambda r: _bring_back(bench, r, t_detect, deadline))
+        placeable = [running for running in mine if running.row.error_class is None]
+        await _each(placeable, params.concurrency, lambda r: _bring_back(bench, r, t_detect, deadline))
+    for running in mine:
+        if running.row.outcome == "skipped":  # neither back nor failed: it takes longer than this
+            running.row.outcome = "censored"
     back = sum(running.row.outcome == "ok" for running in mine)
     _sample(bench, "capacity_left", spare - back, "instances")
     wait_s = max(0, deadline - bench.now()) / 1e9 + _GRACE_S
     await bench.meeting.arrive("done", wait_s, among=loss.survivors)
 
 
-async def _notice(bench: Bench, lost: str, t_fault: int, deadline: int) -> int | None:
-    """When the silence of the lost host has lasted long enough; None when it never did."""
+async def _look_out(bench: Bench, loss: _Loss, t_fault: int) -> None:
+    """Until the loss: count hosts that would be taken for lost by mistake."""
     meeting, limit_ns = bench.meeting, bench.params.detect_after_s * 1e9
+    others = [host for host in meeting.group if host != meeting.me]
     alarmed: set[str] = set()
     while bench.now() < t_fault:
-        others = [host for host in meeting.group if host != meeting.me]
+        meeting.see_that_all_are_there(loss.survivors)
         alarmed |= {host for host in others if meeting.silent_ns(host) > limit_ns}
         await bench.sleep_until(min(t_fault, bench.now() + round(_LOOK_S * 1e9)))
     _sample(bench, "false_alarms", len(alarmed), "count")
-    while meeting.silent_ns(lost) <= limit_ns:
+
+
+async def _notice(bench: Bench, loss: _Loss, deadline: int) -> int | None:
+    """When the silence of the lost host has lasted long enough; None when it never did."""
+    limit_ns = bench.params.detect_after_s * 1e9
+    while bench.meeting.silent_ns(loss.host) <= limit_ns:
+        bench.meeting.see_that_all_are_there(loss.survivors)
         if bench.now() > deadline:
             return None
         await asyncio.sleep(_LOOK_S)
