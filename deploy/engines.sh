@@ -8,6 +8,7 @@
 ENGINES_DIR=            # the private folder
 BROKER=                 # set by start_redis: URL, with its password
 DOCKER_SOCKET=          # set by start_docker
+REGISTRY=               # set by start_registry
 LIBVIRT_URI=${TONNAGE_LIBVIRT_URI:-qemu:///system}
 OUTLIVE=                # set to let daemons outlive the script that started them
 LIBVIRT_MAX_REQUESTS=64 # libvirt's own 5 would make its queue the thing that is measured
@@ -125,6 +126,27 @@ redis_answers() {
   read -r -t 2 -u 8 answer && read -r -t 2 -u 8 answer
   exec 8>&-
   [[ $answer == +PONG* ]]
+}
+
+# start_registry ADDRESS: an OCI registry of our own there, HOST:PORT in REGISTRY. Returns 1 when there is
+# no docker-registry or it does not come up.
+start_registry() {
+  has docker-registry || return 1
+  REGISTRY=$1:$(free_port)
+  mkdir -p "$ENGINES_DIR/registry"
+  printf '%s\n' 'version: 0.1' 'log: {level: warn}' "http: {addr: '$REGISTRY'}" \
+    "storage: {filesystem: {rootdirectory: '$ENGINES_DIR/registry'}}" >"$ENGINES_DIR/registry.yml"
+  start_daemon registry docker-registry serve "$ENGINES_DIR/registry.yml"
+  wait_for 15 registry registry_answers || return 1
+}
+
+registry_answers() {
+  { exec 8<>"/dev/tcp/${REGISTRY%:*}/${REGISTRY##*:}"; } 2>/dev/null || return 1
+  local answer
+  printf 'GET /v2/ HTTP/1.0\r\n\r\n' >&8
+  read -r -t 2 -u 8 answer
+  exec 8>&-
+  [[ $answer == *' 200 '* ]]
 }
 
 # docker_answers SOCKET

@@ -96,6 +96,7 @@ missing_engines() {
   has dockerd || [[ -S /var/run/docker.sock ]] || echo docker.io
   has crun || echo crun
   has redis-server || has valkey-server || echo redis-server
+  has docker-registry || echo docker-registry
   has ip || echo iproute2
   has nsenter || echo util-linux
   static_busybox || echo busybox-static

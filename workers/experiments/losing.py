@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from contract.catalog import Capability
-from contract.errors import CampaignError, EngineTimeout
+from contract.errors import CampaignError, EngineError, EngineTimeout
 from workers.bench import Bench
 from workers.dead_man import Switch, run_command
 from workers.drivers.base import Fault
@@ -89,6 +90,9 @@ async def _by_command(bench: Bench, residents: Sequence[Running], t_fault: int) 
         await bench.driver.engine(run_command, host.lose_command, "--lose-command")
         took_ns = bench.now() - t_fault
         await bench.sleep_until(back_at)
-    finally:
-        await asyncio.shield(bench.driver.engine(switch.let_go))
+    except BaseException:
+        with suppress(EngineError):  # why it came to this says more
+            await asyncio.shield(bench.driver.engine(switch.let_go))
+        raise
+    await bench.driver.engine(switch.let_go)
     return took_ns
