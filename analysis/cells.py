@@ -166,7 +166,14 @@ class Cells:
         return evidence
 
 
-_UNITS = {"_per_s": "/s", "_s": " s", "_ms": " ms", "_mib": " MiB", "_percent": " %"}
+_UNITS = {
+    "_mib_per_s": " MiB/s",
+    "_per_s": "/s",
+    "_s": " s",
+    "_ms": " ms",
+    "_mib": " MiB",
+    "_percent": " %",
+}
 
 
 def variant_name(driver: str, profile: str) -> str:

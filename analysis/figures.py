@@ -123,14 +123,7 @@ def stages(
     drawn, _ = dressed(drawn, variants)
     order = {(r["conditions"], r["variant"]): i for i, r in enumerate(dressed(rows, variants)[0])}
     drawn.sort(key=lambda r: order[r["conditions"], r["variant"]])
-    bars, said = [], []
-    for condition, some in by(drawn, "conditions"):
-        for variant, own in by(some, "variant"):
-            total = sum(r["p50_ns"] for r in own)
-            named = {"bar": f"{variant}, {quantities.duration(total)}", "conditions": condition}
-            bars += [named | {"part": r["part"], "share": r["p50_ns"] / total} for r in own if total > 0]
-            each = ", ".join(f"{r['stage']} {quantities.duration(r['p50_ns'])}" for r in own)
-            said.append(f"{under(condition)}{variant}: {each}.")
+    bars, said = _shares(drawn)
     groups = by(bars, "conditions")
     return Figure(
         title="Where the time goes until ready",
@@ -143,6 +136,20 @@ def stages(
         "beside the name. It is not exactly the median of the whole." + left_out(len(groups)),
         alternative="Stacked bars. " + " ".join(said[: 4 * MOST_PANELS]),
     )
+
+
+def _shares(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Every stage's share of its bar, and the same in words."""
+    bars: list[Row] = []
+    said: list[str] = []
+    for condition, some in by(rows, "conditions"):
+        for variant, own in by(some, "variant"):
+            total = sum(r["p50_ns"] for r in own)
+            named = {"bar": f"{variant}, {quantities.duration(total)}", "conditions": condition}
+            bars += [named | {"part": r["part"], "share": r["p50_ns"] / total} for r in own if total > 0]
+            each = ", ".join(f"{r['stage']} {quantities.duration(r['p50_ns'])}" for r in own)
+            said.append(f"{under(condition)}{variant}: {each}.")
+    return bars, said
 
 
 def hosts(rows: Sequence[Row], variants: Sequence[str], metric: Metric, *, what: str) -> Figure | None:

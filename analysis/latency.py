@@ -71,7 +71,7 @@ LATENCY_FIELDS = (
 REASON_FIELDS = (
     Field("variant", "string", "driver, and profile where it is not the default"),
     Field("conditions", "string", "what tells the cell from others of its variant"),
-    Field("outcome", "string", "failed, timeout, skipped or lost"),
+    Field("outcome", "string", "failed, timeout, censored, skipped or lost"),
     Field("error_class", "string", "short name of the cause"),
     Field("instances", "Int64", "instances that ended so"),
     Field("hosts", "Int64", "hosts on which it happened"),

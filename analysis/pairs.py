@@ -127,7 +127,7 @@ def _withheld(cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell])
         sample = distribution.sample(cell.index)
         failed = sample.counts[np.isinf(sample.values)].sum() / sample.n if sample.n else 0
         if failed > MOST_FAILED_SHARE:
-            return f"{failed:.0%} of {cell.variant} failed"
+            return f"{failed:.0%} of {cell.variant} never got there"
     return None
 
 

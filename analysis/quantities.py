@@ -172,7 +172,7 @@ def listed(words: Sequence[str], most: int = 8) -> str:
 
 def _short(value: float, significant: int = 3) -> str:
     """Few digits, without zeros at the end that say nothing."""
-    return f"{float(f'{value:.{significant}g}'):g}"
+    return f"{float(f'{value:.{significant}g}') + 0.0:g}"  # + 0.0: no negative zero
 
 
 def _time_unit(ns: float) -> tuple[float, str]:

@@ -14,7 +14,7 @@ MOST_ROWS = 150
 MOST_FAR_HOSTS = 40
 MOST_EXAMPLE = 160
 """Characters of an error's example."""
-_NUMBER = re.compile(r"^(-?[0-9]|n/a|≥ [0-9]|> deadline)")
+_NUMBER = re.compile(r"^(-?[0-9]|n/a|≥ [0-9]|not reached|> deadline)")
 
 Row = dict[str, Any]
 Tables = Mapping[str, Sequence[Row]]
@@ -42,7 +42,7 @@ def quantiles(title: str, meaning: str, rows: Sequence[Row], metric: Metric) -> 
         "there, and below it the 95 % interval, where there is one. Never: attempts that did not get "
         "there. n/a: too few independent values to say."
     )
-    return as_shown(title, caption, heads, body, "latency")
+    return assemble(title, caption, heads, body, "latency")
 
 
 def outcomes(rows: Sequence[Row]) -> ShownTable | None:
@@ -78,7 +78,7 @@ def outcomes(rows: Sequence[Row]) -> ShownTable | None:
         "Measured instances, warm-ups and residents left out. Set aside: attempts in trials that are "
         "suspect or invalid. Second line: 95 % interval."
     )
-    return as_shown("How attempts ended", caption, heads, body, "outcomes")
+    return assemble("How attempts ended", caption, heads, body, "outcomes")
 
 
 def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | None:
@@ -104,7 +104,7 @@ def comparison(rows: Sequence[Row], metrics: Mapping[str, str]) -> ShownTable | 
         "Paired by block; second line: 95 % interval. Faster or slower needs a significant difference "
         "after Holm's correction, equivalent an interval within 0.95 to 1.05."
     )
-    return as_shown("Compared", caption, heads, body, "comparison")
+    return assemble("Compared", caption, heads, body, "comparison")
 
 
 def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
@@ -120,7 +120,7 @@ def stages(rows: Sequence[Row], parts: Mapping[str, str]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", *parts)
     caption = "Medians. " + "; ".join(f"{name}: {meaning}" for name, meaning in parts.items()) + "."
-    return as_shown("Every stage", caption, heads, body, "latency")
+    return assemble("Every stage", caption, heads, body, "latency")
 
 
 def hosts(rows: Sequence[Row], metric: Metric, what: str = "Time to ready") -> ShownTable | None:
@@ -154,11 +154,11 @@ def hosts(rows: Sequence[Row], metric: Metric, what: str = "Time to ready") -> S
     heads = ("Conditions", "Host", "Variant", "Attempts", "Never", "Median", "Against fleet", "95 %")
     which = "on each host" if some is of_hosts else "on the hosts farthest from the fleet"
     caption = f"{what} {which}; second line: 95 % interval."
-    found = as_shown("Host by host", caption, heads, body, "latency")
+    found = assemble("Host by host", caption, heads, body, "latency")
     return found and replace(found, left_out=len(of_hosts) - len(found.rows))
 
 
-def reasons(rows: Sequence[Row]) -> ShownTable | None:
+def reasons(rows: Sequence[Row], title: str = "Why instances failed") -> ShownTable | None:
     """Why instances did not end well."""
     body = [
         (
@@ -175,7 +175,7 @@ def reasons(rows: Sequence[Row]) -> ShownTable | None:
     ]
     heads = ("Conditions", "Variant", "Outcome", "Cause", "Instances", "Not counted", "Hosts", "Example")
     caption = "Not counted: never attempted, or part of a trial that is set aside."
-    return as_shown("Why instances failed", caption, heads, body, "reasons")
+    return assemble(title, caption, heads, body, "reasons")
 
 
 def of_metric(rows: Sequence[Row], metric: Metric) -> list[Row]:
@@ -230,7 +230,7 @@ def _against(host_ns: float, fleet_ns: float | None) -> float | None:
     return host_ns / fleet_ns
 
 
-def as_shown(
+def assemble(
     title: str, caption: str, heads: tuple[str, ...], body: Sequence[tuple[str, ...]], full: str
 ) -> ShownTable | None:
     """The table without the columns that say nothing, cut to ``MOST_ROWS``; None when it is empty."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis import quantities
 from analysis.section import ShownTable
-from analysis.shown import Row, as_shown, marked, over
+from analysis.shown import Row, assemble, marked, over
 
 STOPS = {
     "count": "the campaign asked for no more",
@@ -61,7 +61,7 @@ def costs(slopes: Rows) -> ShownTable | None:
         "processes of the host, engines included. Control groups: what the instances' own groups are "
         "charged with, page cache included. Empty host: memory in use before the climb."
     )
-    return as_shown("What one instance more costs", caption, heads, body, "slopes")
+    return assemble("What one instance more costs", caption, heads, body, "slopes")
 
 
 def limits(rows: Rows, knees: Rows) -> ShownTable | None:
@@ -101,7 +101,7 @@ def limits(rows: Rows, knees: Rows) -> ShownTable | None:
         "fit better than one by more than 6 in BIC; ≥ says that the climb ended before one showed. Left "
         "after descent: memory of the empty host then, less that before. Second line: 95 % interval."
     )
-    return as_shown("How many were held, and what ended it", caption, heads, body, "limits")
+    return assemble("How many were held, and what ended it", caption, heads, body, "limits")
 
 
 def steps(rows: Rows) -> ShownTable | None:
@@ -135,7 +135,7 @@ def steps(rows: Rows) -> ShownTable | None:
         "Medians over staircases, in the order in which the steps were taken. > deadline: the quantile "
         "lies among lost probes."
     )
-    return as_shown("Step by step", caption, heads, body, "steps")
+    return assemble("Step by step", caption, heads, body, "steps")
 
 
 def hosts(slopes: Rows, rows: Rows) -> ShownTable | None:
@@ -164,7 +164,7 @@ def hosts(slopes: Rows, rows: Rows) -> ShownTable | None:
     caption = (
         "Memory that one instance more takes; second line: 95 % interval, or range over staircases."
     )
-    return as_shown("Density host by host", caption, heads, body, "slopes")
+    return assemble("Density host by host", caption, heads, body, "slopes")
 
 
 def in_words(counted: str, words: dict[str, str]) -> str:

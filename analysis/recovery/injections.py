@@ -39,6 +39,8 @@ class Injections:
     """Within the deadline."""
     cut_short: Bools
     """Not recovered, and not watched until the deadline."""
+    failed: Bools
+    """Not recovered, and ended by an error instead of by the deadline."""
     died: Bools
     """Whether the victim's process died."""
     outage_ns: Floats
@@ -98,6 +100,7 @@ class AllInjections:
             waited,
             recovered,
             ~recovered & (waited < deadline),
+            ~recovered & ~censored,
             column["died"][here].astype(bool),
             column["outage_ns"][here].astype(np.float64),
             column["lost_requests"][here].astype(np.float64),

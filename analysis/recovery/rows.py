@@ -32,6 +32,7 @@ OUTCOME_FIELDS = (
     Field("recovered", "Int64", "of them, those that recovered within the deadline"),
     Field("censored", "Int64", "of them, those that had not when nobody waited any longer"),
     Field("cut_short", "Int64", "of the censored, those that were not watched until the deadline"),
+    Field("failed", "Int64", "of the censored, those that an error ended, not the deadline"),
     Field("unrecovered_share", "Float64", "censored / injections"),
     Field(
         "unrecovered_share_low", "Float64", "lower end of its 95 % Wilson interval at the effective n"
@@ -97,6 +98,7 @@ def _outcomes(found: AllInjections, cell: Cell, host: int | None) -> dict[str, A
         "recovered": int(some.recovered.sum()),
         "censored": int((~some.recovered).sum()),
         "cut_short": int(some.cut_short.sum()),
+        "failed": int(some.failed.sum()),
         **dict(zip(_names("unrecovered_share{}"), unrecovered, strict=True)),
         "deadline_ns": deadline if math.isfinite(deadline) else None,
         **dict(zip(_names("median{}_ns"), (median.value, median.low, median.high), strict=True)),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from analysis import quantities
 from analysis.recovery.injections import PHASES
 from analysis.section import ShownTable
-from analysis.shown import Row, as_shown, marked, over, with_interval
+from analysis.shown import Row, assemble, marked, over, with_interval
 
 
 def outcomes(rows: Sequence[Row]) -> ShownTable | None:
@@ -49,7 +49,7 @@ def outcomes(rows: Sequence[Row]) -> ShownTable | None:
         "Outage: probes without a good reply times their period, median. Not counted: never injected, "
         "or part of a trial that is set aside. Second line: 95 % interval."
     )
-    return as_shown("What came back, and when", caption, heads, body, "outcomes")
+    return assemble("What came back, and when", caption, heads, body, "outcomes")
 
 
 def stages(latency: Sequence[Row], rows: Sequence[Row]) -> ShownTable | None:
@@ -76,7 +76,7 @@ def stages(latency: Sequence[Row], rows: Sequence[Row]) -> ShownTable | None:
     )
     meanings = "; ".join(f"{phase.name}: {phase.meaning}" for phase in PHASES)
     caption = f"{meanings}. Each counts from the end of the one before. Second line: 95 % interval."
-    return as_shown("Detect, act, ready", caption, heads, body, "latency")
+    return assemble("Detect, act, ready", caption, heads, body, "latency")
 
 
 def median(row: Row) -> str:
@@ -84,6 +84,8 @@ def median(row: Row) -> str:
     value, low, high = row["median_ns"], row["median_low_ns"], row["median_high_ns"]
     if value is None:
         return quantities.NOT_AVAILABLE
+    if low is not None and math.isinf(low):
+        return "not reached"
     shown = "not reached" if math.isinf(value) else quantities.duration(value)
     return over(shown, quantities.duration_range(low, high))
 

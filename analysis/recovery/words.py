@@ -49,6 +49,12 @@ def caveats(tables: Tables) -> tuple[str, ...]:
             f"{quantities.plural(cut, 'injection')} could not be watched until the deadline: they count "
             "as not recovered for as long as they were watched."
         )
+    failed = sum(r["failed"] for r in fleet)
+    if failed:
+        found.append(
+            f"{quantities.plural(failed, 'injection')} ended in an error instead of a result: they "
+            "count as not recovered, and 'Why instances did not recover' says why."
+        )
     never = sum(r["not_injected"] for r in fleet)
     if never:
         found.append(f"{quantities.plural(never, 'planned injection')} never happened.")
@@ -81,23 +87,21 @@ def _treated(row: Row) -> str:
 
 
 def _found(row: Row) -> str:
-    injected = quantities.count(row["injections"])
+    what, number = marked(row), quantities.count(row["injections"])
     if not row["injections"]:
-        return f"no injection into {marked(row)} can be counted"
+        return f"no injection into {what} can be counted"
+    waited = quantities.duration(row["deadline_ns"])
     if not row["recovered"]:
-        waited = quantities.duration(row["deadline_ns"])
-        return f"{marked(row)} came back from none of {injected} within {waited}"
-    half = f"half of {injected} within {_interval(row, 'median')}"
+        return f"{what} recovered within {waited} in none of {number} cases"
+    down = f"with an expected downtime of {_interval(row, 'down')} within {waited} of the fault"
     if math.isinf(row["median_ns"]):
-        half = f"fewer than half of {injected}"
-    down = f"expected downtime within {quantities.duration(row['deadline_ns'])}"
-    return f"{marked(row)} came back from {half}, {_all(row)}, {down} {_interval(row, 'down')}"
+        return f"{what} recovered by the deadline in {_all(row)} of {number} cases, {down}"
+    half = f"recovered within {_interval(row, 'median')} in half of {number} cases"
+    return f"{what} {half} and by the deadline in {_all(row)}, {down}"
 
 
 def _all(row: Row) -> str:
-    if not row["censored"]:
-        return "and from all in time"
-    return f"and from {quantities.count(row['censored'])} not in time"
+    return quantities.count(row["recovered"]) if row["censored"] else "all"
 
 
 def _interval(row: Row, name: str) -> str:

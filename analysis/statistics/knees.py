@@ -57,8 +57,9 @@ def knee_of(climbs: Sequence[Climb], rng: np.random.Generator) -> Knee:
     The bend is where the squares left over are least, among ``_PLACES`` places with at least
     ``LEAST_STEPS`` steps on either side (Hudson, Journal of the American Statistical Association 61,
     1966). It is believed when BIC = m·ln(RSS/m) + p·ln m falls by more than ``BIC_MARGIN``, where the
-    bend adds two parameters (Schwarz, Annals of Statistics 6, 1978). Its interval comes from resampled
-    staircases, and needs three. Take the logarithm of a latency before you pass it.
+    bend adds two parameters (Schwarz, Annals of Statistics 6, 1978). Only where it gets worse is it a
+    knee: a bend downwards is none, and the p99 of a step with few probes makes such ones. Its interval
+    comes from resampled staircases, and needs three. Take the logarithm of a latency before you pass it.
     """
     usable = [climb for climb in climbs if np.unique(climb.n).size > 1]
     steps = np.unique(np.concatenate([c.n for c in usable])) if usable else np.zeros(0)
@@ -98,14 +99,16 @@ def _moments(climbs: Sequence[Climb], places: Floats) -> _Moments:
 
 
 def _fit(found: _Moments, weights: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
-    """Squares left over by two lines, and both coefficients: draws × places."""
+    """Squares left over, slope and bend: draws × places. Where it would bend down, those of one line."""
     nn, ny, yy = ((weights @ part)[:, None] for part in (found.nn, found.ny, found.yy))
     nh, hh, hy = weights @ found.nh, weights @ found.hh, weights @ found.hy
     determinant = nn * hh - nh * nh
     usable = determinant > 1e-12 * nn * hh
     safe = np.where(usable, determinant, 1.0)
-    slope = np.where(usable, (hh * ny - nh * hy) / safe, ny / nn)
     bend = np.where(usable, (nn * hy - nh * ny) / safe, 0.0)
+    upwards = bend > 0
+    slope = np.where(upwards, (hh * ny - nh * hy) / safe, ny / nn)
+    bend = np.where(upwards, bend, 0.0)
     return np.maximum(0.0, yy - slope * ny - bend * hy), (slope, bend)
 
 

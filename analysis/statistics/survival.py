@@ -88,8 +88,8 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
     """Mean time until it happens, every one counted up to ``horizon`` at most.
 
     The area under the curve up to there (Irwin, Journal of Hygiene 47, 1949): the expected time spent
-    waiting within ``horizon``. Its interval comes from resampled blocks. None without times, no interval
-    below three blocks or where nothing happened.
+    waiting within ``horizon``. Its interval comes from resampled blocks and is symmetric in the
+    logarithm. None without times, no interval below three blocks or where nothing happened.
     """
     if not life.times.size:
         return Estimate(None, None, None)
@@ -102,9 +102,10 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
         for weights in block_draws(life.blocks, life.moments.size, rng)
     ]
     found = around(value, np.concatenate(drawn), life.blocks)
-    if found.low is None or found.high is None:
+    if found.high is None or value <= 0:
         return found
-    return Estimate(value, max(0.0, found.low), min(horizon, found.high))
+    stretch = math.exp(min(700.0, (found.high - value) / value))
+    return Estimate(value, value / stretch, min(horizon, value * stretch))
 
 
 def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:

@@ -49,7 +49,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         shown.stages(found["latency"], found["outcomes"]),
         common.comparison(found["comparison"], {"recover": "time to recover"}),
         common.hosts(found["latency"], every, "Time to recover"),
-        common.reasons(found["reasons"]),
+        common.reasons(found["reasons"], "Why instances did not recover"),
     )
     return Section(
         experiment=EXPERIMENT,

@@ -247,8 +247,9 @@ class Faults:
     shares: tuple[float, float] = (0.1, 0.2)
     """Of the time to recover: until detected, and from there until acted."""
     dies: bool = True
-    harness: int = 0
-    """Injections that the harness itself spoilt."""
+    spoilt: int = 0
+    """Injections that ended with ``spoilt_by`` instead of a result."""
+    spoilt_by: str = "internal"
     skipped: int = 0
 
 
@@ -281,7 +282,7 @@ def _faults(faults: Faults, where: Where, host: str, block: int, rng: np.random.
         if rng.random() < faults.never:
             took = float("inf")
         rows.append(key | row | _injection(faults, i, begin, took))
-        if i > faults.skipped + faults.harness:
+        if i > faults.skipped + faults.spoilt:
             out = min(took, faults.deadline_s * SECOND)
             at = {"t_ns": begin, "instance": i}
             samples.append(key | at | {"metric": "recovery.outage", "value": out, "unit": "ns"})
@@ -294,8 +295,8 @@ def _injection(faults: Faults, i: int, begin: int, took: float) -> dict[str, Any
     if i <= faults.skipped:
         return {"outcome": "skipped", "error_class": "stopped", "t_intent": begin}
     stamps = {"t_intent": begin, "t_fault": begin + 1000}
-    if i <= faults.skipped + faults.harness:
-        return stamps | {"outcome": "failed", "error_class": "internal", "error_text": "a defect"}
+    if i <= faults.skipped + faults.spoilt:
+        return stamps | {"outcome": "failed", "error_class": faults.spoilt_by, "error_text": "words"}
     if faults.dies:
         stamps["t_exited"] = begin + MS
     if took > faults.deadline_s * SECOND:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from make_dataset import Design, Variant, write_dataset
+from make_trials import Faults, Stairs, Where, density, recovery, write_trials
 
 from analysis.palette import BACKGROUNDS
 from analysis.report import write_report
@@ -51,6 +52,17 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
+def of_density_and_recovery(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiments")
+    vm = Where("libvirt", profile="tcg", emulated=True, blocks=3)
+    made = [density(Stairs(Where(blocks=3, params={"slo_p99_ms": 10.0}), knee=100))]
+    made += [density(Stairs(vm, each_mib=215, step=2, peak=20, stop="memory_floor"))]
+    made += [recovery(Faults(where, fault=fault, never=0.1))
+             for where in (vm, Where(blocks=3)) for fault in ("kill", "engine_restart")]  # fmt: skip
+    return write_report(write_trials(folder / "dataset", *made), folder / "report")
+
+
+@pytest.fixture(scope="module")
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     variants = (Variant("process", 3), Variant("docker", 170, fails=0.1), Variant("libvirt", 900))
@@ -84,7 +96,9 @@ def test_the_page_follows_the_reader(chromium, report, tmp_path, scheme, backgro
 
 
 @pytest.mark.parametrize("width", [400, 1100])
-def test_nothing_sticks_out_and_every_drawing_is_there(chromium, report, tmp_path, width):
+@pytest.mark.parametrize("fixture", ["report", "of_density_and_recovery"])
+def test_nothing_sticks_out_and_every_drawing_is_there(chromium, request, tmp_path, fixture, width):
+    report = request.getfixturevalue(fixture)
     page = Path(report.parent / f"measure-{width}.html")
     page.write_text(MEASURE.format(width=width))
     arguments = ["--allow-file-access-from-files", "--virtual-time-budget=8000", "--dump-dom"]

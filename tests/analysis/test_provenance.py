@@ -71,3 +71,11 @@ def test_the_same_reason_with_other_numbers_counts_once(tmp_path):
         reasons, more = provenance.verdict_reasons(dataset)
     assert reasons == [("suspect", "host not quiet: 30%", "4", "1")]
     assert more == 0
+
+
+def test_what_an_experiment_found_is_no_fact_of_the_host(tmp_path):
+    found = {"cpu_model": "Model 1", "findings": {"density": {"stop_rule": "count", "deaths": 0}}}
+    facts = facts_of(tmp_path, Design(DOCKER, facts=found), Design(DOCKER, facts={}, seed=2))
+    named = [name for group in (facts.common, facts.of_variants, facts.moving) for name, _ in group]
+    assert "cpu model" in named
+    assert not [name for name in (*named, *facts.varying) if "finding" in name or "stop" in name]

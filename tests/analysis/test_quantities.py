@@ -90,3 +90,42 @@ def test_sizes_counts_and_nouns():
 
 def test_numbers_stay_with_their_units():
     assert q.tied("in 12 ms, 95 % of 3 hosts") == "in 12\u00a0ms, 95\u00a0% of 3 hosts"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (1020 * 2**20, "1020 MiB"),
+        (1.904 * 2**20, "1.9 MiB"),
+        (-3 * 2**10, "-3 KiB"),
+        (0, "0 B"),
+        (5 * 2**40, "5 TiB"),
+        (None, "n/a"),
+    ],
+)
+def test_sizes_take_the_largest_unit_that_fits(size_bytes, text):
+    assert q.size(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((1.87 * 2**20, 1.94 * 2**20), "1.87 to 1.94 MiB"),
+        ((-100, 2 * 2**20), "0 to 2 MiB"),
+        ((-3 * 2**20, 2**20), "-3 to 1 MiB"),
+        ((214.9 * 2**20, 215.1 * 2**20), "214.9 to 215.1 MiB"),
+        ((1e-9, 3), "0 to 3 B"),
+        ((None, 3), "n/a"),
+    ],
+)
+def test_an_interval_of_sizes_has_one_unit_and_tells_its_ends_apart(ends, text):
+    assert q.size_range(*ends) == text
+
+
+def test_few_processors_are_said_in_thousandths():
+    assert q.processors(0.0031) == "3.10 mCPU"
+    assert q.processors(1.5) == "1.50 CPU"
+    assert q.processors_range(0.0029, 0.0033) == "2.90 to 3.30 mCPU"
+    assert q.processors_range(0.5, 1.5) == "0.500 to 1.50 CPU"
+    assert q.processors(None) == q.processors_range(None, 1.0) == "n/a"
+    assert q.tied("costs 3 mCPU and 2 MiB") == "costs 3\u00a0mCPU and 2\u00a0MiB"
