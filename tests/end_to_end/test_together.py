@@ -14,7 +14,7 @@ from real_fleet import HOSTS, RealFleet, real_fleet
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
 
 INSTANCES = 3
-PARAMS = {"instances": INSTANCES, "capacity": 5, "detect_after_s": 1, "loss_after_s": 1}
+PARAMS = {"residents": INSTANCES, "capacity": 5, "detect_after_s": 1, "loss_after_s": 1}
 NO_DOCKER = Path("/nowhere/docker.sock")
 PARAMS |= {"recovery_deadline_s": 30, "meet_deadline_s": 60}
 

@@ -28,7 +28,7 @@ _GRACE_S = 30.0
 class FailoverParams(FleetParams):
     """What failover can vary."""
 
-    instances: int = Field(4, ge=1, le=10_000, description="instances that run on every host before")
+    residents: int = Field(4, ge=1, le=10_000, description="instances that run on every host before")
     capacity: int = Field(8, ge=1, le=20_000, description="instances that one host may hold")
     loss: Literal["kill", "command"] = Field(
         "kill", description="what is done to the host that is lost; command is its operator's"
@@ -46,8 +46,8 @@ class FailoverParams(FleetParams):
 
     @model_validator(mode="after")
     def _has_room_for_its_own(self) -> Self:
-        if self.capacity < self.instances:
-            raise ValueError("a capacity of at least 'instances'")
+        if self.capacity < self.residents:
+            raise ValueError("a capacity of at least 'residents'")
         return self
 
 
@@ -74,7 +74,7 @@ blocks: 3
 experiments:
   - experiment: failover
     drivers: [simulated]
-    params: {instances: 4, capacity: [5, 8]}
+    params: {residents: 4, capacity: [5, 8]}
 """
 
     @classmethod
@@ -90,11 +90,11 @@ experiments:
                 instance=index,
                 ready_level=params.ready,
                 concurrency=params.concurrency,
-                residents=params.instances,
-                resident=index < params.instances,
-                victim=None if index < params.instances else index - params.instances,
+                residents=params.residents,
+                resident=index < params.residents,
+                victim=None if index < params.residents else index - params.residents,
             )
-            for index in range(2 * params.instances)
+            for index in range(2 * params.residents)
         ]
 
     async def run(self, bench: Bench) -> None:
@@ -143,8 +143,8 @@ async def _survive(bench: Bench, loss: _Loss, returns: Sequence[Running], t_faul
     """Notice the loss, and bring back what falls to this host."""
     params, me = bench.params, bench.meeting.me
     bench.meeting.imagine_loss(loss.host, bench.begun_ns + t_fault)
-    spare = params.capacity - params.instances
-    placed = place(params.instances, loss.survivors, spare)
+    spare = params.capacity - params.residents
+    placed = place(params.residents, loss.survivors, spare)
     mine = []
     for running, (host, has_room) in zip(returns, placed, strict=True):
         if host != me:
