@@ -11,7 +11,7 @@ from analysis.section import Field
 from analysis.statistics.blocks import Floats
 from analysis.statistics.proportions import Estimate, estimate_share
 from analysis.statistics.resampling import mean_of_blocks
-from analysis.statistics.survival import median_time, restricted_mean, survival_curve
+from analysis.statistics.survival import Bools, median_time, restricted_mean, survival_curve
 from analysis.together import COUNT_FIELDS, FLEET_FIELDS, Measurement
 
 SEED = 20_261_125
@@ -110,8 +110,7 @@ def _returns(some: Returns, cell: Cell) -> dict[str, Any]:
     rng = np.random.default_rng([SEED, cell.index])
     deadline = float(cell.conditions[DEADLINE_PARAM]) * 1e9
     life = some.lifetimes()
-    sizes: Floats = np.bincount(some.block).astype(np.float64)
-    hits: Floats = np.bincount(some.block, weights=some.back.astype(np.float64))
+    sizes, hits = (_per_block(some, weights) for weights in (np.ones(some.n), some.back))
     share = estimate_share(hits, sizes, np.zeros(sizes.size))
     return {
         "instances": some.n,
@@ -122,6 +121,10 @@ def _returns(some: Returns, cell: Cell) -> dict[str, Any]:
         **_named("median{}_ns", median_time(life, rng)),
         **_named("down{}_ns", restricted_mean(life, deadline, rng)),
     }
+
+
+def _per_block(some: Returns, weights: Floats | Bools) -> Floats:
+    return np.bincount(some.block, weights=weights.astype(np.float64)).astype(np.float64)
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, Any]:
