@@ -31,24 +31,24 @@ def ask_for(fleet: RealFleet, blocks: int, **params: Any) -> None:
     fleet.file.write_text(yaml.safe_dump(content))
 
 
-def test_instances_of_a_lost_host_return_on_the_others(fleet: RealFleet) -> None:
-    ask_for(fleet, 2)
+@pytest.mark.parametrize("loss", ["kill", "command"])
+def test_instances_of_a_lost_host_return_on_the_others(fleet: RealFleet, loss: str) -> None:
+    """``command`` cuts it off the broker, and brings it back at the deadline."""
+    ask_for(fleet, 1, loss=loss, recovery_deadline_s=10)
     fleet.finish(fleet.run())
     trials = fleet.rows("trials")
-    assert [(t["outcome"], t["error_text"]) for t in trials] == [("completed", None)] * 6
+    assert [(t["outcome"], t["error_text"]) for t in trials] == [("completed", None)] * 3
     assert all(tuple(t["group"]) == HOSTS for t in trials)
-    trial_of = {t["trial_id"]: {"block": t["block"], "host": t["host"]} for t in trials}
-    rows = [row | trial_of[row["trial_id"]] for row in fleet.rows("instances")]
-    for block in range(2):
-        here = [r for r in rows if r["block"] == block]
-        back = [r for r in here if r["t_ready"] and not r["resident"]]
-        assert sorted(r["victim"] for r in back) == list(range(INSTANCES))
-        for r in back:
-            assert r["t_fault"] < r["t_detect"] <= r["t_act"] <= r["t_call"] < r["t_ready"]
-        (lost,) = {r["host"] for r in here if r["resident"] and r["t_fault"]}
-        assert {r["host"] for r in back} == set(HOSTS) - {lost}
-        dead = [r for r in here if r["host"] == lost and r["resident"]]
-        assert all(r["t_fault"] < r["t_exited"] for r in dead)
+    host_of = {t["trial_id"]: t["host"] for t in trials}
+    rows = [row | {"host": host_of[row["trial_id"]]} for row in fleet.rows("instances")]
+    back = [r for r in rows if r["t_ready"] and not r["resident"]]
+    assert sorted(r["victim"] for r in back) == list(range(INSTANCES))
+    for r in back:
+        assert r["t_fault"] < r["t_detect"] <= r["t_act"] <= r["t_call"] < r["t_ready"]
+    (lost,) = {r["host"] for r in rows if r["resident"] and r["t_fault"]}
+    assert {r["host"] for r in back} == set(HOSTS) - {lost}
+    dead = [r for r in rows if r["host"] == lost and r["resident"]]
+    assert all(r["t_fault"] < r["t_exited"] for r in dead)
     fleet.nothing_is_left()
 
 
