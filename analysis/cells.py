@@ -12,7 +12,7 @@ from analysis import quantities
 from analysis.dataset import Dataset
 from contract.trial import canonical_json
 
-EFFORT = ("instances", "warm_ups", "injections")
+EFFORT = ("instances", "warm_ups", "injections", "deployments")
 """Parameters that say how often was measured, not under which conditions: they keep no cells apart."""
 
 BASELINE_DRIVER = "process"

@@ -15,7 +15,7 @@ MOST_NAMED_HOSTS = 40
 """With more hosts each is a dot without a name."""
 LEVELS = ("concurrency", "residents", "arrival_rate_per_s")
 """Parameters that are levels of load: latency is drawn against them."""
-STAGE_COLOURS = ("#7f7f7f", "#3f8fc2", "#8c6bb1", "#a67c00", "#c46f9f")
+STAGE_COLOURS = ("#7f7f7f", "#3f8fc2", "#8c6bb1", "#a67c00", "#c46f9f", "#4f8a5b")
 
 
 def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure | None:
