@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -64,6 +65,11 @@ class Assignment:
         trial = self.trial
         return Owner(self.host.name, trial.campaign, trial.trial_id, self.attempt, self.boot)
 
+    @property
+    def wal(self) -> Path:
+        """Where its rows are written ahead."""
+        return self.host.state_dir / "wal" / f"{self.owner.trial}.jsonl"
+
 
 @dataclass(slots=True)
 class _Findings:
@@ -107,8 +113,7 @@ def run_trial(assignment: Assignment) -> PackedPart:
         virtual = Capability.VIRTUAL_TIME in driver.offers
         clock: Clock = VirtualClock() if virtual else HostClock()
         meeting = _meeting(assignment, clock, virtual=virtual)
-        wal = None if virtual else assignment.host.state_dir / "wal" / f"{assignment.owner.trial}.jsonl"
-        recorder = Recorder(wal)
+        recorder = Recorder(None if virtual else assignment.wal)
         rows = experiment.plan_rows(params)
         recorder.plan(rows)
         _see_that_it_is_allowed(assignment, len(rows))
