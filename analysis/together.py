@@ -26,7 +26,7 @@ COUNT_FIELDS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measurement:
     """The trials of one cell and block on all hosts of a group."""
 
