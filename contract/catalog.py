@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import Field
+
 from contract.campaign import Frozen
 from contract.rows import InstanceRow
 
@@ -31,6 +33,14 @@ class Settings(Frozen):
 
 class Params(Frozen):
     """Base of an experiment's parameters."""
+
+
+class FleetParams(Params):
+    """Base of the parameters of an experiment that all hosts measure together."""
+
+    meet_deadline_s: float = Field(
+        900, gt=0, le=86_400, description="longest wait for the other hosts to come"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,8 @@ class ExperimentInfo:
     needs: Callable[[Any], frozenset[Capability]]
     plan_rows: Callable[[Any], list[InstanceRow]]
     example: str
+    together: bool = False
+    """All hosts of the campaign measure one trial of it at the same time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,12 @@ class TrialCancelled(TonnageError):
     code = "cancelled"
 
 
+class RendezvousError(TonnageError):
+    """Hosts that were to measure together did not meet, or one of them left."""
+
+    code = "rendezvous"
+
+
 class PolicyRefused(TonnageError):
     """The host's operator does not allow what the trial asks for."""
 

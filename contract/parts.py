@@ -74,6 +74,7 @@ class TrialRecord(Frozen):
             "params": canonical_json(trial.params),
             "limits": canonical_json(trial.limits.model_dump()),
             "deadline_ns": round(trial.deadline_s * 1e9),
+            "group": list(trial.group),
             "reasons": list(self.reasons),
             "started_at": pa.scalar(self.started_at_ns, pa.timestamp("ns", "UTC")).as_py(),
             "facts": canonical_json(self.facts),

@@ -68,6 +68,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("schema_version", pa.int32(), "version of these tables"),
         Column("campaign", _TEXT, "campaign name"),
         Column("host", _TEXT, "host name"),
+        Column("group", pa.list_(pa.string()), "hosts that measured together; empty: this one alone"),
         Column("block", pa.int32(), "pass over all cells on this host; the unit of replication"),
         Column("order", pa.int32(), "place in the block's random order"),
         Column("experiment", _TEXT, "experiment name"),

@@ -29,12 +29,32 @@ class Trial(Frozen):
     limits: Limits = Limits()
     deadline_s: float = Field(gt=0)
     seed: int = Field(ge=0, lt=2**63)
+    group: tuple[Name, ...] = Field((), description="hosts that measure together; empty: this one alone")
 
     @cached_property
     def trial_id(self) -> str:
-        """32 hex digits: SHA-256 over the canonical JSON of everything but ``order``."""
-        content = self.model_dump(mode="json", exclude={"order"})
+        """32 hex digits: SHA-256 over the canonical JSON of everything but ``order``.
+
+        An empty group is left out, too.
+        """
+        return self._digest({"order"} if self.group else {"order", "group"})
+
+    @cached_property
+    def meeting_id(self) -> str:
+        """The same for all trials that are one measurement of a group; else the trial's own id."""
+        return self._digest({"order", "host"}) if self.group else self.trial_id
+
+    def _digest(self, left_out: set[str]) -> str:
+        content = self.model_dump(mode="json", exclude=left_out)
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:32]
+
+
+def members(trial: Trial) -> tuple[Trial, ...]:
+    """The trials of all hosts that measure together with this one; itself where it measures alone."""
+    if not trial.group:
+        return (trial,)
+    content = trial.model_dump()
+    return tuple(Trial.model_validate(content | {"host": host}) for host in trial.group)
 
 
 Outcome = Literal["completed", "partial", "failed", "skipped", "lost"]
@@ -46,6 +66,9 @@ InstanceOutcome = Literal["ok", "failed", "timeout", "censored", "skipped", "los
 ``censored``: what was waited for had not come when the planned wait ended, so it takes longer than that.
 A result, not a failure.
 """
+
+ELSEWHERE = "elsewhere"
+"""Error class of a planned row that turned out to be another host's to measure: no failure."""
 
 VerdictWord = Literal["valid", "suspect", "invalid"]
 

@@ -109,6 +109,15 @@ def stream_key(campaign: str) -> str:
     return f"{PREFIX}parts:{campaign}"
 
 
+def meeting_key(run: str, meeting_id: str, what: str) -> str:
+    """What hosts that measure together leave for each other, in one execution of ``tonnage run``.
+
+    ``beats``, ``roster`` and ``said:TOPIC`` are hashes by host, ``at:STAGE`` is the set of those that
+    have arrived there, ``release:STAGE`` the broker's time to go on at, ns; ``over`` says why it ended.
+    """
+    return f"{PREFIX}meeting:{run}:{meeting_id}:{what}"
+
+
 CANCEL_QUEUED = b"queued"
 CANCEL_NOW = b"now"
 

@@ -5,7 +5,8 @@
 # mount namespace with its own dockerd and its own worker; all share this machine's kernel, processors and
 # libvirt, so neighbours disturb each other's numbers: a place to learn and to test, not to compare.
 #
-#   up N        starts them, and a Redis that they all reach; prints the broker's URL and what to run next
+#   up N        starts them, and a Redis and an image registry that they all reach; prints the broker's URL
+#               and what to run next
 #   down        stops and removes everything; safe to repeat
 #   status      what lives
 #   cut HOST    takes the host's network link down, join HOST brings it back
@@ -72,6 +73,13 @@ start_shared() {
   start_redis || fail 'Redis does not start'
   (umask 077 && printf '%s\n' "$BROKER" >"$PLAYGROUND/broker")
   finish "127.0.0.1:$REDIS_PORT and $SUBNET.1:$REDIS_PORT"
+  begin registry
+  if start_registry "$SUBNET.1"; then
+    finish "$REGISTRY"
+  else
+    REGISTRY=
+    finish 'none: images that travel are left out'
+  fi
   begin libvirt
   if start_libvirt; then finish "$LIBVIRT_URI, shared"; else finish 'none: virtual machines are left out'; fi
 }
@@ -89,7 +97,7 @@ make_host() {
   mkdir -p "$PLAYGROUND/$host/mounts"
   # Not `ip netns exec`: that mounts a /sys of its own, in which dockerd finds no cgroups.
   PREFIX=(nsenter "--net=/run/netns/$space" "$ROOT/deploy/own_mounts.sh" "$PLAYGROUND/$host/mounts")
-  start_dockerd "dockerd-$host" "$PLAYGROUND/$host"
+  start_dockerd "dockerd-$host" "$PLAYGROUND/$host" --insecure-registry "$SUBNET.0/24"
 }
 
 await_engine() {
@@ -97,13 +105,17 @@ await_engine() {
 }
 
 start_workers() {
-  local host
+  local host link
   begin workers
+  # Links hang in the network that this script and Redis run in, where the workers are not.
+  printf -v link 'nsenter --target %s --net %q' "$(pid_of redis)" "$ROOT/deploy/playground.sh"
   for host in $(host_names); do
     mkdir -p "$PLAYGROUND/$host/tmp"
     start_daemon "worker-$host" nsenter --target "$(pid_of "dockerd-$host")" --net --mount env \
       TONNAGE_BROKER="redis://:$REDIS_PASSWORD@$SUBNET.1:$REDIS_PORT/0" \
-      TONNAGE_LIBVIRT_URI="$LIBVIRT_URI" TMPDIR="$PLAYGROUND/$host/tmp" \
+      TONNAGE_LIBVIRT_URI="$LIBVIRT_URI" TMPDIR="$PLAYGROUND/$host/tmp" TONNAGE_PLAYGROUND="$PLAYGROUND" \
+      ${REGISTRY:+TONNAGE_REGISTRY="http://$REGISTRY"} \
+      TONNAGE_LOSE_COMMAND="$link cut $host" TONNAGE_REGAIN_COMMAND="$link join $host" \
       "$VENV/bin/tonnage" worker --name "$host" --label "playground=yes" \
       --state-dir "$PLAYGROUND/$host/state" --run-dir "$PLAYGROUND/$host/run" \
       --docker-socket "$PLAYGROUND/$host/docker.sock"

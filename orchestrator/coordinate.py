@@ -107,10 +107,11 @@ class Coordination:
     def _order(self, trials: tuple[Trial, ...]) -> int:
         """Queue what is missing of these trials. Returns how many are there already."""
         attempts = self.results.attempts()
+        meant = [(trial, max(attempts.get(trial.trial_id, (0,)))) for trial in filter(self.only, trials)]
+        again = self._to_measure_again(meant) if self.retry_failed else set()
         done = 0
-        for trial in filter(self.only, trials):
-            had = max(attempts.get(trial.trial_id, (0,)))
-            if had > 0 and not (self.retry_failed and self._failed(trial, had)):
+        for trial, had in meant:
+            if had > 0 and trial.meeting_id not in again:
                 done += 1
             else:
                 self._open.add(trial.trial_id)
@@ -125,6 +126,14 @@ class Coordination:
                     self._queues[host].remove(order)
                     self._record(order, "skipped", reason, attempt=0)
             self._drop_if_empty(host)
+
+    def _to_measure_again(self, meant: list[tuple[Trial, int]]) -> set[str]:
+        """What failed; all hosts repeat together what one of those that measured together lacks."""
+        return {
+            trial.meeting_id
+            for trial, had in meant
+            if (self._failed(trial, had) if had > 0 else bool(trial.group))
+        }
 
     def _failed(self, trial: Trial, attempt: int) -> bool:
         try:

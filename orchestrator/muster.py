@@ -30,6 +30,24 @@ class Muster:
                 f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
             )
 
+    def groups(self, before: tuple[Trial, ...]) -> dict[str, tuple[str, ...]]:
+        """By driver, the hosts that measure together: those that can, or those of the last execution.
+
+        Who was in a group stays in it, and who joins later stays out: another group would be another
+        measurement, and what is there would not count any more. Where no host can, all are named: their
+        trials are told as skipped.
+        """
+        drivers = sorted({driver for entry in self._fleet.values() for driver in entry.engines})
+        able = {
+            driver: tuple(sorted(n for n in self.hosts if self._can(n, driver)) or sorted(self.hosts))
+            for driver in drivers
+        }
+        return able | {trial.driver: trial.group for trial in before if trial.group}
+
+    def _can(self, name: str, driver: str) -> bool:
+        entry = self._fleet[name]
+        return not entry.quarantine and entry.why_not(driver) is None
+
     def newcomers(self) -> list[str]:
         """Hosts that the campaign selects and that have appeared since the last call."""
         self._fleet |= (seen := self._look())

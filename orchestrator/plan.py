@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -32,11 +32,16 @@ class Cell:
     image: str
     limits: Limits
     deadline_s: float
+    together: bool = False
+    """All hosts measure it at the same time; a property of the experiment, so no part of the text."""
+
+    def content(self) -> dict[str, Any]:
+        """What its trials say of it."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "together"}
 
     def text(self) -> str:
         """Canonical JSON of the cell: the same text for the same cell, in any campaign."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return canonical_json(plain | {"limits": self.limits.model_dump()})
+        return canonical_json(self.content() | {"limits": self.limits.model_dump()})
 
 
 def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tuple[Cell, ...]:
@@ -58,32 +63,54 @@ def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tupl
             for params in _param_sets(entry, experiment, source, loc):
                 _check_needs(experiment, driver, params, source, (*loc, "drivers", place))
                 cell = _cell(campaign, entry, (driver.name, name), (settings, params))
+                cell = replace(cell, together=experiment.together)
                 if cell.text() in cells:
                     raise source.error((*loc, "drivers", place), name, "every combination only once")
                 cells[cell.text()] = cell
     return tuple(cells.values())
 
 
-def plan_trials(campaign: Campaign, cells: tuple[Cell, ...], hosts: list[str]) -> tuple[Trial, ...]:
-    """One trial per host, block and cell, in the order in which each host shall run them."""
+Groups = Mapping[str, tuple[str, ...]]
+"""Hosts that measure together what all measure together, by driver."""
+
+
+def plan_trials(
+    campaign: Campaign, cells: tuple[Cell, ...], hosts: list[str], groups: Groups | None = None
+) -> tuple[Trial, ...]:
+    """One trial per host, block and cell, in the order in which each host shall run them.
+
+    What hosts measure together comes last in every block, in an order that is the same everywhere: else
+    two hosts could wait for each other in two trials at once. Without ``groups`` all hosts take part; a
+    host outside the group of a driver has no such trials of it.
+    """
+    everybody = tuple(sorted(hosts))
+    groups = {cell.driver: everybody for cell in cells} if groups is None else groups
     trials = []
-    for host in sorted(hosts):
+    for host in everybody:
         for block in range(campaign.blocks):
-            order = list(cells)
+            order = [cell for cell in cells if not cell.together]
             random.Random(f"{campaign.seed}/{host}/{block}").shuffle(order)
+            shared = [cell for cell in cells if cell.together]
+            random.Random(f"{campaign.seed}/together/{block}").shuffle(shared)
+            order += [cell for cell in shared if host in groups.get(cell.driver, ())]
             for place, cell in enumerate(order):
-                seed = _seed(campaign.seed, host, block, cell.text())
-                trials.append(
-                    Trial(
-                        campaign=campaign.campaign,
-                        host=host,
-                        block=block,
-                        order=place,
-                        seed=seed,
-                        **{name: getattr(cell, name) for name in cell.__slots__},
-                    )
-                )
+                group = groups[cell.driver] if cell.together else ()
+                trials.append(_trial(campaign, cell, group, (host, block, place)))
     return tuple(trials)
+
+
+def _trial(campaign: Campaign, cell: Cell, group: tuple[str, ...], where: tuple[str, int, int]) -> Trial:
+    """Those who measure together draw the same random numbers: their seed knows no host."""
+    host, block, place = where
+    return Trial(
+        campaign=campaign.campaign,
+        host=host,
+        block=block,
+        order=place,
+        seed=_seed(campaign.seed, "together" if group else host, block, cell.text()),
+        group=group,
+        **cell.content(),
+    )
 
 
 def _read_profiles(

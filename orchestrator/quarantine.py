@@ -20,10 +20,10 @@ class FailureWatch:
         """A trial has ended. Returns whether its host has just turned out to be sick.
 
         What fails everywhere is the campaign's fault, so a host is sick only when another one has
-        completed something that failed here.
+        completed something that failed here. What hosts measure together fails because of any of them.
         """
         cell = _cell(trial)
-        if outcome in ("skipped", "lost"):  # nobody tried
+        if outcome in ("skipped", "lost") or trial.group:  # nobody tried, or not alone
             return False
         if outcome != "failed":
             self._in_a_row.pop(trial.host, None)

@@ -40,6 +40,11 @@ class Link:
         relay = str(Path(__file__).with_name("relay.py"))
         self._relay = subprocess.Popen([sys.executable, relay, str(self.port), str(target)])
 
+    @property
+    def pid(self) -> int:
+        """Of the relay."""
+        return self._relay.pid
+
     def cut(self) -> None:
         """From now on nothing passes."""
         self._relay.send_signal(signal.SIGSTOP)
@@ -63,7 +68,10 @@ class Host:
         self.folder.mkdir()
         self.state = self.folder / "state"
         self.link = Link(broker.port)
-        self.env: dict[str, str] = {}
+        self.env = {
+            "TONNAGE_LOSE_COMMAND": f"kill -STOP {self.link.pid}",
+            "TONNAGE_REGAIN_COMMAND": f"kill -CONT {self.link.pid}",
+        }
         self.worker: Process | None = None
         self._broker = broker
 

@@ -12,6 +12,7 @@ from contract.rows import InstanceRow, Rows, Sample
 from contract.trial import Trial
 from workers.clock import Clock
 from workers.drivers.base import AnyDriver, InstanceSpec
+from workers.meeting import Meeting, Release
 from workers.ownership import Owner
 
 
@@ -79,6 +80,8 @@ class Bench:
     params: Any
     """The experiment's own Params."""
     rng: random.Random
+    meeting: Meeting
+    """With the hosts that measure this trial together."""
     drop_caches: Callable[[], Awaitable[None]] | None = None
     """Empties the host's page cache; None where that is not possible."""
     findings: dict[str, Any] = field(default_factory=dict)
@@ -96,6 +99,10 @@ class Bench:
     def now(self) -> int:
         """Nanoseconds since the trial began: the only source of stamps."""
         return self.clock.now_ns() - self.begun_ns
+
+    def stamp_of(self, release: Release) -> int:
+        """A moment that was agreed upon with other hosts, as a stamp."""
+        return release.at_ns - self.begun_ns
 
     async def sleep_until(self, t_ns: int) -> None:
         """Sleep until a stamp; return at once when it has passed."""

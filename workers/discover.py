@@ -38,7 +38,14 @@ def build_catalog() -> Catalog:
     }
     experiments = {
         name: ExperimentInfo(
-            name, kind.summary, kind.Params, kind.metrics, kind.needs, kind.plan_rows, kind.example
+            name,
+            kind.summary,
+            kind.Params,
+            kind.metrics,
+            kind.needs,
+            kind.plan_rows,
+            kind.example,
+            kind.together,
         )
         for name in _names(workers.experiments, "Experiment")
         for kind in [find_experiment(name)]

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,7 +22,7 @@ from contract.errors import (
 )
 from contract.parts import PackedPart, TrialRecord, pack_part
 from contract.rows import InstanceRow
-from contract.trial import Outcome, Trial
+from contract.trial import ELSEWHERE, Outcome, Trial
 from workers import host as machine
 from workers.bench import Bench, Recorder
 from workers.clock import Clock, HostClock, VirtualClock
@@ -29,8 +30,10 @@ from workers.discover import find_driver, find_experiment
 from workers.drivers.base import AnyDriver
 from workers.experiments.base import Experiment
 from workers.gauge import read_gauge
+from workers.meeting import Alone, Meeting, Unmet
 from workers.ownership import Owner
 from workers.policy import load_policy
+from workers.rendezvous import Rendezvous, Venue
 from workers.sampler import Sampler
 from workers.settings import HostSettings
 from workers.verdict import QUIET_CPU_SHARE, Evidence, judge
@@ -53,12 +56,19 @@ class Assignment:
     """Whether somebody asked for the trial to end at once. Polled every second: must not block."""
     clock_offset: Callable[[], tuple[int, int] | None] = lambda: None
     """Broker's clock minus ours and the error bound, ns; None where there is no broker."""
+    venue: Venue | None = None
+    """Where this host meets those that measure together with it; None where there is no broker."""
 
     @property
     def owner(self) -> Owner:
         """Whom everything that this attempt makes belongs to."""
         trial = self.trial
         return Owner(self.host.name, trial.campaign, trial.trial_id, self.attempt, self.boot)
+
+    @property
+    def wal(self) -> Path:
+        """Where its rows are written ahead."""
+        return self.host.state_dir / "wal" / f"{self.owner.trial}.jsonl"
 
 
 @dataclass(slots=True)
@@ -96,18 +106,19 @@ def run_trial(assignment: Assignment) -> PackedPart:
     started_at_ns = time.time_ns()
     found = _Findings()
     recorder = Recorder()
+    meeting: Meeting | None = None
     virtual = False
     try:
         driver, experiment, params = _assemble(assignment)
         virtual = Capability.VIRTUAL_TIME in driver.offers
-        wal = None if virtual else assignment.host.state_dir / "wal" / f"{assignment.owner.trial}.jsonl"
-        recorder = Recorder(wal)
+        clock: Clock = VirtualClock() if virtual else HostClock()
+        meeting = _meeting(assignment, clock, virtual=virtual)
+        recorder = Recorder(None if virtual else assignment.wal)
         rows = experiment.plan_rows(params)
         recorder.plan(rows)
         _see_that_it_is_allowed(assignment, len(rows))
-        clock: Clock = VirtualClock() if virtual else HostClock()
         rng = random.Random(assignment.trial.seed)
-        bench = Bench(assignment.trial, driver, assignment.owner, clock, recorder, params, rng)
+        bench = Bench(assignment.trial, driver, assignment.owner, clock, recorder, params, rng, meeting)
         try:
             clock.run(_conduct(bench, experiment, found, assignment.cancelled))
         finally:
@@ -116,6 +127,8 @@ def run_trial(assignment: Assignment) -> PackedPart:
         found.blame(_first(error))
     finally:
         recorder.close()
+        if meeting is not None:
+            meeting.end(found.error_text)
     if found.error_class == TrialCancelled.code:
         recorder.discard()
         raise TrialCancelled(found.error_text)
@@ -125,6 +138,16 @@ def run_trial(assignment: Assignment) -> PackedPart:
     packed = pack_part(record, recorder.rows)
     recorder.discard()
     return packed
+
+
+def _meeting(assignment: Assignment, clock: Clock, *, virtual: bool) -> Meeting:
+    """How this host meets those that measure together with it."""
+    me, group = assignment.host.name, assignment.trial.group or (assignment.host.name,)
+    if virtual or len(group) == 1:
+        return Alone(me, group, clock)
+    if assignment.venue is None:
+        return Unmet(me, group, clock)
+    return Rendezvous(me, group, assignment.venue, clock)
 
 
 def _see_that_it_is_allowed(assignment: Assignment, planned: int) -> None:
@@ -156,6 +179,8 @@ async def _conduct(
         stack.push_async_callback(_sweep_after, bench, found)
         await bench.driver.prepare(bench.trial.image)
         found.facts = await bench.driver.facts()
+        if experiment.together:
+            await _assemble_hosts(bench, cancelled)
         bench.begin()
         if Capability.VIRTUAL_TIME in bench.driver.offers:
             bench.drop_caches = _drop_nothing
@@ -182,6 +207,14 @@ async def _watch_for_cancellation(cancelled: Callable[[], bool]) -> None:
     while not cancelled():
         await asyncio.sleep(CANCEL_POLL_S)
     raise TrialCancelled("somebody asked for the trial to end")
+
+
+async def _assemble_hosts(bench: Bench, cancelled: Callable[[], bool]) -> None:
+    """Wait for the other hosts. The trial's own deadline begins after that."""
+    async with asyncio.TaskGroup() as group:
+        watch = group.create_task(_watch_for_cancellation(cancelled))
+        await bench.meeting.assemble(bench.params.meet_deadline_s)
+        watch.cancel()
 
 
 async def _measure(
@@ -218,7 +251,11 @@ def _settle(found: _Findings) -> None:
             row.error_class, row.error_text = found.error_class, found.error_text
             if row.t_call is not None:
                 row.outcome = "timeout" if found.error_class == DeadlineExceeded.code else "failed"
-    measured = [row for row in found.rows if not row.resident and not row.warm_up]
+    measured = [
+        row
+        for row in found.rows
+        if not row.resident and not row.warm_up and row.error_class != ELSEWHERE
+    ]
     good = [row for row in measured if row.outcome in ("ok", "censored")]
     if found.error_class == PolicyRefused.code:
         found.outcome = "skipped"

@@ -19,6 +19,7 @@ from contract.errors import (
 from contract.parts import PackedPart
 from workers.delivery import deliver, receipt_of, stand_in
 from workers.lease import TrialLease
+from workers.rendezvous import Venue
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
 from workers.spool import Spool
@@ -92,6 +93,7 @@ class Service:
                 boot=self._config.boot,
                 cancelled=lease.cancelled,
                 clock_offset=self._clock_offset,
+                venue=Venue(self._client, message.run, trial.meeting_id),
             )
             try:
                 packed = run_trial(assignment)

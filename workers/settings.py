@@ -1,9 +1,10 @@
 """What is particular to one host: its name, folders and engines. Set by the operator."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
 from contract.campaign import Frozen, Name
 
@@ -14,6 +15,15 @@ Registry = Annotated[
     ),
 ]
 """Where a registry is."""
+
+
+def _words(given: object) -> object:
+    """One line as a shell would split it, but nothing else of what a shell does."""
+    return tuple(shlex.split(given)) if isinstance(given, str) else given
+
+
+Command = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""A program of the operator's and its arguments."""
 
 
 class HostSettings(Frozen):
@@ -35,5 +45,9 @@ class HostSettings(Frozen):
     """Whether campaigns may restart the daemons of this host's engines."""
     policy: Path | None = None
     """What campaigns may do here (``workers.policy``); None allows everything."""
+    lose_command: Command = ()
+    """What takes this host away from the fleet, for failover: a program and its arguments, no shell."""
+    regain_command: Command = ()
+    """What brings it back. Run after every loss, even when the worker has died."""
     engine_deadline_s: float = 60.0
     """Longest wait for one engine call, whatever the campaign says."""

@@ -90,8 +90,10 @@ class Execution:
         """Measure on hosts that the campaign selects: those alive, and those of the last execution."""
         from orchestrator.dispatch_celery import CeleryDispatcher
 
-        fleet = Muster(broker, self.campaign, self._hosts_before())
-        trials = plan_trials(self.campaign, self.cells, fleet.hosts)
+        before = self._before()
+        fleet = Muster(broker, self.campaign, {trial.host for trial in before})
+        groups = fleet.groups(before)
+        trials = plan_trials(self.campaign, self.cells, fleet.hosts, groups)
         name, place = self.campaign.campaign, self.campaign.results
         dispatcher = CeleryDispatcher(broker, name, fleet.hosts, place)
 
@@ -100,7 +102,7 @@ class Execution:
                 return ()
             for host in joined:
                 dispatcher.admit(host)
-            everybody = plan_trials(self.campaign, self.cells, fleet.hosts)
+            everybody = plan_trials(self.campaign, self.cells, fleet.hosts, groups)
             Results(self.folder).freeze(self.text, everybody)
             return tuple(trial for trial in everybody if trial.host in joined)
 
@@ -110,12 +112,12 @@ class Execution:
         finally:
             dispatcher.release()
 
-    def _hosts_before(self) -> set[str]:
-        """Hosts of the last execution. One that has gone since keeps its place, and its results."""
+    def _before(self) -> tuple[Trial, ...]:
+        """The last execution's plan. A host that has gone since keeps its place, and its results."""
         try:
-            return {trial.host for trial in Results(self.folder).planned()}
+            return tuple(Results(self.folder).planned())
         except ResultsError:
-            return set()
+            return ()
 
     def _conduct(
         self,

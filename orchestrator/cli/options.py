@@ -74,6 +74,20 @@ HOST_OPTIONS: dict[str, object] = {
         Path | None,
         typer.Option("--policy", envvar="TONNAGE_POLICY", help="What campaigns may do here (YAML)."),
     ],
+    "lose_command": Annotated[
+        str | None,
+        typer.Option(
+            "--lose-command",
+            envvar="TONNAGE_LOSE_COMMAND",
+            help="Takes this host away, for failover; one line, no shell.",
+        ),
+    ],
+    "regain_command": Annotated[
+        str | None,
+        typer.Option(
+            "--regain-command", envvar="TONNAGE_REGAIN_COMMAND", help="Brings it back afterwards."
+        ),
+    ],
     "engine_deadline_s": Annotated[
         float | None,
         typer.Option(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from contract.errors import UseError
-from contract.trial import Trial
+from contract.trial import Trial, members
 
 KEYS = ("experiment", "driver", "profile", "host", "block", "trial")
 
@@ -18,10 +18,15 @@ def chooser(pairs: Sequence[str]) -> Callable[[Trial], bool]:
         wanted.setdefault(key, set()).add(value)
 
     def is_meant(trial: Trial) -> bool:
-        return all(_value(trial, key) in values for key, values in wanted.items())
+        return all(_fits(trial, key, values) for key, values in wanted.items())
 
     return is_meant
 
 
-def _value(trial: Trial, key: str) -> str:
-    return trial.trial_id if key == "trial" else str(getattr(trial, key))
+def _fits(trial: Trial, key: str, values: set[str]) -> bool:
+    """What hosts measure together is meant when all its hosts are named, or any one of its trials."""
+    if key == "host" and trial.group:
+        return set(trial.group) <= values
+    if key == "trial":
+        return any(of_host.trial_id in values for of_host in members(trial))
+    return str(getattr(trial, key)) in values

@@ -39,7 +39,8 @@ def test_the_least_that_a_campaign_says(tmp_path: Path) -> None:
     assert campaign.experiments[0].params == {}
 
 
-TOP = "blocks, campaign, deadline_s, description, experiments, hosts, image, limits, profiles, seed"
+TOP = "blocks, campaign, deadline_s, description, experiments, hosts, image, limits, profiles, "
+TOP += "results, seed"
 ENTRY = "deadline_s, drivers, experiment, image, limits, params"
 HOSTS = "'all', a list of host names, or a mapping with names, labels or facts"
 MAPPING = "a mapping with at least 'campaign' and 'experiments'"

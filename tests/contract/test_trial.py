@@ -10,7 +10,7 @@ from trials import make_trial
 
 from contract import CONTRACT_VERSION
 from contract.errors import MessageError
-from contract.trial import Receipt, Trial, canonical_json, decode_trial
+from contract.trial import Receipt, Trial, canonical_json, decode_trial, members
 
 CHANGES: list[dict[str, Any]] = [
     {"campaign": "other"},
@@ -26,6 +26,7 @@ CHANGES: list[dict[str, Any]] = [
     {"deadline_s": 61.0},
     {"seed": 8},
     {"contract": 2},
+    {"group": ("h1", "h2")},
 ]
 
 
@@ -45,6 +46,16 @@ def test_everything_else_is(change: dict[str, Any]) -> None:
 
 def test_the_changes_above_name_every_field() -> None:
     assert {key for change in CHANGES for key in change} | {"order"} == set(Trial.model_fields)
+
+
+def test_hosts_that_measure_together_have_one_meeting_and_trials_of_their_own() -> None:
+    one, two = members(make_trial(group=("h1", "h2")))
+    assert (one.host, two.host) == ("h1", "h2")
+    assert one.trial_id != two.trial_id
+    assert one.meeting_id == two.meeting_id
+    assert make_trial(group=("h1", "h3")).meeting_id != one.meeting_id
+    assert members(make_trial()) == (make_trial(),)
+    assert make_trial().meeting_id == make_trial().trial_id
 
 
 SCALARS = (

@@ -26,7 +26,9 @@ CUTS: dict[str, dict[str, Any]] = {
     "churn": {"duration_s": 10},
     "density": {"max_instances": 20},
     "deployment": {"deployments": 2},
+    "failover": {},
     "recovery": {"injections": 1},
+    "rollout": {},
 }
 """Parameters that make trials of an experiment short on the simulated driver, in place of a sample's."""
 
@@ -62,7 +64,10 @@ def short_trials(path: Path, host: str, folder: Path) -> tuple[Campaign, tuple[T
     short = folder / path.name
     short.write_text(yaml.safe_dump(cut(path)))
     campaign, source = load_campaign(short)
-    return campaign, plan_trials(campaign, plan_cells(campaign, source, CATALOG), [host])
+    # Two hosts more, for the experiments of a whole fleet.
+    hosts = [host, "other-1", "other-2"]
+    trials = plan_trials(campaign, plan_cells(campaign, source, CATALOG), hosts)
+    return campaign, tuple(trial for trial in trials if trial.host == host)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

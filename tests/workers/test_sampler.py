@@ -9,6 +9,7 @@ from trials import make_trial
 from workers.bench import Bench, Recorder
 from workers.clock import HostClock
 from workers.drivers import simulated
+from workers.meeting import Alone
 from workers.ownership import Owner
 from workers.sampler import METRICS, Sampler
 from workers.settings import HostSettings
@@ -20,7 +21,9 @@ def make_bench(host: HostSettings) -> Bench:
     trial = make_trial(host=host.name)
     owner = Owner(host.name, trial.campaign, trial.trial_id, 1, "boot")
     driver = simulated.Driver(simulated.SimulatedSettings(), host, owner)
-    return Bench(trial, driver, owner, HostClock(), Recorder(), None, random.Random(1))
+    clock = HostClock()
+    meeting = Alone(host.name, (host.name,), clock)
+    return Bench(trial, driver, owner, clock, Recorder(), None, random.Random(1), meeting)
 
 
 def sample(bench: Bench, sleep_s: float, block_s: float = 0.0) -> Sampler:

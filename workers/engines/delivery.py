@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, ParamSpec, TypeVar
+from typing import IO, ClassVar, ParamSpec, TypeVar
 
 from contract.errors import ImageError
 from workers.engine_threads import EngineThreads
@@ -103,7 +103,7 @@ class RegistryDelivery(Delivery):
         self._threads = threads
         self._built: list[Release] = []
         self._workplace: Path | None = None
-        self._lock: object | None = None
+        self._lock: IO[str] | None = None
 
     @abstractmethod
     def make(
@@ -150,6 +150,9 @@ class RegistryDelivery(Delivery):
         if self._workplace is not None:
             await self._ask(_remove, self._workplace)
             self._workplace = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     @contextmanager
     def stopping(self) -> Iterator[Stopped]:

@@ -17,6 +17,11 @@ class Experiment(ABC):
     metrics: ClassVar[tuple[Metric, ...]]
     example: ClassVar[str]
     """A campaign in YAML that runs in seconds on the simulated driver."""
+    together: ClassVar[bool] = False
+    """All hosts of a campaign measure it at the same time, meeting through ``bench.meeting``.
+
+    Its Params are FleetParams.
+    """
 
     @classmethod
     @abstractmethod

@@ -1,21 +1,18 @@
 """deployment: a new release from the registry to the first reply, step by step, and what it moves."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from contract.catalog import Capability, Metric, Params
-from contract.errors import EngineError, EngineTimeout, ImageError, TonnageError
-from contract.rows import InstanceRow, Sample
+from contract.errors import TonnageError
+from contract.rows import InstanceRow
 from workers.bench import Bench
-from workers.engines.delivery import Delivery, Pulled
+from workers.engines.delivery import Delivery
 from workers.experiments import base
-from workers.experiments.stages import ReadyLevel, Running, bring_up, needs_of, take_down
+from workers.experiments.delivering import NEW, deploy, prepare, publish, recipe_of, refuse
+from workers.experiments.stages import ReadyLevel, Running, needs_of, take_down
 from workers.images.payload import Form, Recipe
-
-_BEFORE, _NEW = 0, 1
-"""Variants: the release that the host may have, and the one that is deployed."""
 
 
 class DeploymentParams(Params):
@@ -90,107 +87,27 @@ experiments:
 
     async def run(self, bench: Bench) -> None:
         """See that the registry has the image; deploy it again and again; leave nothing of it here."""
-        if bench.trial.image != "tiny":
-            raise ImageError(
-                "deployment generates its images on top of 'tiny': give it no other 'image'"
-            )
+        recipe = recipe_of(bench)
         delivery = bench.driver.delivery()
-        params = bench.params
-        recipe = Recipe(params.size_mib, params.layers, params.entropy, params.form)
         try:
-            await _publish(bench, delivery, recipe)
+            await publish(bench, delivery, recipe)
             for row in bench.recorder.rows.instances:
                 await _deploy(bench, delivery, recipe, row)
         finally:
             await delivery.forget(None)
 
 
-async def _publish(bench: Bench, delivery: Delivery, recipe: Recipe) -> None:
-    """Generate and push what the registry lacks. Only the push is measured."""
-    wanted = (_BEFORE, _NEW) if bench.params.cache == "base_cached" else (_NEW,)
-    missing = [v for v in wanted if not await delivery.is_published(recipe, v)]
-    try:
-        if missing:
-            await delivery.build(recipe, tuple(missing))
-            begun = bench.now()
-            pushed = await delivery.push()
-            took = bench.now() - begun
-            _sample(bench, "deployment.push", took, "ns")
-            _sample(bench, "deployment.bytes_pushed", pushed.bytes_wire, "bytes")
-    finally:
-        await delivery.close()
-    bench.findings["deployment"] = {
-        "reference": delivery.reference(recipe, _NEW),
-        "pushed_here": bool(missing),
-        "image_bytes": await delivery.size_bytes(recipe, _NEW),
-    }
-
-
 async def _deploy(bench: Bench, delivery: Delivery, recipe: Recipe, row: InstanceRow) -> None:
     """One release: host made ready, pull, instance up, instance down."""
-    reference = delivery.reference(recipe, _NEW)
-    running = Running(row, image=reference)
+    running = Running(row, image=delivery.reference(recipe, NEW))
     try:
         try:
-            await _prepare(bench, delivery, recipe)
-            row.t_intent = bench.now()
-            await _pull(bench, delivery, reference, row)
+            await prepare(bench, delivery, recipe)
         except TonnageError as error:
-            row.outcome = "timeout" if isinstance(error, EngineTimeout) else "failed"
-            row.error_class, row.error_text = error.code, f"delivery: {error}"
+            refuse(row, error)
         else:
-            await bring_up(bench, running, bench.params.ready_deadline_s)
+            row.t_intent = bench.now()
+            await deploy(bench, delivery, recipe, running)
     finally:
         await take_down(bench, running, graceful=False)
         bench.recorder.finish(row)
-
-
-async def _prepare(bench: Bench, delivery: Delivery, recipe: Recipe) -> None:
-    """Bring the host into the state that was asked for, before the clock runs."""
-    cache, deadline_s = bench.params.cache, bench.params.pull_deadline_s
-    if cache == "image_cold":
-        await delivery.forget(None)
-    elif cache == "base_cached":
-        before = delivery.reference(recipe, _BEFORE)
-        await delivery.pull(before, _ignored, deadline_s)
-        await delivery.forget(before)
-    else:
-        await delivery.pull(delivery.reference(recipe, _NEW), _ignored, deadline_s)
-    if cache in ("image_cold", "page_cold"):
-        if bench.drop_caches is None:
-            raise EngineError("page_cold and image_cold need root, to empty the page cache")
-        await bench.drop_caches()
-
-
-async def _pull(bench: Bench, delivery: Delivery, reference: str, row: InstanceRow) -> None:
-    """The pull with its stamps. Notes come from the engine's thread, perhaps after we gave up."""
-    came: list[int] = []
-    row.t_pull = bench.now()
-    try:
-        pulled = await delivery.pull(reference, _stamping(bench, came), bench.params.pull_deadline_s)
-        row.t_unpacked = bench.now()
-    finally:
-        row.t_pulled = came[-1] if came else row.t_unpacked  # nothing came: all was there by then
-    for metric, value, unit in _counts(pulled):
-        _sample(bench, metric, value, unit, row.instance)
-
-
-def _stamping(bench: Bench, came: list[int]) -> Callable[[], None]:
-    return lambda: came.append(bench.now())
-
-
-def _counts(pulled: Pulled) -> tuple[tuple[str, int | None, str], ...]:
-    return (
-        ("deployment.bytes_wire", pulled.bytes_wire, "bytes"),
-        ("deployment.bytes_disk", pulled.bytes_disk, "bytes"),
-        ("deployment.layers_pulled", pulled.layers, "layers"),
-    )
-
-
-def _ignored() -> None:
-    """What is not measured."""
-
-
-def _sample(bench: Bench, metric: str, value: Any, unit: str, instance: int | None = None) -> None:
-    number = None if value is None else float(value)
-    bench.recorder.sample(Sample(bench.now(), metric, number, unit, instance=instance))

@@ -139,7 +139,8 @@ async def _take_down(bench: Bench, instance: Instance, row: InstanceRow, *, grac
     driver = bench.driver
 
     def stamp_exit(_: object) -> None:
-        row.t_exited = bench.now()
+        if row.t_exited is None:  # else it was killed before, and that was its end
+            row.t_exited = bench.now()
 
     death = await driver.watch_exit(instance) if row.t_started is not None else None
     if death is not None:
