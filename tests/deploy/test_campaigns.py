@@ -26,7 +26,7 @@ CUTS: dict[str, dict[str, Any]] = {
     "churn": {"duration_s": 10},
     "density": {"max_instances": 20},
     "deployment": {"deployments": 2},
-    "failover": {},
+    "failover": {"loss": "kill"},
     "recovery": {"injections": 1},
     "rollout": {},
 }
