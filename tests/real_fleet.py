@@ -99,6 +99,10 @@ class Host:
         children = psutil.Process(self.worker.pid).children()
         return max(children, key=lambda child: child.memory_info().rss)
 
+    def spooled(self) -> list[Path]:
+        """Parts in its spool."""
+        return list(self.state.glob("spool/*/*.part"))
+
     def leftovers(self) -> str:
         """What a sweep of this host would find."""
         log = self.folder / "sweep.log"
@@ -112,16 +116,20 @@ class Host:
 class RealFleet:
     """The hosts, a campaign of ``BLOCKS`` trials each, and its results."""
 
-    def __init__(self, folder: Path, broker: Broker, docker: Path) -> None:
+    def __init__(self, folder: Path, broker: Broker, docker: dict[str, Path]) -> None:
         self.folder, self.broker = folder, broker
-        self.hosts = {name: Host(name, folder, broker, docker) for name in HOSTS}
+        self.hosts = {name: Host(name, folder, broker, docker[name]) for name in HOSTS}
         self.results = folder / "results"
         self.file = folder / "faults.yaml"
-        entry = {"experiment": "lifecycle", "drivers": [DRIVER]}
+        self.ask_for(DRIVER)
+        self.patience_s = 60
+
+    def ask_for(self, driver: str) -> None:
+        """Write the campaign, for instances of this driver."""
+        entry = {"experiment": "lifecycle", "drivers": [driver]}
         entry |= {"params": {"instances": INSTANCES, "ready": "started", "hold_s": 0.2}}
         content = {"campaign": "faults", "blocks": BLOCKS, "deadline_s": 60, "experiments": [entry]}
         self.file.write_text(yaml.safe_dump(content))
-        self.patience_s = 60
 
     @property
     def planned(self) -> int:
@@ -168,7 +176,7 @@ class RealFleet:
     def measured_once(self) -> None:
         """No host has measured a trial twice, and what it measured is what came in."""
         for host in self.hosts.values():
-            spooled = {path.name: path for path in host.state.glob("spool/*/*.part")}
+            spooled = {path.name: path for path in host.spooled()}
             assert len({name.partition(".")[0] for name in spooled}) == len(spooled)
             for name, path in spooled.items():
                 assert (self.results / "parts" / name).read_bytes() == path.read_bytes()
@@ -186,9 +194,12 @@ class RealFleet:
 
 
 @contextmanager
-def real_fleet(folder: Path, broker: Broker, docker: Path) -> Iterator[RealFleet]:
-    """A fleet that is alive, and ended afterwards. ``docker``: the socket of the engine of all hosts."""
-    fleet = RealFleet(folder, broker, docker)
+def real_fleet(folder: Path, broker: Broker, docker: Path, **others: Path) -> Iterator[RealFleet]:
+    """A fleet that is alive, and ended afterwards.
+
+    ``docker`` is the socket of the engine of all hosts; ``others``, by host name, those of some.
+    """
+    fleet = RealFleet(folder, broker, dict.fromkeys(HOSTS, docker) | others)
     with ExitStack() as stack:
         for host in fleet.hosts.values():
             stack.callback(host.link.close)

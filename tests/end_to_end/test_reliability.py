@@ -7,11 +7,13 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from engines import DockerEngine, dockerd, session
 from fleet import alive, own_broker, wait_until
-from real_fleet import BLOCKS, DRIVER, HOSTS, RealFleet, real_fleet
+from real_fleet import BLOCKS, DRIVER, HOSTS, INSTANCES, LONG_S, RealFleet, real_fleet
 
 from contract import wire
 from contract.campaign import load_campaign
@@ -231,6 +233,35 @@ def test_a_host_that_fails_every_trial(fleet: RealFleet) -> None:
     fleet.others_are_undisturbed("h3")
     assert f"{ended['failed']} × process: process: state_dir cannot be used" in said
     assert len(trials) == BLOCKS * len(HOSTS)
+
+
+@pytest.mark.docker
+def test_an_engine_that_is_killed_in_the_middle_of_a_trial(
+    tmp_path: Path, docker_engine: DockerEngine
+) -> None:
+    """Containers on all hosts; the second one has an engine of its own, which dies and stays away."""
+    with ExitStack() as stack:
+        victim = next(own := session("docker", dockerd))
+        stack.callback(own.close)
+        broker = stack.enter_context(own_broker())
+        fleet = stack.enter_context(real_fleet(tmp_path, broker, docker_engine.socket, h2=victim.socket))
+        fleet.ask_for("docker")
+        coordinator = fleet.run()
+        wait_until(lambda: any(fleet.hosts["h2"].spooled()), "h2 has measured something", LONG_S)
+        wait_until_busy(fleet, "h2")
+        assert victim.pid is not None
+        os.kill(victim.pid, signal.SIGKILL)
+        said = fleet.finish(coordinator, 3)
+        ended = Counter(t["outcome"] for t in fleet.rows("trials") if t["host"] == "h2")
+        assert ended["completed"] >= 1
+        assert ended["failed"] + ended["partial"] >= 1
+        assert ended.total() == BLOCKS
+        assert "docker" in said
+        assert len(fleet.rows("instances")) == fleet.planned * INSTANCES
+        fleet.others_are_undisturbed("h2")
+        fleet.measured_once()
+        for name in ("h1", "h3"):
+            assert fleet.hosts[name].leftovers() == "nothing"
 
 
 def test_every_message_comes_twice(fleet: RealFleet, monkeypatch: pytest.MonkeyPatch) -> None:
