@@ -43,6 +43,7 @@ class Connection:
         self.alive = True
         self.callback: Any = None
         self.opaque: Any = None
+        self.reboot: Any = None
 
     def isAlive(self) -> bool:
         return self.alive
@@ -51,12 +52,16 @@ class Connection:
         raise Refusal(3)
 
     def domainEventRegisterAny(self, domain: None, kind: int, callback: Any, opaque: Any) -> int:
+        if kind == Library.VIR_DOMAIN_EVENT_ID_REBOOT:
+            self.reboot = callback
+            return 6
         self.callback, self.opaque = callback, opaque
         return 5
 
     def domainEventDeregisterAny(self, number: int) -> None:
-        assert number == 5
-        self.callback = None
+        assert number in (5, 6)
+        if number == 5:
+            self.callback = None
 
     def close(self) -> None:
         self.alive = False
@@ -78,7 +83,10 @@ class Library(ModuleType):
     VIR_ERR_NO_DOMAIN_METADATA = 80
     VIR_ERR_OPERATION_INVALID = 55
     VIR_DOMAIN_EVENT_ID_LIFECYCLE = 0
+    VIR_DOMAIN_EVENT_ID_REBOOT = 1
+    VIR_DOMAIN_EVENT_STARTED = 2
     VIR_DOMAIN_EVENT_STOPPED = 5
+    VIR_DOMAIN_EVENT_CRASHED = 8
 
     def __init__(self) -> None:
         super().__init__("libvirt")
@@ -216,3 +224,24 @@ def test_listening_goes_on_over_a_new_connection(library: Library) -> None:
     session.close()
     assert library.opened[1].callback is None
     session.close()
+
+
+def test_what_becomes_of_a_domain_is_told_to_who_listens(library: Library) -> None:
+    async def work() -> list[str]:
+        heard: list[str] = []
+        session = LibvirtSession("qemu:///system")
+        session.listen()
+        stop = session.tell("one", heard.append)
+        connection = library.opened[-1]
+        for event in (library.VIR_DOMAIN_EVENT_STOPPED, library.VIR_DOMAIN_EVENT_STARTED):
+            connection.callback(connection, Domain("one"), event, 0, connection.opaque)
+            connection.callback(connection, Domain("other"), event, 0, connection.opaque)
+        connection.reboot(connection, Domain("one"), None)
+        await asyncio.sleep(0)
+        stop()
+        connection.reboot(connection, Domain("one"), None)
+        await asyncio.sleep(0)
+        session.close()
+        return heard
+
+    assert asyncio.run(work()) == ["ended", "started", "ended", "started"]
