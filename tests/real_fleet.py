@@ -19,7 +19,7 @@ from fleet import Broker, Process, alive, wait_until
 from contract.parts import list_parts
 
 HOSTS = ("h1", "h2", "h3")
-BLOCKS = int(os.environ.get("TONNAGE_TEST_BLOCKS", "6"))
+BLOCKS = int(os.environ.get("TONNAGE_TEST_BLOCKS", "4"))
 """Trials per host; 20 make the sixty of a long run."""
 INSTANCES = 2
 DRIVER = os.environ.get("TONNAGE_TEST_FLEET_DRIVER", "process")
