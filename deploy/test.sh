@@ -62,8 +62,8 @@ main() {
   printf '\n'
   deploy/check.sh || checks=1
   printf '\n'
-  # Two at a time; a file stays together, since its tests share what takes long to make.
-  ARGUMENTS=(-n 2 --dist loadfile "${ARGUMENTS[@]}")
+  # Two at a time; tests/conftest.py says which stay together.
+  ARGUMENTS=(-n 2 --dist loadgroup "${ARGUMENTS[@]}")
   [[ -z $FAST ]] || ARGUMENTS=(-m "$WITHOUT_ENGINES" "${ARGUMENTS[@]}")
   "$VENV/bin/python" -m pytest "${ARGUMENTS[@]}" </dev/null || tests=$?
   ((checks == 0)) || warn 'a check above failed'

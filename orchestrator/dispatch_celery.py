@@ -23,6 +23,7 @@ from contract.broker import broker_errors, connect
 from contract.errors import BrokerError, PartError, ResultsError, UseError
 from contract.parts import part_name
 from contract.shared_parts import shared_parts
+from contract.sweeping import SweepAnswer, SweepOrder, answer_key
 from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.fleet import quarantine_host, read_fleet
@@ -50,10 +51,7 @@ class CeleryDispatcher(Dispatcher):
         self._client = connect(broker)
         self._last = b"0"
         self._missing_since: dict[str, float] = {}
-        self._app = Celery("tonnage-coordinator", set_as_current=False)
-        self._app.conf.update(wire.celery_settings(broker))
-        self._app.conf.task_queues = [_host_queue(host) for host in hosts]
-        self._app.conf.task_default_queue = wire.queue_for(hosts[0])
+        self._app = _app(broker, hosts)
 
     def claim(self) -> None:
         """Be the campaign's only coordinator on this broker.
@@ -203,6 +201,39 @@ class CeleryDispatcher(Dispatcher):
                 yield
             except OperationalError as error:
                 raise BrokerError(f"the broker took no message: {error}") from error
+
+
+def sweep_fleet(broker: str, hosts: list[str], *, dry_run: bool, wait_s: float) -> list[SweepAnswer]:
+    """Have workers sweep their hosts, each after the trial that it is at.
+
+    Returns the answers that came within ``wait_s``. Raises BrokerError.
+    """
+    answer_to, app = uuid.uuid4().hex, _app(broker, hosts)
+    client = connect(broker)
+    answers: list[SweepAnswer] = []
+    with broker_errors(broker):
+        try:
+            for host in hosts:
+                order = SweepOrder(host=host, dry_run=dry_run, answer_to=answer_to)
+                body, queue = [order.model_dump(mode="json")], wire.queue_for(host)
+                app.send_task(wire.TASK, args=body, queue=queue, retry=False)
+        except OperationalError as error:
+            raise BrokerError(f"the broker took no message: {error}") from error
+        give_up = time.monotonic() + wait_s
+        while len(answers) < len(hosts) and (left_s := give_up - time.monotonic()) > 0:
+            came = client.blpop([answer_key(answer_to)], timeout=min(5.0, max(0.1, left_s)))
+            if came is not None:
+                answers.append(SweepAnswer.model_validate_json(came[1]))
+    return answers
+
+
+def _app(broker: str, hosts: list[str]) -> Celery:
+    """An app that sends to these hosts and to nobody else."""
+    app = Celery("tonnage-coordinator", set_as_current=False)
+    app.conf.update(wire.celery_settings(broker))
+    app.conf.task_queues = [_host_queue(host) for host in hosts]
+    app.conf.task_default_queue = wire.queue_for(hosts[0])
+    return app
 
 
 def _host_queue(host: str) -> Queue:

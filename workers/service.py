@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import asdict
 
 import redis
 
@@ -17,12 +18,21 @@ from contract.errors import (
     TrialCancelled,
 )
 from contract.parts import PackedPart
+from contract.sweeping import (
+    ANSWER_TTL_S,
+    FoundLeftover,
+    SweepAnswer,
+    SweepOrder,
+    answer_key,
+    decode_order,
+)
 from workers.delivery import deliver, receipt_of, stand_in
 from workers.lease import TrialLease
 from workers.rendezvous import Venue
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
 from workers.spool import Spool
+from workers.sweeping import sweep_host
 
 log = logging.getLogger("tonnage.worker")
 
@@ -56,6 +66,9 @@ class Service:
         try:
             if host is None:
                 raise MessageError(f"a message for host '{name}' reached {', '.join(self._hosts)}")
+            if isinstance(body, dict) and body.get("operation") == "sweep":
+                self._sweep(decode_order(body, host.name), host)
+                return
             message = wire.decode_message(body, host.name)
         except MessageError as error:
             log.error("message refused: %s", error)
@@ -66,6 +79,24 @@ class Service:
         spool = None if self._config.simulated else Spool(host.state_dir / "spool")
         if spool is None or not self._deliver_from(spool, message):
             self._measure(message, host, spool)
+
+    def _sweep(self, order: SweepOrder, host: HostSettings) -> None:
+        """Between two trials, so that nothing of ours is in use. The answer goes to who asked."""
+        notes: list[str] = []
+        found, failed = sweep_host(host, host.name, dry_run=order.dry_run, note=notes.append)
+        answer = SweepAnswer(
+            host=host.name,
+            found=tuple(FoundLeftover(**asdict(leftover)) for leftover in found),
+            failed=tuple(failed),
+            notes=tuple(notes),
+        )
+        try:
+            pipe = self._client.pipeline(transaction=False)
+            pipe.rpush(answer_key(order.answer_to), answer.model_dump_json())
+            pipe.expire(answer_key(order.answer_to), ANSWER_TTL_S)
+            pipe.execute()
+        except redis.RedisError as error:
+            log.warning("sweep: nobody hears of it: %s", error)
 
     def _deliver_from(self, spool: Spool, message: wire.Message) -> bool:
         """Deliver a part that is there already. Measuring it again would be a second truth."""

@@ -12,6 +12,7 @@ from orchestrator.cli.options import (
     labels_from,
     takes_host,
 )
+from orchestrator.cli.sweeping import sweep_by_workers
 from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
@@ -115,11 +116,20 @@ def sweep(
     owner: Annotated[
         str | None, typer.Option("--host", help="Only what was made under this host name; default: all.")
     ] = None,
+    fleet: Annotated[
+        bool,
+        typer.Option("--fleet", help="All hosts that are alive on the broker, by their workers."),
+    ] = False,
+    broker: BrokerOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List and remove everything that Tonnage left on this host; foreign things are never touched."""
     from contextlib import nullcontext
     from dataclasses import asdict
+
+    if fleet:
+        sweep_by_workers(broker, owner, dry_run=dry_run, as_json=as_json)
+        return
 
     from workers.host_lock import host_lock, lock_holder
     from workers.sweeping import sweep_host

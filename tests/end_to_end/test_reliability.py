@@ -24,7 +24,7 @@ from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.plan import plan_cells
 from workers.discover import build_catalog
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

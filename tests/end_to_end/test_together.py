@@ -11,7 +11,7 @@ import yaml
 from fleet import own_broker, wait_until
 from real_fleet import HOSTS, RealFleet, real_fleet
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(600)]
 
 INSTANCES = 3
 PARAMS = {"residents": INSTANCES, "capacity": 5, "detect_after_s": 1, "loss_after_s": 1}

@@ -12,7 +12,7 @@ from contract import wire
 from contract.parts import list_parts
 from orchestrator.fleet import quarantine_host
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(200)]
 
 SLOW = """\
 campaign: slow
@@ -171,6 +171,23 @@ def test_a_quarantined_host_is_shown_left_out_and_released(bed: Bed) -> None:
         assert (code, "host 'sim-0002' is not in quarantine" in said) == (1, True)
     finally:
         worker.kill()
+
+
+def test_a_fleet_is_swept_by_its_workers(bed: Bed, real: Process) -> None:
+    assert real.running
+    folder = bed.folder / "state" / "process" / "tonnage-left-behind"
+    folder.mkdir(parents=True)
+    code, said = bed.call("sweep", "--fleet", "--dry-run")
+    assert code == 0, said
+    assert "process    folder     tonnage-left-behind  (host h1)" in said
+    assert said.endswith("1 leftover on 1 host\n")
+    assert folder.exists()
+    code, said = bed.call("sweep", "--fleet", "--host", "h1", "--json")
+    assert json.loads(said)["hosts"]["h1"]["found"][0]["name"] == "tonnage-left-behind"
+    assert not folder.exists()
+    assert bed.call("sweep", "--fleet")[1] == "0 leftovers on 1 host\n"
+    code, said = bed.call("sweep", "--fleet", "--host", "h9")
+    assert (code, "no host 'h9' is alive" in said) == (1, True)
 
 
 @pytest.mark.parametrize("text", ["host", "colour=red", "host=", "=h1"])
