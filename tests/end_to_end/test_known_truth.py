@@ -96,9 +96,14 @@ def test_medians_and_failure_shares_come_back_within_their_intervals(fleet: str,
     latency = pd.read_parquet(tables / "lifecycle-latency.parquet")
     found = latency.query("scope == 'fleet' and metric == 'e2e' and basis == 'successful'")
     assert len(found) == 4
+    inside = 0
     for cell in found.itertuples():
         truth_ns = _true_median_ms(factors, MEDIANS_MS[str(cell.profile)]) * 1e6
-        assert cell.p50_low_ns <= truth_ns <= cell.p50_high_ns, cell.profile
+        inside += cell.p50_low_ns <= truth_ns <= cell.p50_high_ns
+        # One of four 95 % intervals may miss by chance, though not by much.
+        slack_ns = 0.5 * (cell.p50_high_ns - cell.p50_low_ns)
+        assert cell.p50_low_ns - slack_ns <= truth_ns <= cell.p50_high_ns + slack_ns, cell.profile
+    assert inside >= 3
     outcomes = pd.read_parquet(tables / "lifecycle-outcomes.parquet").query("scope == 'fleet'")
     for cell in outcomes.itertuples():
         truth = FAILURE_SHARE if cell.profile == "quick" else 0
