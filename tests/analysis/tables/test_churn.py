@@ -1,21 +1,15 @@
 """churn's tables find the truth of simulated hosts: capacity, growth beyond it, leak rates."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from page import Page
 from scipy.optimize import brentq
+from simulated_campaign import run_simulated
 
 from analysis.dataset import open_dataset
 from analysis.tables import churn, table_modules
 from analysis.words import records
 
-ROOT = Path(__file__).parents[3]
 SERVICE_S = np.array([0.020, 0.030, 0.020, 0.020])
 """Of the calls create, start, stop and remove: together 90 ms, so 11.1 lives per second."""
 LEAK_SHARE = 0.02
@@ -49,20 +43,7 @@ SIMULATED = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """A campaign on two simulated engines, measured and reported."""
-    folder = tmp_path_factory.mktemp("churn")
-    (folder / "c.yaml").write_text(yaml.safe_dump(SIMULATED))
-    where = ["--name", "h1", "--state-dir", str(folder / "s"), "--run-dir", str(folder / "r")]
-    program = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
-    ran = subprocess.run(
-        [*program, "run", "c.yaml", "--local", "--results", "out", *where],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return folder / "out"
+    return run_simulated(tmp_path_factory.mktemp("churn"), SIMULATED)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,13 @@
 """density, recovery and deployment: what simulated hosts were given is found within the intervals."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
+from simulated_campaign import run_simulated
 
 from analysis.dataset import open_dataset
 from analysis.tables import density, deployment, recovery
 from analysis.words import records
 
-ROOT = Path(__file__).parents[3]
 MIB = 2**20
 SLOPE_MIB, KNEE, STUCK = 7.0, 60, 0.1
 WIRE_MIB_PER_S = 50.0
@@ -75,20 +70,7 @@ SIMULATED = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """A campaign on simulated engines, measured and reported."""
-    folder = tmp_path_factory.mktemp("truth")
-    (folder / "c.yaml").write_text(yaml.safe_dump(SIMULATED))
-    where = ["--name", "h1", "--state-dir", str(folder / "s"), "--run-dir", str(folder / "r")]
-    program = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
-    ran = subprocess.run(
-        [*program, "run", "c.yaml", "--local", "--results", "out", *where],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return folder / "out"
+    return run_simulated(tmp_path_factory.mktemp("truth"), SIMULATED)
 
 
 def tables_of(results, module):
