@@ -3,15 +3,32 @@
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import Field
+
+from contract.catalog import Params
 from contract.errors import EngineError, EngineTimeout, ImageError, TonnageError
 from contract.rows import InstanceRow, Sample
 from workers.bench import Bench
 from workers.engines.delivery import Delivery, Pulled
-from workers.experiments.stages import Running, bring_up
-from workers.images.payload import Recipe
+from workers.experiments.stages import ReadyLevel, Running, bring_up
+from workers.images.payload import Form, Recipe
 
 BEFORE, NEW = 0, 1
 """Variants: the release that the host may have, and the one that is deployed."""
+
+
+class DeliveryParams(Params):
+    """What every experiment that delivers an image can vary: the image, and the waits for it."""
+
+    size_mib: int = Field(100, ge=1, le=16_384, description="content of the image beside 'tiny', MiB")
+    layers: int = Field(5, ge=1, le=100, description="layers of a container's image, the last one small")
+    entropy: float = Field(
+        0.5, ge=0, le=1, description="share of random bytes in the content; the others are zeros"
+    )
+    form: Form = Field("full", description="how a virtual machine's disk travels")
+    pull_deadline_s: float = Field(300, gt=0, le=3600, description="longest wait for one pull")
+    ready: ReadyLevel = Field("reply", description="what counts as ready")
+    ready_deadline_s: float = Field(60, gt=0, le=3600, description="longest wait for one instance")
 
 
 def recipe_of(bench: Bench) -> Recipe:

@@ -12,29 +12,29 @@ from contract.trial import ELSEWHERE
 from workers.bench import Bench
 from workers.engines.delivery import Delivery
 from workers.experiments import base
-from workers.experiments.delivering import NEW, deploy, prepare, publish, recipe_of, refuse, sample
-from workers.experiments.stages import ReadyLevel, Running, needs_of, take_down
-from workers.images.payload import Form, Recipe
+from workers.experiments.delivering import (
+    NEW,
+    DeliveryParams,
+    deploy,
+    prepare,
+    publish,
+    recipe_of,
+    refuse,
+    sample,
+)
+from workers.experiments.stages import Running, needs_of, take_down
+from workers.images.payload import Recipe
 
 
-class RolloutParams(FleetParams):
+class RolloutParams(FleetParams, DeliveryParams):
     """What rollout can vary."""
 
     fan_out: int | None = Field(
         None, ge=1, le=100_000, description="hosts that pull at once, drawn anew; null: all"
     )
-    size_mib: int = Field(100, ge=1, le=16_384, description="content of the image beside 'tiny', MiB")
-    layers: int = Field(5, ge=1, le=100, description="layers of a container's image, the last one small")
-    entropy: float = Field(
-        0.5, ge=0, le=1, description="share of random bytes in the content; the others are zeros"
-    )
-    form: Form = Field("full", description="how a virtual machine's disk travels")
     cache: Literal["image_cold", "base_cached"] = Field(
         "image_cold", description="what every host has of the image before"
     )
-    pull_deadline_s: float = Field(300, gt=0, le=3600, description="longest wait for one pull")
-    ready: ReadyLevel = Field("reply", description="what counts as ready")
-    ready_deadline_s: float = Field(60, gt=0, le=3600, description="longest wait for one instance")
 
     @model_validator(mode="after")
     def _a_base_needs_a_layer_above_it(self) -> Self:
