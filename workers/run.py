@@ -178,7 +178,7 @@ async def _conduct(
         found.swept = await _sweep(bench)
         stack.push_async_callback(_sweep_after, bench, found)
         await bench.driver.prepare(bench.trial.image)
-        found.facts = await bench.driver.facts()
+        found.facts = await bench.driver.facts() | {"labels": dict(bench.driver.host.labels)}
         if experiment.together:
             await _assemble_hosts(bench, cancelled)
         bench.begin()

@@ -73,6 +73,9 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
         return {
             "emulated": False,
             "foreign_instances": 0,
+            "cpu_model": "simulated",
+            "cpu_count": self.settings.cpu_count,
+            "mem_bytes": self.settings.mem_total_bytes,
             "truth": self.settings.model_dump(),
             "truth_host_factor": self._host_factor,
             "truth_mem_slope_mib": self._simulated_host.slope_mib,

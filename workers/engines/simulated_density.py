@@ -55,6 +55,11 @@ class DensitySettings(Settings):
         0, ge=0, le=1, description="below this share of available memory, the host swaps in"
     )
 
+    @property
+    def mem_total_bytes(self) -> int:
+        """Memory of the host."""
+        return self.mem_total_mib * _MIB
+
 
 class SimulatedHost:
     """One trial's view of the host: noise and history. Time is the loop's own, as all time here is."""
@@ -104,8 +109,8 @@ class SimulatedHost:
         stalled = _STALLED_PERCENT * _shortage(available, truth.pressure_share)
         processes = 100 + truth.pids_per_instance * len(birthdays)
         return Gauge(
-            mem_total_bytes=truth.mem_total_mib * _MIB,
-            mem_available_bytes=round(available * truth.mem_total_mib * _MIB),
+            mem_total_bytes=truth.mem_total_bytes,
+            mem_available_bytes=round(available * truth.mem_total_bytes),
             cpu_count=truth.cpu_count,
             cpu_busy_s=self._busy_s,
             swapped_in_bytes=round(self._swapped_in_bytes),
