@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,22 @@ BLOCKS = int(os.environ.get("TONNAGE_TEST_BLOCKS", "4"))
 INSTANCES = 2
 DRIVER = os.environ.get("TONNAGE_TEST_FLEET_DRIVER", "process")
 """``docker`` for a long run on containers."""
-NO_LIBVIRT = ("--libvirt-uri", "qemu:///system?socket=/nowhere")
 LONG_S = 240.0
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Where a host's engines answer; by default it has none."""
+
+    docker: Path = Path("/nowhere/docker.sock")
+    libvirt: str = "qemu:///system?socket=/nowhere"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the command line is told."""
+        return ("--docker-socket", str(self.docker), "--libvirt-uri", self.libvirt)
 
 
 class Link:
@@ -62,9 +75,9 @@ class Link:
 class Host:
     """One worker, which may be killed and started again."""
 
-    def __init__(self, name: str, folder: Path, broker: Broker, docker: Path) -> None:
+    def __init__(self, name: str, folder: Path, broker: Broker, engines: Engines) -> None:
         self.name, self.folder = name, folder / name
-        self.engines = ("--docker-socket", str(docker), *NO_LIBVIRT)
+        self.engines = engines.options
         self.folder.mkdir()
         self.state = self.folder / "state"
         self.link = Link(broker.port)
@@ -116,9 +129,9 @@ class Host:
 class RealFleet:
     """The hosts, a campaign of ``BLOCKS`` trials each, and its results."""
 
-    def __init__(self, folder: Path, broker: Broker, docker: dict[str, Path]) -> None:
+    def __init__(self, folder: Path, broker: Broker, engines: Mapping[str, Engines]) -> None:
         self.folder, self.broker = folder, broker
-        self.hosts = {name: Host(name, folder, broker, docker[name]) for name in HOSTS}
+        self.hosts = {name: Host(name, folder, broker, has) for name, has in engines.items()}
         self.results = folder / "results"
         self.file = folder / "faults.yaml"
         self.ask_for(DRIVER)
@@ -134,7 +147,7 @@ class RealFleet:
     @property
     def planned(self) -> int:
         """Trials of the campaign."""
-        return BLOCKS * len(HOSTS)
+        return BLOCKS * len(self.hosts)
 
     def run(self, *options: str) -> Process:
         """Start a coordinator."""
@@ -193,13 +206,15 @@ class RealFleet:
             wait_until(lambda h=host: h.leftovers() == "nothing", f"{host.name} is clean")
 
 
-@contextmanager
-def real_fleet(folder: Path, broker: Broker, docker: Path, **others: Path) -> Iterator[RealFleet]:
-    """A fleet that is alive, and ended afterwards.
+def alike(engines: Engines, **others: Engines) -> dict[str, Engines]:
+    """Hosts with the same engines; ``others``, by host name, are those of some."""
+    return dict.fromkeys(HOSTS, engines) | others
 
-    ``docker`` is the socket of the engine of all hosts; ``others``, by host name, those of some.
-    """
-    fleet = RealFleet(folder, broker, dict.fromkeys(HOSTS, docker) | others)
+
+@contextmanager
+def real_fleet(folder: Path, broker: Broker, engines: Mapping[str, Engines]) -> Iterator[RealFleet]:
+    """A fleet of these hosts that is alive, and ended afterwards."""
+    fleet = RealFleet(folder, broker, engines)
     with ExitStack() as stack:
         for host in fleet.hosts.values():
             stack.callback(host.link.close)

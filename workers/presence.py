@@ -50,7 +50,7 @@ async def _probe(name: str, host: HostSettings) -> dict[str, Any]:
         return {"present": False, "reason": str(error)}
     finally:
         await driver.close()
-    return {"present": True} | facts
+    return {"present": True, "version": facts.get(kind.version_fact)} | facts
 
 
 class Presence:

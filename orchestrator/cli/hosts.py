@@ -81,7 +81,7 @@ def hosts(
     if not fleet:
         typer.echo("no host is registered; start `tonnage worker --broker URL` on each")
         return
-    heads = ("HOST", "STATE", "DRIVERS", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
+    heads = ("HOST", "STATE", "ENGINES", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
     rows = [heads, *(_host_row(entry) for entry in fleet.values())]
     for line in tabulate(rows):
         typer.echo(line)
@@ -91,7 +91,11 @@ def hosts(
 
 
 def _host_row(entry: Any) -> tuple[str, ...]:
-    present = [name for name, engine in entry.engines.items() if engine.get("present")]
+    present = [
+        " ".join(filter(None, (name, engine.get("version"))))
+        for name, engine in entry.engines.items()
+        if engine.get("present")
+    ]
     beat, activity = entry.beat, entry.activity
     offset = (
         f"{beat['clock_offset_ns'] / 1e6:+.2f} ±{beat['clock_error_ns'] / 1e6:.2f} ms" if beat else "n/a"
@@ -99,7 +103,7 @@ def _host_row(entry: Any) -> tuple[str, ...]:
     return (
         entry.name,
         entry.state,
-        ",".join(present) or "none",
+        ", ".join(present) or "none",
         str(entry.facts.get("cpu_count", "n/a")),
         _gib(entry.facts.get("mem_bytes")),
         _gib(beat.get("mem_available_bytes")),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from engines import DockerEngine, dockerd, session
 from fleet import alive, own_broker, wait_until
-from real_fleet import BLOCKS, DRIVER, HOSTS, INSTANCES, LONG_S, RealFleet, real_fleet
+from real_fleet import BLOCKS, DRIVER, HOSTS, INSTANCES, LONG_S, Engines, RealFleet, alike, real_fleet
 
 from contract import wire
 from contract.campaign import load_campaign
@@ -29,10 +29,10 @@ pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, py
 
 @pytest.fixture
 def fleet(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RealFleet]:
-    socket = Path("/nowhere/docker.sock")
+    engines = Engines()
     if DRIVER == "docker":
-        socket = request.getfixturevalue("docker_engine").socket
-    with own_broker() as broker, real_fleet(tmp_path, broker, socket) as made:
+        engines = Engines(request.getfixturevalue("docker_engine").socket)
+    with own_broker() as broker, real_fleet(tmp_path, broker, alike(engines)) as made:
         yield made
 
 
@@ -245,7 +245,8 @@ def test_an_engine_that_is_killed_in_the_middle_of_a_trial(
         victim = next(own := session("docker", dockerd))
         stack.callback(own.close)
         broker = stack.enter_context(own_broker())
-        fleet = stack.enter_context(real_fleet(tmp_path, broker, docker_engine.socket, h2=victim.socket))
+        engines = alike(Engines(docker_engine.socket), h2=Engines(victim.socket))
+        fleet = stack.enter_context(real_fleet(tmp_path, broker, engines))
         fleet.ask_for("docker")
         coordinator = fleet.run()
         wait_until(lambda: any(fleet.hosts["h2"].spooled()), "h2 has measured something", LONG_S)

@@ -81,6 +81,8 @@ class Driver(ABC, Generic[S]):
     summary: ClassVar[str]
     Settings: ClassVar[type[Settings]]
     offers: ClassVar[frozenset[Capability]]
+    version_fact: ClassVar[str] = ""
+    """Which fact is the engine's own version; empty where there is no engine."""
     backoff_reset_s: ClassVar[float] = 0.0
     """How long an instance must have run before the engine's restart policy acts without delay again."""
 

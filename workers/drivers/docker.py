@@ -59,6 +59,7 @@ class Driver(base.Driver[DockerSettings]):
 
     name = "docker"
     summary = "containers of a Docker engine, with the OCI runtime as a setting"
+    version_fact = "engine_version"
     Settings: ClassVar[type[Settings]] = DockerSettings
     offers = frozenset(
         {

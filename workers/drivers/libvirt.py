@@ -45,6 +45,7 @@ class Driver(base.Driver[LibvirtSettings]):
 
     name = "libvirt"
     summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
+    version_fact = "libvirt_version"
     Settings: ClassVar[type[Settings]] = LibvirtSettings
     offers = frozenset(
         {
