@@ -62,11 +62,11 @@ class PrivateLibvirt:
 
     def guests(self) -> list[int]:
         """QEMU processes that see this libvirt's folders."""
-        own = os.readlink(f"/proc/{self._namespace.pid}/ns/mnt")
+        own = Path(f"/proc/{self._namespace.pid}/ns/mnt").readlink()
         found = []
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(OSError, psutil.Error):
-                inside = os.readlink(f"/proc/{process.pid}/ns/mnt") == own
+                inside = Path(f"/proc/{process.pid}/ns/mnt").readlink() == own
                 if inside and (process.info["name"] or "").startswith("qemu-system"):
                     found.append(process.pid)
         return found
