@@ -25,7 +25,7 @@ from drawn_campaigns import (
 
 from analysis.statistics.blocks import blocked_sample
 from analysis.statistics.comparison import block_medians, paired_ratio
-from analysis.statistics.knees import knee_of, limit_of
+from analysis.statistics.knees import latency_knee_of, limit_of
 from analysis.statistics.proportions import wilson
 from analysis.statistics.quantiles import estimate_quantile
 from analysis.statistics.slopes import slope_of
@@ -153,7 +153,7 @@ def _slopes(design, truth):
 
 def _knees(design, truth):
     def draw(rng):
-        at = knee_of([s.latency() for s in staircases(truth, design, STEPS, rng)], rng).at
+        at = latency_knee_of([s.latency() for s in staircases(truth, design, STEPS, rng)], rng).at
         return at.low, at.high
 
     yield Case("knee", design, float(truth.knee_instances), draw)
@@ -175,7 +175,7 @@ def _true_limit(sigmas, truth_json):
 def _limits(design, truth):
     def draw(rng):
         reached = [s.reached(SLO_MS) for s in staircases(truth, design, STEPS, rng)]
-        limit = limit_of(reached, rng)
+        limit = limit_of(reached)
         return (None, None) if limit.low is None else (limit.low.n, limit.high.n)
 
     if design.hosts == 1:

@@ -100,7 +100,8 @@ def injections(truth: SimulatedSettings, design: Design, deadline_ms, rng):
     stuck = rng.random(times.shape) < truth.stuck_share
     recovered = ~stuck & (times <= deadline_ms)
     unit = np.repeat(np.arange(design.trials), design.size)
-    return lifetimes(np.where(recovered, times, deadline_ms).ravel(), recovered.ravel(), unit)
+    host = np.repeat(design.host_of_trial, design.size)
+    return lifetimes(np.where(recovered, times, deadline_ms).ravel(), recovered.ravel(), unit, host)
 
 
 def _recoveries(truth, factor, without_host, design, rng):
@@ -136,7 +137,7 @@ class Staircase:
         return Climb(self.n, self.memory_mib)
 
     def latency(self) -> Climb:
-        return Climb(self.n[1:], np.log(self.p50_ms[1:]))
+        return Climb(self.n[1:], self.p50_ms[1:])
 
     def reached(self, slo_ms) -> Reached:
         """As `analysis.density.staircases.Staircase.reached` has it."""
