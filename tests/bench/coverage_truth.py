@@ -10,8 +10,9 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 from drawn_campaigns import (
@@ -29,7 +30,8 @@ from analysis.statistics.knees import latency_knee_of, limit_of
 from analysis.statistics.proportions import wilson
 from analysis.statistics.quantiles import estimate_quantile
 from analysis.statistics.slopes import slope_of
-from analysis.statistics.survival import median_time, restricted_mean
+from analysis.statistics.survival import restricted_mean
+from analysis.statistics.usl import Load, scaling_of
 from workers.engines.simulated_truth import SimulatedSettings
 
 SEED = 20_261_125
@@ -179,10 +181,34 @@ def _limits(design, truth):
         return (None, None) if limit.low is None else (limit.low.n, limit.high.n)
 
     if design.hosts == 1:
-        yield Case("objective's limit", design, _true_limit(design.block_sigma, truth.model_dump_json()), draw)
+        yield Case(
+            "objective's limit", design, _true_limit(design.block_sigma, truth.model_dump_json()), draw
+        )
 
 
-MAKERS = (_medians, _ratios, _recoveries, _slopes, _knees, _limits)
+CONCURRENCY = (1, 2, 4, 8, 16, 32)
+USL = {"gamma": 10.0, "alpha": 0.05, "beta": 0.002}
+
+
+def _scalings(design, truth):
+    """Rates by the law itself, times the block's factor and each trial's own."""
+    n = np.array(CONCURRENCY, dtype=float)
+    rate = USL["gamma"] * n / (1 + USL["alpha"] * (n - 1) + USL["beta"] * n * (n - 1))
+
+    def draw(rng, name="beta"):
+        factors = design.trial_factors(rng)
+        each = np.exp(rng.normal(0, 0.05, (design.trials, n.size)))
+        hosts = design.host_of_trial
+        loads = [Load(n, rate * f * e, int(h)) for f, e, h in zip(factors, each, hosts, strict=True)]
+        found = getattr(scaling_of(loads, rng), name)
+        return found.low, found.high
+
+    peak = np.sqrt((1 - USL["alpha"]) / USL["beta"])
+    for name, value in (("alpha", USL["alpha"]), ("beta", USL["beta"]), ("peak_n", peak)):
+        yield Case(f"USL {name}", design, float(value), partial(draw, name=name))
+
+
+MAKERS = (_medians, _ratios, _recoveries, _slopes, _knees, _limits, _scalings)
 
 
 def main(arguments=None):
@@ -202,12 +228,14 @@ def main(arguments=None):
             rows.append(run(case, asked.campaigns))
             print(line(rows[-1]), f"{time.monotonic() - begun:.0f}s", flush=True)
     if asked.json:
-        with open(asked.json, "w") as file:
-            json.dump([asdict(r) | {"coverage": r.coverage} for r in rows], file, indent=1)
+        found = [asdict(r) | {"coverage": r.coverage} for r in rows]
+        Path(asked.json).write_text(json.dumps(found, indent=1))
     return 0
 
 
-HEAD = f"{'what':28} {'design':9} hosts blocks size sigma   truth  given  held   95% of that  miss< width"
+HEAD = (
+    f"{'what':28} {'design':9} hosts blocks size sigma   truth  given  held   95% of that  miss< width"
+)
 
 
 def line(row: Row) -> str:
