@@ -1,4 +1,4 @@
-"""How the rate of instances made ready grows with the number in flight: rows, table, figure, sentences."""
+"""How the rate of instances made ready grows with the number in flight: rows, table, figure, words."""
 
 import json
 import math
@@ -176,9 +176,9 @@ def scaling_table(rows: Sequence[Row]) -> ShownTable | None:
     )
     caption = (
         "Rate of instances made ready, per host, against the number in flight N: "
-        "γN / (1 + α(N − 1) + βN(N − 1)). α: what goes one after another; β: what each costs every other. "
-        f"Where β cannot be told from 0, there is no peak. Nothing is said beyond {FARTHEST:g} times the "
-        "largest N. Second line: 95 % interval over blocks."
+        "γN / (1 + α(N − 1) + βN(N − 1)). α: what goes one after another; β: what each costs every "
+        "other. Where β cannot be told from 0, there is no peak. Nothing is said beyond "
+        f"{FARTHEST:g} times the largest N. Second line: 95 % interval over blocks."
     )
     return assemble("How the rate grows with the number in flight", caption, heads, body, "scaling")
 

@@ -44,7 +44,7 @@ class Lifetimes:
         return Replication.of(self.host[first])
 
     def fates(self, horizon: float) -> tuple[Blocks, Floats]:
-        """Per block, of how many is known whether it happened by ``horizon``, and to how many it had not.
+        """Of how many in each block it is known whether it happened by ``horizon``, and to how many not.
 
         Blocks of which nothing is known are left out.
         """

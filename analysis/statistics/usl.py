@@ -16,8 +16,10 @@ LEAST_LEVELS = 6
 """Different numbers in flight that a curve of three parameters needs."""
 FARTHEST = 2.0
 """Nothing is said beyond so many times the largest number in flight that was measured."""
-DRAWS = 400
-"""Bootstrap draws: each is a fit of its own."""
+_STEPS = 25
+"""Of the search for a resample's fit, from that of all blocks."""
+_NOTHING = 1e-12
+"""A β below is 0."""
 
 Model = Literal["usl", "amdahl"]
 
@@ -64,7 +66,7 @@ class Scaling:
         params = self.gamma.value, self.alpha.value, self.beta.value
         if None in params or not 1 <= n <= self.reach:
             return None
-        return float(_rates(np.array([n]), np.array(params, dtype=np.float64))[0])
+        return _rate(n, np.array(params, dtype=np.float64))
 
 
 _NONE = Estimate(None, None, None)
@@ -73,10 +75,10 @@ _NONE = Estimate(None, None, None)
 def scaling_of(loads: Sequence[Load], rng: np.random.Generator) -> Scaling:
     """Fit the Universal Scalability Law (Gunther, Guerrilla Capacity Planning, 2007) to rates.
 
-    Least squares on the rates with α, β, γ ≥ 0. Intervals come from fits to resampled blocks, that of the
-    peak on the logarithm. Where β's holds 0, Amdahl's law is fitted instead, which has no peak. Else the
-    peak lies at N = √((1 − α)/β). No fit below ``LEAST_LEVELS`` different numbers in flight, no interval
-    below three blocks.
+    Least squares on the rates with α, β, γ ≥ 0. Intervals come from fits to resampled blocks, that of
+    the peak on the logarithm. Where β's holds 0, Amdahl's law is fitted instead, which has no peak.
+    Else the peak lies at N = √((1 − α)/β). No fit below ``LEAST_LEVELS`` different numbers in flight,
+    no interval below three blocks.
     """
     usable = [load for load in loads if load.n.size]
     levels = np.unique(np.concatenate([load.n for load in usable])) if usable else np.zeros(0)
@@ -88,17 +90,16 @@ def scaling_of(loads: Sequence[Load], rng: np.random.Generator) -> Scaling:
     replication = Replication.of(np.array([load.host for load in usable]))
     data = _Data(levels, sums / most, counts, replication)
     weights = _weights(replication, rng)
-    found = data.fit(np.ones(len(usable)), free=3)
-    params = _intervals(data, found, weights, free=3)
-    beta = params[2]
-    if math.isinf(_peak(found)) or (beta.low is not None and beta.low <= 0):
-        found = data.fit(np.ones(len(usable)), free=2)
-        gamma, alpha, beta = _intervals(data, found, weights, free=2)
+    full = data.fit(free=3)
+    drawn = data.refit(full, weights, free=3)
+    beta = _intervals(full, drawn, replication)[2]
+    if math.isinf(_peak(full)) or (beta.low is not None and beta.low <= 0):
+        less = data.fit(free=2)
+        gamma, alpha, beta = _intervals(less, data.refit(less, weights, free=2), replication)
         return Scaling("amdahl", _times(gamma, most), alpha, beta, _NONE, _NONE, *size)
-    peaks = _peaks(data, found, weights, FARTHEST * size[2])
-    return Scaling(
-        "usl", _times(params[0], most), params[1], beta, peaks[0], _times(peaks[1], most), *size
-    )
+    gamma, alpha, beta = _intervals(full, drawn, replication)
+    peak_n, peak_rate = _peaks(full, drawn, replication, FARTHEST * size[2])
+    return Scaling("usl", _times(gamma, most), alpha, beta, peak_n, _times(peak_rate, most), *size)
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,10 @@ class _Data:
     counts: Floats
     replication: Replication
 
-    def fit(self, weights: Floats, free: int) -> Floats:
-        """γ, α, β of blocks with these weights; with two free ones β is 0."""
-        counts = weights @ self.counts
-        some = counts > 0
-        n, counts = self.levels[some], counts[some]
-        means, root = (weights @ self.sums)[some] / counts, np.sqrt(counts)
+    def fit(self, free: int) -> Floats:
+        """γ, α, β of all blocks; with two free ones β is 0."""
+        n, counts = self.levels, self.counts.sum(axis=0)
+        means, root = self.sums.sum(axis=0) / counts, np.sqrt(counts)
         begin = _linear(n, means, free)
 
         def left(params: Floats) -> Floats:
@@ -129,27 +128,66 @@ class _Data:
         )
         return np.append(solved.x, np.zeros(3 - free))
 
+    def refit(self, begin: Floats, weights: Floats, free: int) -> Floats:
+        """The same for many weights of blocks at once: draws × 3, from where all blocks have ended.
+
+        Levenberg's and Marquardt's steps; what would go below 0 is held there.
+        """
+        counts = weights @ self.counts
+        means = np.divide(weights @ self.sums, counts, where=counts > 0, out=np.zeros_like(counts))
+        params = np.repeat(begin[None, :], len(weights), axis=0)
+        damping = np.full((len(weights), 1), 1e-3)
+        squares = self._squares(params, means, counts)
+        for _ in range(_STEPS):
+            tried = np.maximum(0.0, params + self._step(params, means, counts, damping, free))
+            found = self._squares(tried, means, counts)
+            better = found <= squares
+            params = np.where(better[:, None], tried, params)
+            squares = np.where(better, found, squares)
+            damping = np.clip(damping * np.where(better[:, None], 0.1, 10.0), 1e-12, 1e12)
+        return params
+
+    def _squares(self, params: Floats, means: Floats, counts: Floats) -> Floats:
+        return np.asarray((counts * (_rates(self.levels, params) - means) ** 2).sum(axis=1))
+
+    def _step(self, params: Floats, means: Floats, counts: Floats, damping: Floats, free: int) -> Floats:
+        gradient = _gradient(self.levels, params)
+        pull = np.einsum("dli,dl->di", gradient, counts * (means - _rates(self.levels, params)))
+        bend = np.einsum("dli,dl,dlj->dij", gradient, counts, gradient)
+        held = (params <= 0) & (pull < 0)
+        held[:, free:] = True
+        bend[held[:, :, None] | held[:, None, :]] = 0.0
+        diagonal = np.einsum("dii->di", bend)
+        diagonal += np.where(held, 1.0, damping * diagonal + 1e-12)
+        return np.asarray(np.linalg.solve(bend, np.where(held, 0.0, pull)[:, :, None])[:, :, 0])
+
+
+def _parts(n: Floats, params: Floats) -> tuple[Floats, Floats]:
+    """γ and what it is divided by: one curve, or draws × levels."""
+    padded = np.append(params, 0.0) if params.shape[-1] == 2 else params
+    gamma, alpha, beta = np.moveaxis(padded[..., None], -2, 0)
+    return gamma, np.asarray(1 + alpha * (n - 1) + beta * n * (n - 1))
+
 
 def _rates(n: Floats, params: Floats) -> Floats:
-    gamma, alpha, beta = params if len(params) == 3 else (*params, 0.0)
-    return np.asarray(gamma * n / (1 + alpha * (n - 1) + beta * n * (n - 1)))
+    gamma, below = _parts(n, params)
+    return np.asarray(gamma * n / below)
 
 
 def _gradient(n: Floats, params: Floats) -> Floats:
-    """Derivatives of the rates by γ, α and β."""
-    gamma, alpha, beta = params if len(params) == 3 else (*params, 0.0)
-    below = 1 + alpha * (n - 1) + beta * n * (n - 1)
+    """Derivatives of the rates by γ, α and β, along the last axis."""
+    gamma, below = _parts(n, params)
     by_alpha = -gamma * n * (n - 1) / below**2
-    return np.asarray(np.column_stack([n / below, by_alpha, by_alpha * n]))
+    return np.asarray(np.stack([n / below, by_alpha, by_alpha * n], axis=-1))
 
 
 def _linear(n: Floats, rate: Floats, free: int) -> Floats:
-    """Where to begin: N/X = (1 + α(N − 1) + βN(N − 1))/γ is linear, each point weighted as its rate is."""
+    """Where to begin: N/X = (1 + α(N − 1) + βN(N − 1))/γ is linear. Points weigh what their rate does."""
     columns = np.column_stack([np.ones_like(n), n - 1, n * (n - 1)])[:, :free]
     weight = rate**2 / n
     found, _ = optimize.nnls(columns * weight[:, None], rate)
     base = found[0] if found[0] > 0 else 1 / max(float((rate / n).max()), 1e-9)
-    return np.maximum(np.append(1 / base, found[1:] / base), 1e-9)
+    return np.asarray(np.maximum(np.append(1 / base, found[1:] / base), 1e-9))
 
 
 def _on_levels(loads: Sequence[Load], levels: Floats) -> tuple[Floats, Floats]:
@@ -166,43 +204,44 @@ def _weights(replication: Replication, rng: np.random.Generator) -> Floats:
     """Weights of resampled blocks; none below three blocks."""
     if not replication.enough:
         return np.zeros((0, replication.blocks))
-    return np.concatenate(list(block_draws(replication, 1, rng)))[:DRAWS]
+    return np.concatenate(list(block_draws(replication, 1, rng)))
 
 
-def _intervals(data: _Data, found: Floats, weights: Floats, free: int) -> list[Estimate]:
-    drawn = np.array([data.fit(row, free) for row in weights]).reshape(-1, 3)
-    return [_above_zero(around(float(v), drawn[:, i], data.replication)) for i, v in enumerate(found)]
+def _intervals(found: Floats, drawn: Floats, replication: Replication) -> list[Estimate]:
+    ends = [_around(float(value), drawn[:, i], replication) for i, value in enumerate(found)]
+    return [Estimate(e.value, None if e.low is None else max(0.0, e.low), e.high) for e in ends]
 
 
-def _above_zero(found: Estimate) -> Estimate:
-    return Estimate(found.value, None if found.low is None else max(0.0, found.low), found.high)
+def _around(value: float, drawn: Floats, replication: Replication) -> Estimate:
+    return around(value, drawn, replication) if drawn.size else Estimate(value, None, None)
 
 
-def _peaks(data: _Data, found: Floats, weights: Floats, reach: float) -> tuple[Estimate, Estimate]:
+def _peaks(
+    found: Floats, drawn: Floats, replication: Replication, reach: float
+) -> tuple[Estimate, Estimate]:
     """Where the rate peaks, and the rate there; none when that lies beyond reach."""
     peak = _peak(found)
     if peak > reach:
         return _NONE, _NONE
-    fits = [data.fit(row, 3) for row in weights]
-    at = np.minimum([_peak(fit) for fit in fits], 10 * reach)
-    rates = [float(_rates(np.array([min(p, reach)]), f)[0]) for p, f in zip(at, fits, strict=True)]
-    rate = float(_rates(np.array([peak]), found)[0])
-    where, there = (
-        _of_logs(value, np.asarray(drawn), data.replication)
-        for value, drawn in ((peak, at), (rate, rates))
-    )
+    at = np.array([min(_peak(fit), 10 * reach) for fit in drawn])
+    rates = np.array([_rate(min(p, reach), fit) for p, fit in zip(at, drawn, strict=True)])
+    where = _of_logs(peak, at, replication)
     high = math.inf if where.high is not None and where.high > reach else where.high
     low = None if where.low is None else max(1.0, where.low)
-    return Estimate(peak, low, high), there
+    return Estimate(peak, low, high), _of_logs(_rate(peak, found), rates, replication)
+
+
+def _rate(n: float, params: Floats) -> float:
+    return float(_rates(np.array([n]), params)[0])
 
 
 def _peak(params: Floats) -> float:
     _, alpha, beta = params
-    return math.sqrt(max(0.0, 1 - alpha) / beta) if beta > 1e-12 else math.inf
+    return max(1.0, math.sqrt(max(0.0, 1 - alpha) / beta)) if beta > _NOTHING else math.inf
 
 
 def _of_logs(value: float, drawn: Floats, replication: Replication) -> Estimate:
-    ends = around(math.log(value), np.log(drawn), replication)
+    ends = _around(math.log(value), np.log(np.maximum(drawn, 1e-300)), replication)
     if ends.low is None or ends.high is None:
         return Estimate(value, None, None)
     return Estimate(value, math.exp(ends.low), math.exp(min(700.0, ends.high)))
