@@ -22,6 +22,8 @@ from analysis.statistics.usl import FARTHEST, LEAST_LEVELS, Load, Scaling, scali
 LEVEL = "concurrency"
 SEED = 20_261_127
 """Fixes all bootstrap draws, so that one dataset gives one report."""
+MOST_MISFIT = 0.1
+"""A curve that misses a mean rate by more does not describe the rates: nothing is said of its peak."""
 LEAST_DRAWN = 3
 """Levels from which rates are drawn against them."""
 _CURVE_POINTS = 60
@@ -45,7 +47,8 @@ SCALING_FIELDS = (
         for end, of in _ENDS
     ),
     Field("reach", "Float64", "number in flight beyond which the curve says nothing"),
-    Field("why", "string", "why there is no fit, or no peak"),
+    Field("misfit", "Float64", "by what share the curve misses the mean rate that it misses most"),
+    Field("why", "string", "why there is no fit or no peak, or why to doubt them"),
 )
 
 
@@ -127,7 +130,7 @@ def _row(fit: Scaling) -> dict[str, Any]:
     for name in ("gamma", "alpha", "beta", "peak_n", "peak_rate"):
         estimate: Estimate = getattr(fit, name)
         row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    return row | {"model": fit.model, "reach": fit.reach, "why": _why(fit)}
+    return row | {"model": fit.model, "reach": fit.reach, "misfit": fit.misfit, "why": _why(fit)}
 
 
 def _why(fit: Scaling) -> str | None:
@@ -135,9 +138,15 @@ def _why(fit: Scaling) -> str | None:
         return f"{fit.levels} different numbers in flight; a fit needs {LEAST_LEVELS}"
     if fit.model is None:
         return "nothing became ready"
+    if _misses(fit.misfit):
+        return f"the rates do not follow the curve: it is off by up to {fit.misfit or 0:.0%}"
     if fit.model == "amdahl":
         return "no peak: β cannot be told from 0"
     return "the peak lies beyond what was measured" if fit.peak_n.value is None else None
+
+
+def _misses(misfit: float | None) -> bool:
+    return misfit is not None and misfit > MOST_MISFIT
 
 
 def scaling_table(rows: Sequence[Row]) -> ShownTable | None:
@@ -204,14 +213,16 @@ def _number(row: Row, name: str) -> str:
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """Where the rate stops growing, for every variant of which that can be said."""
+    """Where the rate stops growing, for every variant whose rates the curve describes."""
     said = []
     for r in rows:
-        if r["model"] and r["evidence"] == "valid":
+        if r["model"] and r["evidence"] == "valid" and not _misses(r["misfit"]):
             where = "" if r["conditions"] == "same for all" else f" with {r['conditions']}"
             if r["peak_n"] is not None:
                 rate, n = quantities.rate(r["peak_rate"]), quantities.count(r["peak_n"])
-                said.append(f"The rate of {marked(r)}{where} is largest at about {n} in flight: {rate}.")
+                said.append(
+                    f"By its curve, the rate of {marked(r)}{where} is largest at about {n} in flight: {rate}."
+                )
             else:
                 n = quantities.count(r["largest"])
                 said.append(f"The rate of {marked(r)}{where} shows no peak up to {n} in flight.")

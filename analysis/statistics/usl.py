@@ -55,6 +55,8 @@ class Scaling:
     blocks: int
     largest: float
     """The largest number in flight that was measured."""
+    misfit: float | None = None
+    """By what share the curve misses the mean rate of the level that it misses most."""
 
     @property
     def reach(self) -> float:
@@ -96,10 +98,12 @@ def scaling_of(loads: Sequence[Load], rng: np.random.Generator) -> Scaling:
     if math.isinf(_peak(full)) or (beta.low is not None and beta.low <= 0):
         less = data.fit(free=2)
         gamma, alpha, beta = _intervals(less, data.refit(less, weights, free=2), replication)
-        return Scaling("amdahl", _times(gamma, most), alpha, beta, _NONE, _NONE, *size)
+        ends = _times(gamma, most), alpha, beta, _NONE, _NONE
+        return Scaling("amdahl", *ends, *size, data.misfit(less))
     gamma, alpha, beta = _intervals(full, drawn, replication)
     peak_n, peak_rate = _peaks(full, drawn, replication, FARTHEST * size[2])
-    return Scaling("usl", _times(gamma, most), alpha, beta, peak_n, _times(peak_rate, most), *size)
+    ends = _times(gamma, most), alpha, beta, peak_n, _times(peak_rate, most)
+    return Scaling("usl", *ends, *size, data.misfit(full))
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,13 @@ class _Data:
             left, begin, jac=slopes, bounds=(0, np.inf), x_scale=np.maximum(begin, 1e-4)
         )
         return np.append(solved.x, np.zeros(3 - free))
+
+    def misfit(self, params: Floats) -> float | None:
+        """Largest distance of the curve from a level's mean rate, as a share of that."""
+        means = self.sums.sum(axis=0) / self.counts.sum(axis=0)
+        some = means > 0
+        off = np.abs(_rates(self.levels[some], params) / means[some] - 1)
+        return float(off.max()) if some.any() else None
 
     def refit(self, begin: Floats, weights: Floats, free: int) -> Floats:
         """The same for many weights of blocks at once: draws × 3, from where all blocks have ended.
@@ -182,7 +193,7 @@ def _gradient(n: Floats, params: Floats) -> Floats:
 
 
 def _linear(n: Floats, rate: Floats, free: int) -> Floats:
-    """Where to begin: N/X = (1 + α(N − 1) + βN(N − 1))/γ is linear. Points weigh what their rate does."""
+    """Where to begin: N/X = (1 + α(N − 1) + βN(N − 1))/γ is linear. Weights are those of the rates."""
     columns = np.column_stack([np.ones_like(n), n - 1, n * (n - 1)])[:, :free]
     weight = rate**2 / n
     found, _ = optimize.nnls(columns * weight[:, None], rate)

@@ -1,8 +1,8 @@
 """How often intervals that say 95 % hold the truth, over campaigns of the simulated driver's model.
 
 Started by hand: `python tests/bench/coverage_truth.py --campaigns 500 --json coverage.json`. Every
-interval is asked of the very function that the tables call. A row says in how many campaigns there was an
-interval at all (else the tables print n/a), in how many of these it held the truth, how often it lay
+interval is asked of the very function that the tables call. A row says in how many campaigns there was
+an interval at all (else the tables print n/a), in how many of these it held the truth, how often it lay
 wholly below it, and how wide it was.
 """
 

@@ -1,8 +1,8 @@
 """Campaigns drawn in memory by the formulas of the simulated driver, thousands of them in seconds.
 
-Medians, spreads and shares are those of ``SimulatedSettings``, and so are the formulas: every stage of an
-instance takes its median times X·B·H, where X is log-normal and drawn per instance, B per trial and H per
-host. No loop, no driver and no file takes part: left out is all else that the driver does (queues,
+Medians, spreads and shares are those of ``SimulatedSettings``, and so are the formulas: every stage of
+an instance takes its median times X·B·H, where X is log-normal and drawn per instance, B per trial and H
+per host. No loop, no driver and no file takes part: left out is all else that the driver does (queues,
 polling, failures). `tests/analysis/tables/test_truth.py` runs the driver itself.
 """
 
