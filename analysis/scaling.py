@@ -221,7 +221,8 @@ def sentences(rows: Sequence[Row]) -> list[str]:
             if r["peak_n"] is not None:
                 rate, n = quantities.rate(r["peak_rate"]), quantities.count(r["peak_n"])
                 said.append(
-                    f"By its curve, the rate of {marked(r)}{where} is largest at about {n} in flight: {rate}."
+                    f"By its curve, the rate of {marked(r)}{where} is largest at about {n} in flight: "
+                    f"{rate}."
                 )
             else:
                 n = quantities.count(r["largest"])
