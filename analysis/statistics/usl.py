@@ -78,8 +78,8 @@ def scaling_of(loads: Sequence[Load], rng: np.random.Generator) -> Scaling:
     """Fit the Universal Scalability Law (Gunther, Guerrilla Capacity Planning, 2007) to rates.
 
     Least squares on the rates with α, β, γ ≥ 0. Intervals come from fits to resampled blocks, that of
-    the peak on the logarithm. Where β's holds 0, Amdahl's law is fitted instead, which has no peak.
-    Else the peak lies at N = √((1 − α)/β). No fit below ``LEAST_LEVELS`` different numbers in flight,
+    the peak on the logarithm. Where β's holds 0, Amdahl's law is fitted instead, which has no peak;
+    intervals then span those of both fits. Else the peak lies at N = √((1 − α)/β). No fit below ``LEAST_LEVELS`` different numbers in flight,
     no interval below three blocks.
     """
     usable = [load for load in loads if load.n.size]
@@ -94,13 +94,14 @@ def scaling_of(loads: Sequence[Load], rng: np.random.Generator) -> Scaling:
     weights = _weights(replication, rng)
     full = data.fit(free=3)
     drawn = data.refit(full, weights, free=3)
-    beta = _intervals(full, drawn, replication)[2]
+    wide = _intervals(full, drawn, replication)
+    gamma, alpha, beta = wide
     if math.isinf(_peak(full)) or (beta.low is not None and beta.low <= 0):
         less = data.fit(free=2)
-        gamma, alpha, beta = _intervals(less, data.refit(less, weights, free=2), replication)
+        narrow = _intervals(less, data.refit(less, weights, free=2), replication)
+        gamma, alpha, beta = map(_spanning, narrow, wide)
         ends = _times(gamma, most), alpha, beta, _NONE, _NONE
         return Scaling("amdahl", *ends, *size, data.misfit(less))
-    gamma, alpha, beta = _intervals(full, drawn, replication)
     peak_n, peak_rate = _peaks(full, drawn, replication, FARTHEST * size[2])
     ends = _times(gamma, most), alpha, beta, peak_n, _times(peak_rate, most)
     return Scaling("usl", *ends, *size, data.misfit(full))
@@ -135,7 +136,7 @@ class _Data:
     def misfit(self, params: Floats) -> float | None:
         """Largest distance of the curve from a level's mean rate, as a share of that."""
         means = self.sums.sum(axis=0) / self.counts.sum(axis=0)
-        some = means > 0
+        some = means > _NOTHING
         off = np.abs(_rates(self.levels[some], params) / means[some] - 1)
         return float(off.max()) if some.any() else None
 
@@ -221,6 +222,13 @@ def _weights(replication: Replication, rng: np.random.Generator) -> Floats:
 def _intervals(found: Floats, drawn: Floats, replication: Replication) -> list[Estimate]:
     ends = [_around(float(value), drawn[:, i], replication) for i, value in enumerate(found)]
     return [Estimate(e.value, None if e.low is None else max(0.0, e.low), e.high) for e in ends]
+
+
+def _spanning(one: Estimate, other: Estimate) -> Estimate:
+    """The first with an interval that holds both: that β is 0 was chosen, not known."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return one
+    return Estimate(one.value, min(one.low, other.low), max(one.high, other.high))
 
 
 def _around(value: float, drawn: Floats, replication: Replication) -> Estimate:
