@@ -1,7 +1,7 @@
 """Whatever is measured, no statistic fails, warns, or gives NaN or a number that nobody can read.
 
-Values are nothing, the same over and over, tied, tiny, huge, infinite (a failed attempt), in one block or
-many, on one host or many. An end of an interval is a finite number or missing; infinite only where
+Values are nothing, the same over and over, tied, tiny, huge, infinite (a failed attempt), in one block
+or many, on one host or many. An end of an interval is a finite number or missing; infinite only where
 infinite is a meaning: a quantile among failures, a median that was not reached, a peak beyond reach.
 """
 
