@@ -149,6 +149,14 @@ def _misses(misfit: float | None) -> bool:
     return misfit is not None and misfit > MOST_MISFIT
 
 
+_CAPTION = (
+    "Rate of instances made ready, per host, against the number in flight N: "
+    "γN / (1 + α(N − 1) + βN(N − 1)). α: what goes one after another; β: what each costs every "
+    "other. Where β cannot be told from 0, there is no peak. Nothing is said beyond "
+    f"{FARTHEST:g} times the largest N. Second line: 95 % interval over blocks."
+)
+
+
 def scaling_table(rows: Sequence[Row]) -> ShownTable | None:
     """Contention, coherency and peak of every variant that was fitted; None where none was."""
     if not any(r["model"] for r in rows):
@@ -183,13 +191,7 @@ def scaling_table(rows: Sequence[Row]) -> ShownTable | None:
         "Levels",
         "Why",
     )
-    caption = (
-        "Rate of instances made ready, per host, against the number in flight N: "
-        "γN / (1 + α(N − 1) + βN(N − 1)). α: what goes one after another; β: what each costs every "
-        "other. Where β cannot be told from 0, there is no peak. Nothing is said beyond "
-        f"{FARTHEST:g} times the largest N. Second line: 95 % interval over blocks."
-    )
-    return assemble("How the rate grows with the number in flight", caption, heads, body, "scaling")
+    return assemble("How the rate grows with the number in flight", _CAPTION, heads, body, "scaling")
 
 
 def peak_words(row: Row) -> str:

@@ -79,8 +79,8 @@ def scaling_of(loads: Sequence[Load], rng: np.random.Generator) -> Scaling:
 
     Least squares on the rates with α, β, γ ≥ 0. Intervals come from fits to resampled blocks, that of
     the peak on the logarithm. Where β's holds 0, Amdahl's law is fitted instead, which has no peak;
-    intervals then span those of both fits. Else the peak lies at N = √((1 − α)/β). No fit below ``LEAST_LEVELS`` different numbers in flight,
-    no interval below three blocks.
+    intervals then span those of both fits. Else the peak lies at N = √((1 − α)/β). No fit below
+    ``LEAST_LEVELS`` different numbers in flight, no interval below three blocks.
     """
     usable = [load for load in loads if load.n.size]
     levels = np.unique(np.concatenate([load.n for load in usable])) if usable else np.zeros(0)
