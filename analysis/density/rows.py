@@ -13,7 +13,7 @@ from analysis.cells import Cell
 from analysis.density.staircases import SLO_PARAM, Staircase, Staircases, Step
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.section import Field
-from analysis.statistics.knees import Limit, Reached, knee_of, limit_of
+from analysis.statistics.knees import Limit, Reached, knee_of, latency_knee_of, limit_of
 from analysis.statistics.resampling import mean_of_blocks
 from analysis.statistics.slopes import slope_of
 
@@ -40,8 +40,8 @@ MEASURES = (
 )
 BENDING = (
     MEMORY,
-    Measure("probe_p50", "ns", "median of the probes, on a logarithmic scale"),
-    Measure("probe_p99", "ns", "99th percentile of the probes, on a logarithmic scale"),
+    Measure("probe_p50", "ns", "median of the probes"),
+    Measure("probe_p99", "ns", "99th percentile of the probes"),
 )
 
 SLOPE_FIELDS = (
@@ -64,7 +64,7 @@ KNEE_FIELDS = (
     Field("knee", "Float64", "instances at the bend"),
     Field("knee_low", "Float64", "lower end of its 95 % interval over staircases"),
     Field("knee_high", "Float64", "upper end of it"),
-    Field("below", "Float64", "slope before it: bytes, or share of the latency, per instance"),
+    Field("below", "Float64", "slope before it, per instance: bytes, or share of mean latency"),
     Field("above", "Float64", "slope after it"),
 )
 LIMIT_FIELDS = (
@@ -147,9 +147,12 @@ def knee_rows(staircases: Staircases) -> list[dict[str, Any]]:
     for cell, host, some in _scoped(staircases):
         for place, measure in enumerate(BENDING):
             rng = np.random.default_rng([SEED + 1, cell.index, place])
-            scaled = np.log if measure.unit == "ns" else np.asarray
-            climbs = [s.climb(measure.name, scaled) for s in some]
-            knee = knee_of([c for c in climbs if c.n.size and np.isfinite(c.value).all()], rng)
+            climbs = [s.climb(measure.name) for s in some]
+            usable = [c for c in climbs if c.n.size and np.isfinite(c.value).all()]
+            if measure.unit == "ns":
+                knee = latency_knee_of([c for c in usable if (c.value > 0).all()], rng)
+            else:
+                knee = knee_of(usable, rng)
             if knee.below is None:
                 continue
             found.append(
@@ -189,7 +192,7 @@ def _limits(staircases: Staircases, cell: Cell, host: int | None) -> dict[str, A
         "limiting": _counted([s.found.get("limiting") for s in some]),
         "knee": _counted([s.found.get("knee") for s in some]),
         "slo_ns": slo_ns,
-        **_slo(limit_of(reached, np.random.default_rng([SEED + 2, cell.index]))),
+        **_slo(limit_of(reached)),
         "slo_missed_below": sum(s.missed_below(slo_ns) for s in some) if slo_ns else None,
         "deaths": int(sum(s.said("deaths") or 0 for s in some)),
         "unsettled_steps": int(sum(s.said("unsettled_steps") or 0 for s in some)),

@@ -18,8 +18,10 @@ _SLOPES_FOUND = (
     "staircases, since steps of one staircase resemble each other; there are none below three."
 )
 _KNEES_FOUND = (
-    "A knee is a bend between two lines that fit better than one by more than 6 in BIC, in memory or in "
-    "the logarithm of latency. What a guard rail ended first is not a capacity: '≥' says so."
+    "A knee is a bend between two lines that fit better than one by more than 6 in BIC: in memory, or "
+    "in latency, as it is or on a logarithm, whichever two lines fit better. What a guard rail ended "
+    "first is not a capacity: '≥' says so. How many an objective allows has an interval from six "
+    "staircases on."
 )
 METHOD = (_SLOPES_FOUND, _KNEES_FOUND)
 

@@ -62,7 +62,7 @@ class Injections:
 
     def lifetimes(self) -> Lifetimes:
         """As times until recovery, those that did not come known to be longer."""
-        return lifetimes(self.waited_ns, self.recovered, self.unit)
+        return lifetimes(self.waited_ns, self.recovered, self.unit, self.host)
 
 
 class AllInjections:

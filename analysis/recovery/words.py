@@ -20,7 +20,8 @@ METHOD = (
     ),
     (
         "Intervals come from resampled blocks, since injections of one block resemble each other; there "
-        "are none below three. That of a median is the wider one of that and of Greenwood's."
+        "are none below three. That of a median is the wider one of that and of Greenwood's; that of "
+        "expected downtime holds Wilson's for the share that did not recover, seen or not."
     ),
 )
 

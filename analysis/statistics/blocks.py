@@ -43,10 +43,7 @@ class Blocks:
     @cached_property
     def strata(self) -> Ints:
         """Host of each block from 0; a single stratum when no host has two blocks."""
-        _, codes = np.unique(self.hosts, return_inverse=True)
-        if codes.size and np.bincount(codes).max() < 2:
-            return np.zeros_like(codes)
-        return codes
+        return strata_of(self.hosts)
 
     @cached_property
     def df_between(self) -> int:
@@ -108,6 +105,14 @@ class Blocks:
         within = max(0.0, ss_within / df_within)
         between = (ss_between / self.df_between - within) / self._anova_size
         return max(0.0, between), within
+
+
+def strata_of(hosts: Ints) -> Ints:
+    """Number of each block's host, from 0; a single stratum when no host has two blocks."""
+    _, codes = np.unique(hosts, return_inverse=True)
+    if codes.size and np.bincount(codes).max() < 2:
+        return np.zeros_like(codes)
+    return codes
 
 
 def satterthwaite(share: float, df_between: float, df_within: float) -> float:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
-from analysis.statistics import LEVEL
-from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats
+from analysis.statistics.blocks import Floats
 from analysis.statistics.proportions import Estimate
-from analysis.statistics.resampling import around, block_draws
+from analysis.statistics.quantiles import interval_ranks
+from analysis.statistics.resampling import Replication, around, block_draws
 from analysis.statistics.slopes import Climb
 
 BIC_MARGIN = 6.0
@@ -59,32 +58,70 @@ def knee_of(climbs: Sequence[Climb], rng: np.random.Generator) -> Knee:
     1966). It is believed when BIC = m·ln(RSS/m) + p·ln m falls by more than ``BIC_MARGIN``, where the
     bend adds two parameters (Schwarz, Annals of Statistics 6, 1978). Only where it gets worse is it a
     knee: a bend downwards is none, and the p99 of a step with few probes makes such ones. Its interval
-    comes from resampled staircases, and needs three. Take the logarithm of a latency before you pass it.
+    comes from resampled staircases, and needs three. Values that are not finite are no numbers to bend:
+    leave them out.
     """
-    usable = [climb for climb in climbs if np.unique(climb.n).size > 1]
+    return _knee([_varied(climbs)], rng)
+
+
+def latency_knee_of(climbs: Sequence[Climb], rng: np.random.Generator) -> Knee:
+    """The same for latencies, which must be above 0; slopes are shares of a staircase's mean latency.
+
+    Latency that begins to grow in proportion to the instances is two lines as it stands, and bends twice
+    on a logarithm; one that grows by a factor is straight there. So both scales are tried, each
+    staircase over its own geometric mean, which makes the squares left over comparable (Box & Cox,
+    Journal of the Royal Statistical Society B 26, 1964), and the one with fewer of them counts.
+    """
+    logs = [Climb(c.n, np.log(c.value)) for c in _varied(climbs)]
+    centred = [Climb(c.n, c.value - c.value.mean()) for c in logs]
+    return _knee([[Climb(c.n, np.exp(c.value)) for c in centred], centred], rng)
+
+
+def _varied(climbs: Sequence[Climb]) -> list[Climb]:
+    """Those with two different steps."""
+    return [climb for climb in climbs if np.unique(climb.n).size > 1]
+
+
+def _knee(scales: Sequence[Sequence[Climb]], rng: np.random.Generator) -> Knee:
+    usable, none = scales[0], Estimate(None, None, None)
     steps = np.unique(np.concatenate([c.n for c in usable])) if usable else np.zeros(0)
-    none = Estimate(None, None, None)
     if steps.size < 2:
         return Knee(False, None, none, None, None)
-    if steps.size < 2 * LEAST_STEPS:
-        line = _moments(usable, steps[:1])
-        return Knee(False, None, none, float(line.ny.sum() / line.nn.sum()), None)
-    places = np.linspace(steps[LEAST_STEPS - 1], steps[-LEAST_STEPS], _PLACES)
-    found = _moments(usable, places)
     every = np.ones((1, len(usable)))
-    left, slopes = _fit(found, every)
+    if steps.size < 2 * LEAST_STEPS:
+        line, slope = _line([_moments(climbs, steps[:1]) for climbs in scales])
+        return Knee(False, None, none, slope, None)
+    places = np.linspace(steps[LEAST_STEPS - 1], steps[-LEAST_STEPS], _PLACES)
+    found = [_moments(climbs, places) for climbs in scales]
+    left, slopes = _fits(found, every)
     best = int(np.argmin(left[0]))
-    nn, ny, yy = (float(part.sum()) for part in (found.nn, found.ny, found.yy))
-    gain = _gain(yy, yy - ny * ny / nn, float(left[0, best]), sum(climb.n.size for climb in usable))
+    scale, place = divmod(best, _PLACES)
+    line, slope = _line(found)
+    total = max(float(f.yy.sum()) for f in found)
+    gain = _gain(total, line, float(left[0, best]), sum(climb.n.size for climb in usable))
     if gain <= BIC_MARGIN:
-        return Knee(False, gain, none, ny / nn, None)
+        return Knee(False, gain, none, slope, None)
+    replication = Replication.alone(len(usable))
     drawn = [
-        places[np.argmin(_fit(found, weights)[0], axis=1)]
-        for weights in block_draws(len(usable), _PLACES, rng)
+        places[np.argmin(_fit(found[scale], weights)[0], axis=1)]
+        for weights in block_draws(replication, _PLACES, rng)
     ]
-    at = around(float(places[best]), np.concatenate(drawn), len(usable))
+    at = around(float(places[place]), np.concatenate(drawn), replication)
     below, bend = (float(part[0, best]) for part in slopes)
-    return Knee(True, gain, _within(at, float(steps[0]), float(steps[-1])), below, below + bend)
+    return Knee(True, gain, _within(at, places, steps), below, below + bend)
+
+
+def _fits(found: Sequence[_Moments], weights: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
+    """Those of all scales, one after the other: draws × (scales · places)."""
+    fits = [_fit(of_scale, weights) for of_scale in found]
+    slope, bend = (np.hstack([slopes[i] for _, slopes in fits]) for i in (0, 1))
+    return np.hstack([left for left, _ in fits]), (slope, bend)
+
+
+def _line(found: Sequence[_Moments]) -> tuple[float, float]:
+    """Squares that a single line leaves over, and its slope, on the scale where that is least."""
+    sums = [(float(f.nn.sum()), float(f.ny.sum()), float(f.yy.sum())) for f in found]
+    return min((max(0.0, yy - ny * ny / nn), ny / nn) for nn, ny, yy in sums)
 
 
 def _moments(climbs: Sequence[Climb], places: Floats) -> _Moments:
@@ -120,10 +157,13 @@ def _gain(total: float, of_line: float, of_two: float, points: int) -> float:
     return points * math.log(of_line / max(of_two, floor)) - 2 * math.log(points)
 
 
-def _within(found: Estimate, low: float, high: float) -> Estimate:
+def _within(found: Estimate, places: Floats, steps: Floats) -> Estimate:
+    """Within the steps, and never finer than the places that were tried."""
     if found.low is None or found.high is None:
         return found
-    return Estimate(found.value, max(low, found.low), min(high, found.high))
+    half = float(places[1] - places[0]) / 2
+    low, high = max(float(steps[0]), found.low - half), min(float(steps[-1]), found.high + half)
+    return Estimate(found.value, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,31 +183,18 @@ class Limit:
     high: Reached | None
 
 
-def limit_of(reached: Sequence[Reached], rng: np.random.Generator) -> Limit:
+def limit_of(reached: Sequence[Reached]) -> Limit:
     """Median over staircases of what each one reached, those cut off ranked after equals.
 
     Of an even number the lower one of the two in the middle, so the answer was really reached. The
-    interval is the range of medians of resampled staircases, at levels widened for few of them
-    (Hesterberg, The American Statistician 69, 2015); None below three staircases.
+    interval holds the order statistics that enclose a median with certainty enough whatever the
+    distribution is: six staircases at least, since the range of five holds it in 15 of 16 cases only.
     """
     if not reached:
         return Limit(None, None, None)
     ranked = sorted(reached, key=lambda r: (r.n, r.at_least))
-    blocks = len(ranked)
-    value = ranked[(blocks - 1) // 2]
-    if blocks < MINIMUM_BLOCKS:
+    value = ranked[(len(ranked) - 1) // 2]
+    ranks = interval_ranks(len(ranked), 0.5)
+    if ranks is None:
         return Limit(value, None, None)
-    drawn = [
-        np.argmax(np.cumsum(w, axis=1) >= (blocks + 1) // 2, axis=1)
-        for w in block_draws(blocks, blocks, rng)
-    ]
-    low, high = expanded_range(np.sort(np.concatenate(drawn)).astype(np.float64), blocks)
-    return Limit(value, ranked[int(low)], ranked[int(high)])
-
-
-def expanded_range(drawn: Floats, blocks: int) -> tuple[float, float]:
-    """Lowest and highest of sorted draws at the levels that suit few blocks."""
-    t = float(special.stdtrit(blocks - 1, (1 + LEVEL) / 2))
-    tail = float(special.ndtr(-t * math.sqrt(blocks / (blocks - 1))))
-    last = drawn.size - 1
-    return float(drawn[math.floor(tail * last)]), float(drawn[math.ceil((1 - tail) * last)])
+    return Limit(value, ranked[ranks[0] - 1], ranked[ranks[1] - 1])

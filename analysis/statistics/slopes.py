@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.statistics.blocks import Floats
 from analysis.statistics.proportions import Estimate
-from analysis.statistics.resampling import around, block_draws
+from analysis.statistics.resampling import Replication, around, block_draws
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,13 @@ def slope_of(climbs: Sequence[Climb], rng: np.random.Generator) -> Slope:
     order = np.argsort(slopes, kind="stable")
     block = np.repeat(np.arange(len(pairs)), [p.size for p in pairs])[order]
     value = float(np.median(slopes))
+    replication = Replication.alone(len(usable))
     drawn = [
         slopes[order][_middle(weights[:, block])]
-        for weights in block_draws(len(usable), slopes.size, rng)
+        for weights in block_draws(replication, slopes.size, rng)
     ]
     left = np.concatenate([climb.value - value * climb.n for climb in usable])
-    each = around(value, np.concatenate(drawn), len(usable))
+    each = around(value, np.concatenate(drawn), replication)
     return Slope(each, float(np.median(left)), len(usable), points)
 
 

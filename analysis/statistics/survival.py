@@ -10,9 +10,9 @@ import numpy.typing as npt
 from scipy import special
 
 from analysis.statistics import LEVEL
-from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats, Ints, t_quantile
-from analysis.statistics.proportions import Estimate
-from analysis.statistics.resampling import around, block_draws
+from analysis.statistics.blocks import Blocks, Floats, Ints, t_quantile
+from analysis.statistics.proportions import Estimate, wilson
+from analysis.statistics.resampling import Replication, around, block_draws
 
 Bools = npt.NDArray[np.bool_]
 
@@ -24,6 +24,8 @@ class Lifetimes:
     times: Floats
     happened: Bools
     block: Ints
+    host: Ints
+    """Where each was observed: blocks are drawn anew within their host only."""
 
     @cached_property
     def moments(self) -> Floats:
@@ -34,6 +36,27 @@ class Lifetimes:
     def blocks(self) -> int:
         """Number of blocks."""
         return int(np.unique(self.block).size)
+
+    @cached_property
+    def replication(self) -> Replication:
+        """The blocks as what is drawn anew, with the host of each."""
+        _, first = np.unique(self.block, return_index=True)
+        return Replication.of(self.host[first])
+
+    def fates(self, horizon: float) -> tuple[Blocks, Floats]:
+        """Of how many in each block it is known whether it happened by ``horizon``, and to how many not.
+
+        Blocks of which nothing is known are left out.
+        """
+        _, first, code = np.unique(self.block, return_index=True, return_inverse=True)
+        early = self.happened & (self.times <= horizon)
+        late = ~early & (self.times >= horizon)
+        hits = np.bincount(code, weights=late, minlength=first.size)
+        sizes = np.bincount(code, weights=early | late, minlength=first.size)
+        some = sizes > 0
+        numbers = np.arange(int(some.sum()))
+        blocks = Blocks(sizes[some].astype(np.int64), self.host[first][some], numbers)
+        return blocks, np.asarray(hits[some], dtype=np.float64)
 
     @cached_property
     def of_blocks(self) -> tuple[Floats, Floats]:
@@ -49,12 +72,14 @@ class Lifetimes:
         return events, at_risk
 
 
-def lifetimes(times: Any, happened: Any, block: Any) -> Lifetimes:
-    """Build them from columns."""
+def lifetimes(times: Any, happened: Any, block: Any, host: Any = None) -> Lifetimes:
+    """Build them from columns. A block has a number of its own; without hosts there is a single one."""
+    blocks = np.asarray(block, dtype=np.int64)
     return Lifetimes(
         np.asarray(times, dtype=np.float64),
         np.asarray(happened, dtype=np.bool_),
-        np.asarray(block, dtype=np.int64),
+        blocks,
+        np.zeros_like(blocks) if host is None else np.asarray(host, dtype=np.int64),
     )
 
 
@@ -88,24 +113,53 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
     """Mean time until it happens, every one counted up to ``horizon`` at most.
 
     The area under the curve up to there (Irwin, Journal of Hygiene 47, 1949): the expected time spent
-    waiting within ``horizon``. Its interval comes from resampled blocks and is symmetric in the
-    logarithm. None without times, no interval below three blocks or where nothing happened.
+    waiting within ``horizon``. It is m + q·(horizon − m), where q is the share to which it has not
+    happened by then and m the mean of the others. Few that never end decide most of it, and resampling
+    cannot draw what was not seen; so q has Wilson's interval at the effective number, m one from
+    resampled blocks that is symmetric in the logarithm, and the two are put together by the distances
+    of their ends (MOVER: Zou & Donner, Statistics in Medicine 27, 2008). None without times, no
+    interval below three blocks or where nothing happened.
     """
     if not life.times.size:
         return Estimate(None, None, None)
-    events, at_risk = life.of_blocks
-    value = float(_area(life.moments, np.ones((1, life.blocks)), events, at_risk, horizon)[0])
-    if not life.moments.size:
+    one = np.ones((1, life.blocks))
+    value, waiting = (float(part[0]) for part in _area(life, one, horizon))
+    share = _unended_share(life, horizon, waiting)
+    early = life.moments <= horizon
+    if not early.any() or share is None or waiting >= 1:
         return Estimate(value, None, None)
     drawn = [
-        _area(life.moments, weights, events, at_risk, horizon)
-        for weights in block_draws(life.blocks, life.moments.size, rng)
+        _mean_of_ended(*_area(life, weights, horizon), horizon)
+        for weights in block_draws(life.replication, life.moments.size, rng)
     ]
-    found = around(value, np.concatenate(drawn), life.blocks)
-    if found.high is None or value <= 0:
-        return found
-    stretch = math.exp(min(700.0, (found.high - value) / value))
-    return Estimate(value, value / stretch, min(horizon, value * stretch))
+    mean = _mean_of_ended(np.array([value]), np.array([waiting]), horizon)[0]
+    low, high = _stretched(float(mean), np.concatenate(drawn), life.replication)
+    below = math.hypot((mean - low) * (1 - waiting), (waiting - share[0]) * (horizon - mean))
+    above = math.hypot((high - mean) * (1 - waiting), (share[1] - waiting) * (horizon - mean))
+    return Estimate(value, max(0.0, value - below), min(horizon, value + above))
+
+
+def _unended_share(life: Lifetimes, horizon: float, value: float) -> tuple[float, float] | None:
+    """Interval of the share that waits longer than ``horizon``; None below three blocks."""
+    blocks, hits = life.fates(horizon)
+    n_eff = blocks.effective_n(hits) if blocks.n else None
+    return None if n_eff is None else wilson(value * n_eff, n_eff)
+
+
+def _mean_of_ended(area: Floats, waiting: Floats, horizon: float) -> Floats:
+    """Mean of those that ended by ``horizon``; of a draw in which none did, ``horizon``."""
+    ended = 1 - waiting
+    some = ended > 1e-12
+    return np.divide(area - waiting * horizon, ended, where=some, out=np.full_like(area, horizon))
+
+
+def _stretched(value: float, draws: Floats, replication: Replication) -> tuple[float, float]:
+    """Both ends of an interval that is symmetric in the logarithm."""
+    high = around(value, draws, replication).high
+    if high is None or value <= 0:
+        return value, value
+    stretch = math.exp(min(700.0, (high - value) / value))
+    return value / stretch, value * stretch
 
 
 def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
@@ -122,12 +176,12 @@ def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
     total, waiting = events.sum(axis=0), at_risk.sum(axis=0)
     share = np.cumprod(1 - total / waiting)
     value = _first_below(life.moments, share)
-    if life.blocks < MINIMUM_BLOCKS:
+    if not life.replication.enough:
         return Estimate(value, None, None)
     z = float(special.ndtri((1 + LEVEL) / 2))
     low, high = _log_log(share, _greenwood(total, waiting), z)
     spread = _spread(life, share, rng)
-    wide_low, wide_high = _log_log(share, spread**2, t_quantile(life.blocks - 1))
+    wide_low, wide_high = _log_log(share, spread**2, t_quantile(life.replication.df))
     low, high = np.fmin(low, wide_low), np.fmax(high, wide_high)
     gone = share <= 0
     return Estimate(
@@ -140,12 +194,12 @@ def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
 def _spread(life: Lifetimes, share: Floats, rng: np.random.Generator) -> Floats:
     """Standard error of log S at every moment from resampled blocks, by the delta method."""
     count, total, squares = 0, np.zeros_like(share), np.zeros_like(share)
-    for weights in block_draws(life.blocks, life.moments.size, rng):
+    for weights in block_draws(life.replication, life.moments.size, rng):
         drawn = _curves(weights, *life.of_blocks) - share
         count += drawn.shape[0]
         total, squares = total + drawn.sum(axis=0), squares + (drawn**2).sum(axis=0)
     variance = np.maximum(0.0, squares / count - (total / count) ** 2)
-    error = np.sqrt(variance * life.blocks / (life.blocks - 1))
+    error = np.sqrt(variance * life.replication.inflation)
     return np.divide(error, share, where=share > 0, out=np.zeros_like(share))
 
 
@@ -156,11 +210,13 @@ def _curves(weights: Floats, events: Floats, at_risk: Floats) -> Floats:
     return np.asarray(np.cumprod(1 - ratio, axis=1))
 
 
-def _area(moments: Floats, weights: Floats, events: Floats, at_risk: Floats, horizon: float) -> Floats:
-    ends = np.append(np.minimum(moments, horizon), horizon)
+def _area(life: Lifetimes, weights: Floats, horizon: float) -> tuple[Floats, Floats]:
+    """Area under each resample's curve up to ``horizon``, and its height there."""
+    ends = np.append(np.minimum(life.moments, horizon), horizon)
     widths = np.diff(ends, prepend=0.0)
-    shares = np.hstack([np.ones((weights.shape[0], 1)), _curves(weights, events, at_risk)])
-    return np.asarray(shares @ widths)
+    shares = np.hstack([np.ones((weights.shape[0], 1)), _curves(weights, *life.of_blocks)])
+    at_end = int(np.searchsorted(life.moments, horizon, side="right"))
+    return np.asarray(shares @ widths), np.asarray(shares[:, at_end])
 
 
 def _greenwood(events: Floats, at_risk: Floats) -> Floats:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import figures, latency, pairs, shown, words
+from analysis import figures, latency, pairs, scaling, shown, words
 from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.distributions import Reduction, Stage
@@ -60,11 +60,12 @@ FIELDS = {
     "comparison": pairs.PAIR_FIELDS,
     "reasons": latency.REASON_FIELDS,
     "distribution": latency.CURVE_FIELDS,
+    "scaling": scaling.SCALING_FIELDS,
 }
 
 
 def table(dataset: Dataset) -> dict[str, pd.DataFrame]:
-    """Outcomes, latencies, paired ratios, reasons of failures and distribution curves."""
+    """Outcomes, latencies, paired ratios, reasons, distribution curves and fits of the rate."""
     reduction = Reduction(Cells(dataset, EXPERIMENT))
     rows = {
         "outcomes": latency.outcome_rows(reduction),
@@ -72,6 +73,7 @@ def table(dataset: Dataset) -> dict[str, pd.DataFrame]:
         "comparison": pairs.pair_rows(reduction, (READY, DELETE)),
         "reasons": latency.reason_rows(reduction),
         "distribution": latency.curve_rows(reduction, READY),
+        "scaling": scaling.scaling_rows(reduction),
     }
     return {name: frame(FIELDS[name], rows[name]) for name in FIELDS}
 
@@ -85,11 +87,13 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
     parts: list[Any] = [
         figures.curves(rows["distribution"], looks, what="time from planned start to ready"),
         *figures.levels(rows["latency"], looks, ready, what="time to ready"),
+        scaling.figure(rows["outcomes"], rows["scaling"], looks),
         figures.stages(rows["latency"], looks, tuple((p.name, p.meaning) for p in PHASES)),
         figures.hosts(rows["latency"], looks, ready, what="median time to ready"),
         shown.quantiles("Time to ready", READY.meaning, rows["latency"], ready),
         shown.comparison(rows["comparison"], {"e2e": "time to ready", "delete": "time to delete"}),
         shown.outcomes(rows["outcomes"]),
+        scaling.scaling_table(rows["scaling"]),
         shown.quantiles("Time to delete", DELETE.meaning, rows["latency"], delete),
         shown.stages(rows["latency"], {stage.name: stage.meaning for stage in STAGES[2:]}),
         shown.hosts(rows["latency"], ready),
@@ -101,6 +105,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         summary=(
             *words.medians(rows["latency"], ready, "ready"),
             *words.levels(rows["latency"], ready, "time to ready"),
+            *scaling.sentences(rows["scaling"]),
             *words.verdicts(rows["comparison"], {"e2e": "become ready", "delete": "be deleted"}),
         ),
         caveats=words.caveats(rows, ready),

@@ -174,7 +174,8 @@ def test_every_table_lies_beside_the_page(tmp_path):
     write_report(write_dataset(tmp_path / "d", pair(3, 170)), out)
     described = json.loads((out / "tables" / "columns.json").read_text())
     assert set(described) == {
-        f"lifecycle-{name}" for name in ("outcomes", "latency", "comparison", "reasons", "distribution")
+        f"lifecycle-{name}"
+        for name in ("outcomes", "latency", "comparison", "reasons", "distribution", "scaling")
     }
     files = {path.name for path in Path(out / "tables").iterdir()} - {"columns.json"}
     assert files == {f"{name}.{kind}" for name in described for kind in ("csv", "parquet", "json")}

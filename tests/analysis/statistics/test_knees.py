@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.statistics.knees import BIC_MARGIN, Reached, knee_of, limit_of
+from analysis.statistics.knees import BIC_MARGIN, Reached, knee_of, latency_knee_of, limit_of
 from analysis.statistics.slopes import Climb
 
 
@@ -60,6 +60,56 @@ def test_a_curve_that_flattens_has_no_knee():
     assert found.below == pytest.approx(0.004, abs=0.003)
 
 
+def growing(rng, knee, *, factor, noise=0.03, base=8e6):
+    """Latency that grows by a factor of exp(0.01) per instance beyond the knee, or in proportion."""
+    n = np.arange(10, 131, 10.0)
+    beyond = np.maximum(0, n - knee) if knee else 0 * n
+    shape = np.exp(0.01 * beyond) if factor else 1 + beyond / 60
+    return Climb(n, base * rng.lognormal(0, 0.2) * shape * rng.lognormal(0, noise, n.size))
+
+
+@pytest.mark.parametrize("factor", [False, True])
+def test_the_knee_of_a_latency_is_found_however_it_grows(factor):
+    """In proportion it is straight as it stands, by a factor on a logarithm: neither is biased."""
+    rng = np.random.default_rng(9)
+    found = [
+        latency_knee_of([growing(rng, 60, factor=factor) for _ in range(8)], rng) for _ in range(40)
+    ]
+    assert all(k.found for k in found)
+    assert np.mean([k.at.value for k in found]) == pytest.approx(60, abs=1.0)
+    assert np.mean([k.at.low <= 60 <= k.at.high for k in found]) >= 0.88
+
+
+def test_a_latency_on_a_logarithm_alone_would_bend_too_early():
+    """Why two scales are tried."""
+    rng = np.random.default_rng(9)
+    climbs = [[growing(rng, 60, factor=False) for _ in range(8)] for _ in range(10)]
+    logs = [knee_of([Climb(c.n, np.log(c.value)) for c in some], rng).at.value for some in climbs]
+    assert np.mean(logs) < 58
+
+
+@pytest.mark.parametrize("factor", [False, True])
+def test_a_latency_that_does_not_bend_has_no_knee(factor):
+    rng = np.random.default_rng(10)
+    n = np.arange(10, 131, 10.0)
+    shape = np.exp(0.01 * n) if factor else 1 + n / 100
+    found = [
+        latency_knee_of([Climb(n, 5e6 * shape * rng.lognormal(0, 0.05, n.size)) for _ in range(5)], rng)
+        for _ in range(100)
+    ]
+    assert sum(k.found for k in found) <= 5
+
+
+def test_a_unit_changes_no_knee_of_a_latency():
+    rng = np.random.default_rng(3)
+    climbs = [growing(rng, 60, factor=False) for _ in range(4)]
+    one = latency_knee_of(climbs, np.random.default_rng(1))
+    other = latency_knee_of([Climb(c.n, c.value / 1e6) for c in climbs], np.random.default_rng(1))
+    assert (one.at.value, one.below, one.above) == pytest.approx(
+        (other.at.value, other.below, other.above)
+    )
+
+
 def test_too_few_steps_give_the_line_only():
     rng = np.random.default_rng(1)
     found = knee_of([Climb(np.arange(5.0), np.array([0, 1, 2, 30, 60.0]))], rng)
@@ -69,25 +119,37 @@ def test_too_few_steps_give_the_line_only():
     assert knee_of([Climb(np.array([3.0]), np.array([3.0]))], rng).below is None
 
 
-def limit(*entries, seed=1):
-    found = [Reached(float(n), at_least) for n, at_least in entries]
-    return limit_of(found, np.random.default_rng(seed))
+def limit(*entries):
+    return limit_of([Reached(float(n), at_least) for n, at_least in entries])
 
 
 def test_the_limit_is_the_median_that_was_really_reached():
     found = limit((100, False), (120, False), (140, False), (90, False))
     assert found.value == Reached(100.0, False)
-    assert found.low.n <= 100 <= found.high.n
+    assert found.low is found.high is None
+
+
+def test_the_interval_of_a_limit_is_that_of_the_sign_test():
+    """Ranks 1 and 6 of six, 2 and 9 of ten."""
+    assert [
+        e.n
+        for e in (
+            limit(*[(n, False) for n in range(6)]).low,
+            limit(*[(n, False) for n in range(6)]).high,
+        )
+    ] == [0, 5]
+    ten = limit(*[(n, False) for n in range(10)])
+    assert (ten.low.n, ten.value.n, ten.high.n) == (1, 4, 8)
 
 
 def test_a_limit_that_a_guard_rail_ended_is_a_lower_bound():
-    found = limit((200, True), (200, True), (180, False))
+    found = limit(*[(200, True)] * 4, (180, False), (190, False))
     assert found.value == Reached(200.0, True)
     assert found.low == Reached(180.0, False)
     assert found.high.at_least
 
 
-@pytest.mark.parametrize("blocks", [1, 2])
+@pytest.mark.parametrize("blocks", [1, 2, 5])
 def test_few_staircases_have_a_limit_but_no_interval(blocks):
     found = limit(*[(50, False)] * blocks)
     assert (found.value, found.low, found.high) == (Reached(50.0, False), None, None)
@@ -102,6 +164,6 @@ def test_the_interval_of_a_limit_holds_the_truth_as_often_as_it_says():
     held = 0
     for _ in range(200):
         drawn = np.round(rng.normal(100, 10, 9), -1)
-        found = limit_of([Reached(float(n), False) for n in drawn], rng)
+        found = limit_of([Reached(float(n), False) for n in drawn])
         held += found.low.n <= 100 <= found.high.n
     assert held / 200 > 0.9

@@ -58,7 +58,7 @@ def test_what_one_instance_costs_is_found(tmp_path):
 
 
 def test_a_knee_and_the_objective_are_found(tmp_path):
-    stairs = Stairs(Where(params=SLO), knee=120, growth=0.02, latency_ms=2)
+    stairs = Stairs(Where(params=SLO, blocks=8), knee=120, growth=0.02, latency_ms=2)
     tables = tables_of(tmp_path, stairs)
     for measure in ("probe_p50", "probe_p99"):
         knee = only(tables["knees"], measure=measure, scope="fleet")
