@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from analysis.cells import Cells
+from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
 
 EXACT_ROWS = 4_000_000
@@ -70,14 +71,14 @@ class Distribution:
         self._slice = [slice(a, b) for a, b in pairwise(bounds)]
         self._by_host = lru_cache(maxsize=2)(self._sort_by_host)
 
-    def sample(self, cell: int, host: int | None = None) -> BlockedSample:
-        """The values of a cell in the fleet or on one host."""
+    def sample(self, cell: int, scope: Scope = FLEET) -> BlockedSample:
+        """The values of a cell in the fleet, on hosts of one class, or on one host."""
         part = self._slice[cell]
-        if host is None:
-            codes = range(len(self._cells.hosts))
-            counts = np.array([self._cells.in_fleet(cell, code) for code in codes], dtype=bool)
+        if scope.kind != "host":
+            counts = self._cells.counting(cell, scope)
             return self._sample(np.flatnonzero(counts[self._host[part]]) + part.start)
         order, bounds = self._by_host(cell)
+        host = min(scope.codes or ())
         return self._sample(order[bounds[host] : bounds[host + 1]] + part.start)
 
     def _sample(self, rows: Ints) -> BlockedSample:

@@ -189,6 +189,11 @@ def key_of(row: Row) -> tuple[Any, ...]:
     return (*what, row["emulated"], row["virtual"])
 
 
+def place_of(row: Row) -> tuple[Any, ...]:
+    """What tells a row's cell and scope from all others."""
+    return row["scope"], row["host_class"], row["host"], key_of(row)
+
+
 def marked(row: Row) -> str:
     """A variant's name, with a warning when its numbers do not rest on valid trials."""
     warning = {
