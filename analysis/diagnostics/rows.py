@@ -217,7 +217,9 @@ def _agreements(one: Measured) -> Iterator[dict[str, Any]]:
         for other in others:
             kinds = (baseline.emulated, baseline.virtual), (other.emulated, other.virtual)
             logs = _paired(one, of_cell[other.index], of_cell[baseline.index])
-            if kinds[0] == kinds[1] and np.unique(logs.hosts).size > 1:
+            believed = {one.cells.evidence.get((c.index, FLEET)) for c in (baseline, other)}
+            alike = kinds[0] == kinds[1] and believed == {"valid"}
+            if alike and np.unique(logs.hosts).size > 1:
                 yield _agreement(one, (other, baseline), host_ratios(logs), logs.logs.size)
 
 

@@ -6,7 +6,7 @@ from analysis import quantities
 from analysis.diagnostics.rows import ALL
 from analysis.diagnostics.words import chance, notable
 from analysis.section import ShownTable
-from analysis.shown import Row, assemble, over
+from analysis.shown import Row, assemble, marked, over
 
 FARTHEST = 20
 
@@ -19,7 +19,7 @@ def course(rows: Sequence[Row]) -> ShownTable | None:
             r["experiment"],
             r["measure"],
             r["conditions"] or "same for all",
-            r["variant"],
+            marked(r),
             r["sign"],
             quantities.count(r["n"]),
             over(quantities.ratio(r["ratio"]), quantities.ratio_range(r["ratio_low"], r["ratio_high"])),
@@ -36,7 +36,8 @@ def course(rows: Sequence[Row]) -> ShownTable | None:
         *("Ratio", "Strength", "p", "Worth a word"),
     )
     caption = (
-        "Ratio: last block over first, or the first over the rest; second line: 95 % interval. Strength: "
+        "Ratio: last block over first, or the first over the rest; second line: 95 % interval. "
+        "Strength: "
         "Kendall's τ of a drift, autocorrelation of neighbours. p: after Holm's correction. Worth a "
         "word: p at most 0.05, and a ratio beyond ±5 %."
     )
@@ -76,7 +77,7 @@ def variance(rows: Sequence[Row]) -> ShownTable | None:
             r["experiment"],
             r["measure"],
             r["conditions"],
-            r["variant"],
+            marked(r),
             quantities.count(r["hosts"]),
             quantities.count(r["blocks"]),
             quantities.count(r["n"]),
@@ -90,7 +91,8 @@ def variance(rows: Sequence[Row]) -> ShownTable | None:
         *("Between hosts", "Between blocks", "Within blocks", "ICC of a block"),
     )
     caption = (
-        "Shares of the variance of logarithms; n/a: the design cannot tell, and the share is in the next "
+        "Shares of the variance of logarithms; n/a: the design cannot tell, and the share is in "
+        "the next "
         "column that has one. ICC: how much values of one block resemble each other, from 0 to 1."
     )
     return assemble("Where the variance is", caption, heads, body, "variance")
@@ -119,7 +121,8 @@ def agreement(rows: Sequence[Row]) -> ShownTable | None:
         *("Less on", "Neither on", "p", "Contradicting hosts"),
     )
     caption = (
-        "Single hosts: smallest and largest ratio. More on, less on: hosts whose own interval lies above "
+        "Single hosts: smallest and largest ratio. More on, less on: hosts whose own interval "
+        "lies above "
         "1.05, or below 0.95. p: of hosts that differ so, if the ratio were the same on all."
     )
     return assemble("The same on every host?", caption, heads, body, "agreement")

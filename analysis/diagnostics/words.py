@@ -11,17 +11,25 @@ from analysis.statistics.diagnostics import FEWEST_HOSTS, FEWEST_IN_ORDER, FLOOR
 MOST_SENTENCES = 6
 METHOD = (
     (
-        "One number stands for each block of each host: a median, or in density a slope. Their logarithms, "
-        "less each host's mean, are averaged over hosts into one course, because hosts share networks and "
-        "registries. Drift is Kendall's τ of that course against time, its size Sen's slope; the first block "
-        "is set against the others by Student's interval of one more block; the first instances of a trial "
-        f"against the rest of it by a sign test over trials. All of it needs {FEWEST_IN_ORDER} blocks, the "
+        "One number stands for each block of each host: a median, or in density a slope. Their "
+        "logarithms, "
+        "less each host's mean, are averaged over hosts into one course, because hosts share "
+        "networks and "
+        "registries. Drift is Kendall's τ of that course against time, its size Sen's slope; the "
+        "first block "
+        "is set against the others by Student's interval of one more block; the first instances "
+        "of a trial "
+        f"against the rest of it by a sign test over trials. All of it needs {FEWEST_IN_ORDER} "
+        "blocks, the "
         "first instances 6 trials."
     ),
     (
-        f"A host is an outlier among those of its class, at least {FEWEST_HOSTS}, when its modified z-score "
-        "is beyond 3.5, its ratio beyond ±5 %, and Student's t against the hosts that are not so far makes "
-        "it more than chance. Hosts agree about a comparison unless an analysis of variance of the blocks' "
+        f"A host is an outlier among those of its class, at least {FEWEST_HOSTS}, when its "
+        "modified z-score "
+        "is beyond 3.5, its ratio beyond ±5 %, and Student's t against the hosts that are not so "
+        "far makes "
+        "it more than chance. Hosts agree about a comparison unless an analysis of variance of "
+        "the blocks' "
         "ratios says otherwise. p-values are corrected for all tests of a kind in this report."
     ),
     (

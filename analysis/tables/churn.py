@@ -5,7 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import figures, figures_traffic, latency, pairs, shown, words, words_traffic
+from analysis import (
+    classes,
+    figures,
+    figures_traffic,
+    heatmap,
+    latency,
+    pairs,
+    shown,
+    words,
+    words_traffic,
+)
 from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.distributions import Reduction, Stage
@@ -152,6 +162,8 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         shown.comparison(rows["comparison"], {"e2e": "time to ready", "delete": "time to delete"}),
         shown.outcomes(rows["outcomes"]),
         shown.stages(rows["latency"], {stage.name: stage.meaning for stage in STAGES}),
+        heatmap.latencies(rows["latency"], ready, "time to ready"),
+        classes.latencies(rows["latency"], ready, "Time to ready"),
         shown.hosts(rows["latency"], ready),
         shown.reasons(rows["reasons"]),
     ]
