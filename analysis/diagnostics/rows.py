@@ -13,18 +13,15 @@ from analysis.section import Field
 from analysis.statistics.comparison import EQUIVALENCE, holm
 from analysis.statistics.diagnostics import (
     BlockLogs,
-    HostRatios,
     Sign,
     components,
     course_of,
     drift_of,
     first_block_of,
     first_values_of,
-    host_effects,
-    host_ratios,
     neighbours_of,
-    outlying,
 )
+from analysis.statistics.hosts import HostRatios, host_effects, host_ratios, outlying
 
 SEED = 20_261_127
 """Fixes all shuffles, so that one dataset gives one report."""
@@ -87,7 +84,7 @@ AGREEMENT_FIELDS = (
     Field("slower", "Int64", "hosts whose whole interval lies above 1.05"),
     Field("faster", "Int64", "hosts whose whole interval lies below 0.95"),
     Field("unclear", "Int64", "hosts with another interval, or none"),
-    Field("against", "string", "hosts that contradict most of the others"),
+    Field("against", "string", "hosts on the other side of 1 than most, or far from the others"),
     Field("p_value", "Float64", "chance of hosts that differ so, if the ratio were the same on all"),
     Field("p_adjusted", "Float64", _HOLM),
 )
@@ -246,8 +243,7 @@ def _agreement(
 ) -> dict[str, Any]:
     words = [_word(ratio) for ratio in found.ratios]
     slower, faster = words.count("slower"), words.count("faster")
-    odd = "faster" if slower > faster else "slower"
-    names = [one.cells.hosts[host] for host, word in zip(found.hosts, words, strict=True) if word == odd]
+    names = [one.cells.hosts[host] for host in found.unlike()]
     values = [ratio.ratio for ratio in found.ratios if ratio.ratio is not None]
     return {
         "experiment": one.experiment,
@@ -262,7 +258,7 @@ def _agreement(
         "slower": slower,
         "faster": faster,
         "unclear": len(words) - slower - faster,
-        "against": ", ".join(names) if slower and faster else None,
+        "against": ", ".join(names) or None,
         "p_value": found.p_value,
     }
 

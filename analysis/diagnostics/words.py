@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from analysis import quantities
 from analysis.diagnostics.rows import ALL, ALPHA
 from analysis.shown import Row, Tables
-from analysis.statistics.diagnostics import FEWEST_HOSTS, FEWEST_IN_ORDER, FLOOR
+from analysis.statistics.diagnostics import FEWEST_IN_ORDER, FLOOR
+from analysis.statistics.hosts import FEWEST_HOSTS
 
 MOST_SENTENCES = 6
 METHOD = (
@@ -139,13 +140,22 @@ def _outliers(hosts: Sequence[Row]) -> list[str]:
 
 
 def _agreement(rows: Sequence[Row]) -> list[str]:
-    return [
-        f"Hosts contradict each other about the {_measure(row)[1]} of {row['other']} against "
-        f"{row['baseline']}{_given(row)}: slower on {row['slower']}, faster on {row['faster']} of "
-        f"{row['hosts']}; the exception: {row['against']}."
-        for row in rows
-        if _disagrees(row)
-    ]
+    alike: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        if _disagrees(row):
+            alike.setdefault((*_measure(row), row["other"], row["baseline"]), []).append(row)
+    return [_differing(some) for some in alike.values()]
+
+
+def _differing(rows: Sequence[Row]) -> str:
+    first, names = rows[0], dict.fromkeys(name for r in rows for name in r["against"].split(", "))
+    least, most = min(r["ratio_least"] for r in rows), max(r["ratio_most"] for r in rows)
+    given = _given(first) if len(rows) == 1 else f" under {len(rows)} conditions"
+    return (
+        f"Hosts do not agree about {first['other']} against {first['baseline']}, "
+        f"{_experiment(first)}{given}: its ratio goes from {quantities.ratio_range(least, most)}. Not "
+        f"like the others: {quantities.listed([*names])}."
+    )
 
 
 def _disagrees(row: Row) -> bool:

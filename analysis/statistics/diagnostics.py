@@ -8,24 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special, stats
 
-from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats, Ints, t_quantile
+from analysis.statistics.blocks import Floats, Ints, t_quantile
 from analysis.statistics.quantiles import interval_ranks
 
 FEWEST_IN_ORDER = 5
 """With fewer blocks in a row even a perfect order may be chance (4 blocks: p = 0.08)."""
-FEWEST_HOSTS = 5
-"""With fewer hosts none can be told apart from how hosts differ."""
-FAR_Z = 3.5
-"""Modified z-score of an outlier (Iglewicz & Hoaglin, How to Detect and Handle Outliers, 1993)."""
 FLOOR = math.log(1.05)
 """Smaller differences make none in practice, however certain they are."""
-_MAD_TO_SD = 0.6745
-Bools = npt.NDArray[np.bool_]
 _DRAWS = 2000
-_DECIMALS = 9
+DECIMALS = 9
 """Logarithms are rounded so far, so that what is equal stays equal in floating point."""
 
 
@@ -41,7 +34,7 @@ class BlockLogs:
         """The same less each host's mean."""
         _, code = np.unique(self.hosts, return_inverse=True)
         means = np.bincount(code, weights=self.logs) / np.bincount(code) if code.size else code
-        return BlockLogs(np.round(self.logs - means[code], _DECIMALS), self.hosts, self.orders)
+        return BlockLogs(np.round(self.logs - means[code], DECIMALS), self.hosts, self.orders)
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,7 @@ def course_of(cells: Sequence[BlockLogs]) -> Course:
     counts = np.bincount(code, minlength=places.size)
     sums = np.bincount(code, weights=logs, minlength=places.size)
     full = counts >= max(1, int(counts.max(initial=0)) / 2)
-    means = np.round(sums[full] / counts[full], _DECIMALS)
+    means = np.round(sums[full] / counts[full], DECIMALS)
     return Course(places[full].astype(np.float64), means)
 
 
@@ -148,7 +141,7 @@ def first_block_of(course: Course) -> Sign:
     apart = first - float(rest.mean())
     error = float(rest.std(ddof=1)) * math.sqrt(1 + 1 / rest.size)
     half = t_quantile(rest.size - 1) * error
-    p_value = _two_sided(apart, error, rest.size - 1)
+    p_value = two_sided(apart, error, rest.size - 1)
     return Sign(math.exp(apart), math.exp(apart - half), math.exp(apart + half), p_value)
 
 
@@ -159,7 +152,7 @@ def first_values_of(log_ratios: Floats) -> Sign:
     its others as below, whatever the distribution. The interval is that of the median's order
     statistics; none below six trials.
     """
-    values = np.sort(np.round(log_ratios, _DECIMALS))
+    values = np.sort(np.round(log_ratios, DECIMALS))
     if not values.size:
         return Sign()
     ranks = interval_ranks(values.size, 0.5)
@@ -170,89 +163,6 @@ def first_values_of(log_ratios: Floats) -> Sign:
     if low is None or high is None:
         return Sign(middle)
     return Sign(middle, math.exp(low), math.exp(high), p_value)
-
-
-@dataclass(frozen=True)
-class HostEffects:
-    """Logarithm of each host's ratio to its fellows, over all cells, and the noise of that."""
-
-    hosts: Ints
-    effects: Floats
-    errors: Floats
-    """Standard error of each from the spread of its own blocks; 0 with a single block."""
-    blocks: Ints
-
-
-def host_effects(cells: Sequence[BlockLogs]) -> HostEffects:
-    """Every host against the median host, the mean over cells. Blocks are counted over time."""
-    apart: dict[int, list[float]] = {}
-    moves: dict[int, list[tuple[int, float]]] = {}
-    for cell in cells:
-        means = {int(h): float(cell.logs[cell.hosts == h].mean()) for h in np.unique(cell.hosts)}
-        middle = float(np.median(list(means.values()))) if means else 0.0
-        for host, mean in means.items():
-            apart.setdefault(host, []).append(mean - middle)
-        centred = cell.centred()
-        for host, order, log in zip(centred.hosts, centred.orders, centred.logs, strict=True):
-            moves.setdefault(int(host), []).append((int(order), float(log)))
-    hosts = sorted(apart)
-    noise = [_error_of(moves[host]) for host in hosts]
-    return HostEffects(
-        np.array(hosts, dtype=np.int64),
-        np.round([float(np.mean(apart[host])) for host in hosts], _DECIMALS),
-        np.array([error for error, _ in noise], dtype=np.float64),
-        np.array([blocks for _, blocks in noise], dtype=np.int64),
-    )
-
-
-def _error_of(moves: Sequence[tuple[int, float]]) -> tuple[float, int]:
-    """Standard error of a host's mean from its blocks, cells of one block averaged, and their number."""
-    orders = np.array([order for order, _ in moves])
-    places, code = np.unique(orders, return_inverse=True)
-    means = np.bincount(code, weights=[log for _, log in moves]) / np.bincount(code)
-    if places.size < 2:
-        return 0.0, int(places.size)
-    return float(means.std(ddof=1)) / math.sqrt(places.size), int(places.size)
-
-
-@dataclass(frozen=True)
-class Outlying:
-    """How far each host is from the others."""
-
-    z: Floats
-    """Modified z-score: distance from the median host over the hosts' robust spread, noise included."""
-    p_value: Floats
-    """Chance of such a host among that many, if hosts differed as the others do."""
-    picked: Bools
-    """Beyond ``FAR_Z`` and the floor."""
-
-
-def outlying(found: HostEffects) -> Outlying | None:
-    """Which hosts are not like the others; None below ``FEWEST_HOSTS``.
-
-    The spread is the median absolute deviation, never less than the noise of a host's own blocks, so
-    that hosts that are alike give none. A host with a score beyond ``FAR_Z`` and the floor is then set
-    against those without: Student's t with their spread, a degree of freedom less for each host that was
-    picked, times the number of ways to pick so many (Bonferroni). It is an outlier when that is small.
-    """
-    n = found.hosts.size
-    if n < FEWEST_HOSTS:
-        return None
-    apart = found.effects - np.median(found.effects)
-    noise = float(np.median(found.errors))
-    spread = float(np.median(np.abs(apart))) / _MAD_TO_SD
-    between = max(0.0, spread**2 - noise**2)
-    scale = np.sqrt(between + np.maximum(found.errors, noise) ** 2)
-    z = np.divide(apart, scale, out=np.where(apart == 0, 0.0, np.sign(apart) * 1e6), where=scale > 0)
-    picked = (np.abs(z) > FAR_Z) & (np.abs(apart) > FLOOR)
-    rest = apart[~picked]
-    df = max(1, rest.size - 1 - int(picked.sum()))
-    error = math.sqrt(max(float(rest.var(ddof=1)) if rest.size > 1 else 0.0, noise**2))
-    error *= math.sqrt(1 + 1 / max(1, rest.size))
-    single = np.array([_two_sided(a - float(rest.mean()), error, df) for a in apart])
-    ways = math.comb(n, max(1, int(picked.sum())))
-    p_value = np.minimum(1.0, single * float(min(ways, 10**300)))
-    return Outlying(z, p_value, picked)
 
 
 def components(sizes: Ints, means: Floats, squares: Floats, hosts: Ints) -> Components:
@@ -281,45 +191,8 @@ def components(sizes: Ints, means: Floats, squares: Floats, hosts: Ints) -> Comp
     return Components(host, block, instance)
 
 
-@dataclass(frozen=True)
-class HostRatios:
-    """A ratio of two variants on every host, and whether hosts agree about it."""
-
-    hosts: Ints
-    ratios: tuple[Sign, ...]
-    """Each host's, with Student's interval over its blocks; none below three of them."""
-    p_value: float | None
-    """Chance of hosts that differ so, if the ratio were the same on all of them."""
-
-
-def host_ratios(logs: BlockLogs) -> HostRatios:
-    """Paired log ratios, one per block, by host: a one-way analysis of variance over hosts."""
-    hosts = np.unique(logs.hosts)
-    groups = [np.round(logs.logs[logs.hosts == host], _DECIMALS) for host in hosts]
-    ratios = tuple(_mean_ratio(group) for group in groups)
-    several = [group for group in groups if group.size > 1]
-    df = sum(group.size - 1 for group in several)
-    if len(several) < 2 or df < MINIMUM_BLOCKS:
-        return HostRatios(hosts, ratios, None)
-    within = sum(float(((group - group.mean()) ** 2).sum()) for group in several) / df
-    centre = float(np.concatenate(several).mean())
-    between = sum(group.size * (float(group.mean()) - centre) ** 2 for group in several)
-    between /= len(several) - 1
-    if within == 0:
-        return HostRatios(hosts, ratios, 1.0 if between < 1e-15 else 0.0)
-    return HostRatios(hosts, ratios, float(special.fdtrc(len(several) - 1, df, between / within)))
-
-
-def _mean_ratio(logs: Floats) -> Sign:
-    mean = float(logs.mean())
-    if logs.size < MINIMUM_BLOCKS:
-        return Sign(math.exp(mean))
-    error = float(logs.std(ddof=1)) / math.sqrt(logs.size)
-    half = t_quantile(logs.size - 1) * error
-    return Sign(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
-
-
-def _two_sided(apart: float, error: float, df: float) -> float:
+def two_sided(apart: float, error: float, df: float) -> float:
+    """Chance of a difference at least as far from 0, by Student's t; 1 for none without any error."""
     if error == 0:
         return 1.0 if apart == 0 else 0.0
     return float(2 * special.stdtr(df, -abs(apart) / error))
