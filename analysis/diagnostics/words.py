@@ -79,7 +79,7 @@ def in_vain(tables: Tables) -> tuple[str, ...]:
         judged = quantities.plural(len({row["host"] for row in hosts}), "host")
         said.append(f"No outlier was found among {judged}.")
     compared = [row for row in tables["agreement"] if row["p_value"] is not None]
-    if compared and not any(_disagrees(row) for row in compared):
+    if compared and not any(disagrees(row) for row in compared):
         of = quantities.plural(len(compared), "comparison")
         said.append(f"No host contradicts the others in {of}.")
     return tuple(said)
@@ -142,7 +142,7 @@ def _outliers(hosts: Sequence[Row]) -> list[str]:
 def _agreement(rows: Sequence[Row]) -> list[str]:
     alike: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        if _disagrees(row):
+        if disagrees(row):
             alike.setdefault((*_measure(row), row["other"], row["baseline"]), []).append(row)
     return [_differing(some) for some in alike.values()]
 
@@ -158,7 +158,8 @@ def _differing(rows: Sequence[Row]) -> str:
     )
 
 
-def _disagrees(row: Row) -> bool:
+def disagrees(row: Row) -> bool:
+    """Whether some hosts contradict the others about a comparison, by more than chance."""
     certain = row["p_adjusted"] is not None and row["p_adjusted"] <= ALPHA
     return certain and row["against"] is not None
 

@@ -192,7 +192,9 @@ def components(sizes: Ints, means: Floats, squares: Floats, hosts: Ints) -> Comp
 
 
 def two_sided(apart: float, error: float, df: float) -> float:
-    """Chance of a difference at least as far from 0, by Student's t; 1 for none without any error."""
+    """Chance of a difference at least as far from 0, by Student's t; 1 where there is none but of rounding."""
+    if abs(apart) < 10.0**-DECIMALS:
+        return 1.0
     if error == 0:
-        return 1.0 if apart == 0 else 0.0
+        return 0.0
     return float(2 * special.stdtr(df, -abs(apart) / error))

@@ -20,6 +20,8 @@ FEWEST_HOSTS = 5
 FAR_Z = 3.5
 """Modified z-score of an outlier (Iglewicz & Hoaglin, How to Detect and Handle Outliers, 1993)."""
 _MAD_TO_SD = 0.6745
+_ROUNDING = 1e-18
+"""A variance of logarithms that is none but of rounding."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -142,8 +144,8 @@ def host_ratios(logs: BlockLogs) -> HostRatios:
     centre = float(np.concatenate(several).mean())
     between = sum(group.size * (float(group.mean()) - centre) ** 2 for group in several)
     between /= len(several) - 1
-    if within == 0:
-        return HostRatios(hosts, ratios, errors, 1.0 if between < 1e-15 else 0.0)
+    if within < _ROUNDING:
+        return HostRatios(hosts, ratios, errors, 1.0 if between < _ROUNDING else 0.0)
     return HostRatios(
         hosts, ratios, errors, float(special.fdtrc(len(several) - 1, df, between / within))
     )
