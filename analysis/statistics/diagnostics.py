@@ -192,7 +192,7 @@ def components(sizes: Ints, means: Floats, squares: Floats, hosts: Ints) -> Comp
 
 
 def two_sided(apart: float, error: float, df: float) -> float:
-    """Chance of a difference at least as far from 0, by Student's t; 1 where there is none but of rounding."""
+    """Chance of a difference at least as far from 0, by Student's t. What is but rounding is none."""
     if abs(apart) < 10.0**-DECIMALS:
         return 1.0
     if error == 0:

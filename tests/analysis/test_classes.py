@@ -55,6 +55,13 @@ def test_the_report_shows_them(dataset, tmp_path):
     captions = " ".join(caption.text for caption in page.all("caption"))
     for title in ("Time to ready", "Time to deploy", "Density", "Recovery"):
         assert f"{title} by host class" in captions
+    maps = [f.all("h3")[0].text for f in page.all("figure") if "against the fleet" in f.text]
+    assert [title.partition(": ")[2] for title in maps] == [
+        "memory per instance",
+        "time to deploy",
+        "time to ready",
+        "time to recover",
+    ]
 
 
 def test_one_class_has_no_rows(tmp_path):

@@ -1,13 +1,7 @@
 """The host heat map, as a picture and in words."""
 
-import re
-
-from make_campaign import Truth, write_campaign
-from page import Page, check_page
-
 from analysis.heatmap import HOSTS_PER_PANEL, MOST_HOSTS, NONE, SHADES, heat_map, latencies
 from analysis.palette import contrast
-from analysis.report import write_report
 
 CELL = {
     "driver": "docker",
@@ -67,21 +61,3 @@ def test_every_shade_has_a_sign_or_is_near_and_signs_can_be_read():
     for shade in (*SHADES, NONE):
         assert contrast(shade.ink, shade.colour) >= 4.5
         assert shade.sign or 0.8 <= shade.upto <= 1.25
-
-
-def test_a_campaign_has_its_maps(tmp_path):
-    hosts = tuple(f"h{i}" for i in range(4))
-    truth = Truth(
-        hosts, 2, 3, experiments=("lifecycle", "density", "recovery", "deployment"), slow={"h2": 2.0}
-    )
-    out = tmp_path / "report"
-    page = Page(write_report(write_campaign(tmp_path / "d", truth), out).read_text(encoding="utf-8"))
-    check_page(page, out)
-    titles = [f.all("h3")[0].text for f in page.all("figure")]
-    maps = [title for title in titles if title.startswith("Every host against the fleet")]
-    assert [re.sub(".*: ", "", title) for title in maps] == [
-        "memory per instance",
-        "time to deploy",
-        "time to ready",
-        "time to recover",
-    ]

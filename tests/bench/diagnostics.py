@@ -138,10 +138,12 @@ def main() -> None:
     for name, campaign in CLEAN.items():
         n = campaigns // (10 if campaign.hosts > 50 else 1)
         found = rates(campaign, n)
-        shown = {k: v for k, v in found.items() if not k.startswith("host-")}
-        print(f"clean, {name}, {n} campaigns: { ({k: f'{v / n:.1%}' for k, v in shown.items()}) }")
+        each = [f"{kind} {number / n:.1%}" for kind, number in sorted(found.items())]
+        said = ", ".join(text for text in each if not text.startswith("host-")) or "nothing"
+        sys.stdout.write(f"clean, {name}, {n} campaigns: {said}\n")
     for name, (campaign, kind) in POWER.items():
-        print(f"{name}: found in {rates(campaign, campaigns)[kind] / campaigns:.1%}")
+        found = rates(campaign, campaigns)
+        sys.stdout.write(f"{name}: found in {found[kind] / campaigns:.1%}\n")
 
 
 if __name__ == "__main__":
