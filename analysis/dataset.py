@@ -168,8 +168,9 @@ def _check_trials(dataset: Dataset) -> None:
     if others:
         dataset.close()
         raise DatasetError(
-            f"{dataset.path / 'trials'}: some trials have schema version {', '.join(others)}, the manifest "
-            f"beside them {SCHEMA_VERSION}; measure them again with this release, or gather them apart"
+            f"{dataset.path / 'trials'}: some trials have schema version {', '.join(others)}, the "
+            f"manifest beside them {SCHEMA_VERSION}; measure them again with this "
+            "release, or gather them apart"
         )
 
 

@@ -17,7 +17,7 @@ FEWEST_IN_ORDER = 5
 """With fewer blocks in a row even a perfect order may be chance (4 blocks: p = 0.08)."""
 FLOOR = math.log(1.05)
 """Smaller differences make none in practice, however certain they are."""
-_DRAWS = 2000
+_DRAWS = 5000
 DECIMALS = 9
 """Logarithms are rounded so far, so that what is equal stays equal in floating point."""
 

@@ -46,7 +46,8 @@ THIN = {
         hosts=("h1", "h2"), big=("h1",), blocks=1, instances=1
     ),
     "a huge host": campaign(
-        hosts=("h1", "h2", "h3"), blocks=5, instances=3, slow={"h2": HUGE / 170e6}
+        hosts=("h1", "h2", "h3"), blocks=3, instances=3, slow={"h2": HUGE / 170e6},
+        experiments=("lifecycle", "density"),
     ),
     "no variance": campaign(
         hosts=tuple("abcdef"), blocks=5, instances=5, sigma=0, block_sigma=0, host_sigma=0,
@@ -67,8 +68,8 @@ THIN = {
         folder, Design((Variant("docker", 170, fails=1.0),), hosts=tuple("abcdef"), blocks=5)
     ),
     "memory that does not grow": trials(
-        density(Stairs(Where(hosts=("h1", "h2", "h3")), each_mib=0.0, noise_mib=0.0)),
-        density(Stairs(Where("process", hosts=("h1", "h2", "h3")), each_mib=-1.0)),
+        density(Stairs(Where(hosts=("a", "b", "c")), each_mib=0, noise_mib=0, peak=30, probes=5)),
+        density(Stairs(Where("process", hosts=("a", "b", "c")), each_mib=-1, peak=30, probes=5)),
     ),
 }  # fmt: skip
 
