@@ -50,6 +50,9 @@ class Truth:
     first_instance: float = 1.0
     big: tuple[str, ...] = ()
     """Hosts that the operator labels as class big; the others are small. Empty: no labels."""
+    peak: int = 40
+    """Instances at the top of every staircase."""
+    probes: int = 20
     seed: int = 1
 
 
@@ -139,7 +142,14 @@ def _density(truth: Truth, host: str, own: float, rng: np.random.Generator) -> I
         where = replace(where, params={"slo_p99_ms": 10.0})
         each = 2.0 * (1 + place) * factor
         yield from density(
-            Stairs(where, each_mib=each, latency_ms=1 + median / 100, step=10, peak=40, probes=20)
+            Stairs(
+                where,
+                each_mib=each,
+                latency_ms=1 + median / 100,
+                step=10,
+                peak=truth.peak,
+                probes=truth.probes,
+            )
         )
 
 

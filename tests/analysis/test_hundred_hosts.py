@@ -12,7 +12,9 @@ EVERY = ("lifecycle", "density", "recovery", "deployment")
 
 
 def test_the_page_is_small_and_names_the_odd_host(tmp_path):
-    truth = Truth(HOSTS, 1, 2, experiments=EVERY, big=HOSTS[:30], slow={"host-042": 3.0})
+    truth = Truth(
+        HOSTS, 1, 2, experiments=EVERY, big=HOSTS[:30], slow={"host-042": 3.0}, peak=20, probes=2
+    )
     out = tmp_path / "report"
     path = write_report(write_campaign(tmp_path / "dataset", truth), out)
     assert path.stat().st_size < 3 * 2**20
