@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from analysis import quantities
 from analysis.dataset import Dataset
+from analysis.host_classes import class_of_host, host_classes
+from analysis.scopes import FLEET, Scope, scopes_of
 from contract.trial import canonical_json
 
 EFFORT = ("instances", "warm_ups", "injections", "deployments")
@@ -81,7 +85,8 @@ class Cells:
         keys = sorted({_key(t) for t in self.trials}, key=_place)
         self._cell_of = {key: Cell(i, *key) for i, key in enumerate(keys)}
         self.cells = list(self._cell_of.values())
-        self.evidence: dict[tuple[int, int | None], Evidence] = {}
+        self.scopes = scopes_of(self.hosts, class_of_host(host_classes(dataset)))
+        self.evidence: dict[tuple[int, Scope], Evidence] = {}
         self.memberships = self._sort_trials()
 
     @cached_property
@@ -129,9 +134,24 @@ class Cells:
         )
 
     def in_fleet(self, cell: int, host: int) -> bool:
-        """Whether a host's numbers enter the fleet's: never suspect ones beside valid ones."""
-        fleet, own = self.evidence.get((cell, None)), self.evidence.get((cell, host))
-        return own is not None and (own in (fleet, "failed") or fleet == "valid and suspect")
+        """Whether a host's numbers enter the fleet's."""
+        return self.counts(cell, FLEET, host)
+
+    def counts(self, cell: int, scope: Scope, host: int) -> bool:
+        """Whether a host's numbers enter those of a scope: never suspect ones beside valid ones."""
+        if not scope.has(host):
+            return False
+        whole, own = self.evidence.get((cell, scope)), self.evidence.get((cell, self.of_host(host)))
+        return own is not None and (own in (whole, "failed") or whole == "valid and suspect")
+
+    def counting(self, cell: int, scope: Scope) -> npt.NDArray[np.bool_]:
+        """Which hosts' numbers enter those of a scope, by host code."""
+        codes = range(len(self.hosts))
+        return np.array([self.counts(cell, scope, code) for code in codes], dtype=bool)
+
+    def of_host(self, host: int) -> Scope:
+        """The scope of one host, by its code."""
+        return self.scopes[len(self.scopes) - len(self.hosts) + host]
 
     def _sort_trials(self) -> list[Membership]:
         code = {host: code for code, host in enumerate(self.hosts)}
@@ -142,17 +162,18 @@ class Cells:
             of_cell[index].append(trial)
             on_host[index, code[trial["host"]]].append(trial)
         for index, trials in of_cell.items():
-            self._note(index, None, trials)
+            for scope in self.scopes[: len(self.scopes) - len(self.hosts)]:
+                self._note(index, scope, [t for t in trials if scope.has(code[t["host"]])])
         found = []
         for (index, host), trials in sorted(on_host.items(), key=lambda item: item[0]):
-            evidence = self._note(index, host, trials)
+            evidence = self._note(index, self.of_host(host), trials)
             found += [
                 Membership(t["trial_id"], index, host, t["block"], _role(t, evidence)) for t in trials
             ]
         return found
 
-    def _note(self, cell: int, host: int | None, trials: list[dict[str, Any]]) -> Evidence | None:
-        """Find out, and keep, what kind of trials the numbers of a cell on a host can rest on."""
+    def _note(self, cell: int, scope: Scope, trials: list[dict[str, Any]]) -> Evidence | None:
+        """Find out, and keep, what kind of trials the numbers of a cell in a scope can rest on."""
         timed = {t["verdict"] for t in trials if t["outcome"] in ("completed", "partial")}
         evidence: Evidence | None = None
         if self.dataset.include_suspect and timed >= {"valid", "suspect"}:
@@ -162,7 +183,7 @@ class Cells:
         elif any(t["outcome"] == "failed" for t in trials):
             evidence = "failed"
         if evidence is not None:
-            self.evidence[cell, host] = evidence
+            self.evidence[cell, scope] = evidence
         return evidence
 
 

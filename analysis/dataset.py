@@ -154,9 +154,24 @@ def open_dataset(path: Path, *, check_sums: bool = True, include_suspect: bool =
     if not any(entry.path.startswith("trials/") for entry in manifest.files):
         raise DatasetError(f"{path}: its manifest names no trials table; gather the campaign again")
     try:
-        return Dataset(path, manifest, include_suspect=include_suspect)
+        dataset = Dataset(path, manifest, include_suspect=include_suspect)
     except duckdb.Error as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
+    _check_trials(dataset)
+    return dataset
+
+
+def _check_trials(dataset: Dataset) -> None:
+    """Refuse trials that another release's workers wrote."""
+    sql = "SELECT DISTINCT schema_version AS v FROM trials WHERE schema_version <> $own ORDER BY 1"
+    others = [str(row["v"]) for row in dataset.rows(sql, {"own": SCHEMA_VERSION})]
+    if others:
+        dataset.close()
+        raise DatasetError(
+            f"{dataset.path / 'trials'}: some trials have schema version {', '.join(others)}, the "
+            f"manifest beside them {SCHEMA_VERSION}; measure them again with this "
+            "release, or gather them apart"
+        )
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -172,7 +187,7 @@ def _read_manifest(path: Path) -> Manifest:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise DatasetError(
-            f"{path}: the dataset has schema version {version!r}, this release reads "
+            f"{path / 'manifest.json'}: the dataset has schema version {version!r}, this release reads "
             f"{SCHEMA_VERSION}; use the release of Tonnage that gathered it"
         )
     try:
@@ -195,9 +210,20 @@ def _check_file(folder: Path, entry: FileEntry, *, check_sums: bool) -> None:
         raise DatasetError(f"{file}: cannot be read: {error}; gather the campaign again") from error
     if rows != entry.rows:
         raise DatasetError(f"{file}: holds {rows} rows, the manifest says {entry.rows}")
+    _check_version(file, schema)
     _check_schema(file, schema, table)
     if check_sums and _sha256(file) != entry.sha256:
         raise DatasetError(f"{file}: its checksum is not the manifest's; gather the campaign again")
+
+
+def _check_version(file: Path, schema: pa.Schema) -> None:
+    """A file of another release's schema among those of this one's: columns may mean something else."""
+    version = (schema.metadata or {}).get(b"tonnage_schema_version", b"").decode(errors="replace")
+    if version not in ("", str(SCHEMA_VERSION)):
+        raise DatasetError(
+            f"{file}: this file has schema version {version}, the manifest beside it {SCHEMA_VERSION}; "
+            "results of different releases are mixed: gather them apart, each with its own release"
+        )
 
 
 def _check_schema(file: Path, schema: pa.Schema, table: str) -> None:

@@ -8,11 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from analysis.cells import Cells
+from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
 
 EXACT_ROWS = 4_000_000
 """From more rows than this, values are rounded to steps of 0.1 % and counted: it bounds the memory."""
 _STEP = 0.001
+_OTHERS = 4
+"""So many times as many other values must a trial have for its first ones to be set against them."""
 
 HARNESS_CAUSES = ("cancelled", "host_busy", "internal")
 """Error classes that say nothing about an engine: such rows are no attempts."""
@@ -70,14 +73,14 @@ class Distribution:
         self._slice = [slice(a, b) for a, b in pairwise(bounds)]
         self._by_host = lru_cache(maxsize=2)(self._sort_by_host)
 
-    def sample(self, cell: int, host: int | None = None) -> BlockedSample:
-        """The values of a cell in the fleet or on one host."""
+    def sample(self, cell: int, scope: Scope = FLEET) -> BlockedSample:
+        """The values of a cell in the fleet, on hosts of one class, or on one host."""
         part = self._slice[cell]
-        if host is None:
-            codes = range(len(self._cells.hosts))
-            counts = np.array([self._cells.in_fleet(cell, code) for code in codes], dtype=bool)
+        if scope.kind != "host":
+            counts = self._cells.counting(cell, scope)
             return self._sample(np.flatnonzero(counts[self._host[part]]) + part.start)
         order, bounds = self._by_host(cell)
+        host = min(scope.codes or ())
         return self._sample(order[bounds[host] : bounds[host + 1]] + part.start)
 
     def _sample(self, rows: Ints) -> BlockedSample:
@@ -126,6 +129,31 @@ class Reduction:
         members = self.cells.table("timed", "failed")
         found = self._dataset.query(sql, self._experiment, members=members)
         return Distribution({name: found[name].to_numpy() for name in found.column_names}, self.cells)
+
+    def firsts(self, stage: Stage) -> list[dict[str, Any]]:
+        """The first values of every trial beside the others: cell, host, median first and rest, ns.
+
+        The first are as many as the plan let begin at once. Only values that are finite and above 0
+        count, and only trials with at least four times as many others.
+        """
+        sql = f"""
+            WITH timed AS (
+                SELECT m.cell, m.host, m.trial_id, i.instance, ({stage.sql()})::DOUBLE AS v,
+                    greatest(coalesce(i.concurrency, 1), 1) AS at_once
+                FROM instances i JOIN members m USING (trial_id)
+                WHERE {_MEASURED} AND {_ATTEMPTED}
+            ), placed AS (
+                SELECT *, row_number() OVER (PARTITION BY trial_id ORDER BY instance) AS place
+                FROM timed WHERE v > 0 AND isfinite(v)
+            )
+            SELECT cell, host, median(v) FILTER (WHERE place <= at_once) AS first,
+                median(v) FILTER (WHERE place > at_once) AS rest
+            FROM placed GROUP BY cell, host, trial_id
+            HAVING count(*) FILTER (WHERE place > at_once) >= {_OTHERS} * min(at_once)
+            ORDER BY cell, host, trial_id
+        """  # noqa: S608 - built of this module's own text
+        members = self.cells.table("timed")
+        return self._dataset.rows(sql, self._experiment, members=members)
 
     def counts(self) -> list[dict[str, Any]]:
         """Measured rows per cell, host, block and role, by how they ended, and the time they took.

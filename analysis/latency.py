@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.cells import Cell, Cells
 from analysis.distributions import Distribution, Reduction, Stage
+from analysis.scopes import FLEET, Scope
 from analysis.section import Field
 from analysis.statistics.proportions import estimate_rate, estimate_share
 from analysis.statistics.quantiles import estimate_quantile
@@ -15,8 +16,11 @@ from analysis.statistics.quantiles import estimate_quantile
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 SCOPE_FIELDS = (
-    Field("scope", "string", "'fleet': all hosts together; 'host': one host"),
-    Field("host", "string", "host name; missing for the fleet"),
+    Field(
+        "scope", "string", "'fleet': all hosts together; 'class': hosts of one class; 'host': one host"
+    ),
+    Field("host_class", "string", "class of the hosts; missing for the fleet"),
+    Field("host", "string", "host name; missing for more than one"),
     Field("variant", "string", "driver, and profile where it is not the default"),
     Field("conditions", "string", "what tells the cell from others of its variant"),
     Field("driver", "string", "driver"),
@@ -80,18 +84,22 @@ REASON_FIELDS = (
 )
 
 
-def scopes(cells: Cells, cell: Cell) -> list[int | None]:
-    """The fleet (None), then each host that has trials of the cell; a single host is the fleet."""
-    hosts = [h for h in range(len(cells.hosts)) if (cell.index, h) in cells.evidence]
-    fleet: list[int | None] = [None] if (cell.index, None) in cells.evidence else []
-    return [*fleet, *hosts]
+WHERE = ("scope", "host_class", "host")
+"""Columns of ``SCOPE_FIELDS`` that say on which hosts; the others tell the cell."""
+CELL_FIELDS = tuple(field for field in SCOPE_FIELDS if field.name not in WHERE)
 
 
-def describe(cells: Cells, cell: Cell, host: int | None) -> dict[str, Any]:
+def scopes(cells: Cells, cell: Cell) -> list[Scope]:
+    """The fleet, classes of hosts where there are several, and hosts that have trials of the cell."""
+    return [scope for scope in cells.scopes if (cell.index, scope) in cells.evidence]
+
+
+def describe(cells: Cells, cell: Cell, scope: Scope) -> dict[str, Any]:
     """The columns of ``SCOPE_FIELDS``."""
     return {
-        "scope": "fleet" if host is None else "host",
-        "host": None if host is None else cells.hosts[host],
+        "scope": scope.kind,
+        "host_class": scope.host_class,
+        "host": scope.host,
         "variant": cell.variant,
         "conditions": cells.condition(cell),
         "driver": cell.driver,
@@ -101,27 +109,27 @@ def describe(cells: Cells, cell: Cell, host: int | None) -> dict[str, Any]:
         "limits": cell.limits,
         "emulated": cell.emulated,
         "virtual": cell.virtual,
-        "evidence": cells.evidence[cell.index, host],
+        "evidence": cells.evidence[cell.index, scope],
     }
 
 
 def latency_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """Quantiles of every stage in every cell, for the fleet and each host."""
+    """Quantiles of every stage in every cell and scope."""
     cells = reduction.cells
     found: list[dict[str, Any]] = []
     for stage in stages:
         distribution = reduction.distribution(stage)
         for cell in cells.cells:
-            for host in scopes(cells, cell):
-                row = _quantiles(distribution, cell.index, host)
+            for scope in scopes(cells, cell):
+                row = _quantiles(distribution, cell.index, scope)
                 if row:
                     named = {"metric": stage.name, "basis": stage.basis}
-                    found.append(describe(cells, cell, host) | named | row)
+                    found.append(describe(cells, cell, scope) | named | row)
     return found
 
 
-def _quantiles(distribution: Distribution, cell: int, host: int | None) -> dict[str, Any]:
-    sample = distribution.sample(cell, host)
+def _quantiles(distribution: Distribution, cell: int, scope: Scope) -> dict[str, Any]:
+    sample = distribution.sample(cell, scope)
     if not sample.n:
         return {}
     unreached = int(sample.counts[np.isinf(sample.values)].sum())
@@ -134,23 +142,22 @@ def _quantiles(distribution: Distribution, cell: int, host: int | None) -> dict[
 
 
 def outcome_rows(reduction: Reduction) -> list[dict[str, Any]]:
-    """How attempts ended in every cell, for the fleet and each host."""
+    """How attempts ended in every cell and scope."""
     cells = reduction.cells
-    counted: dict[tuple[int, int | None], list[dict[str, Any]]] = defaultdict(list)
+    counted: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in reduction.counts():
-        counted[row["cell"], row["host"]].append(row)
-        counted[row["cell"], None].append(row)
+        counted[row["cell"]].append(row)
     return [
-        describe(cells, cell, host) | _outcomes(cells, cell, host, counted[cell.index, host])
+        describe(cells, cell, scope)
+        | _outcomes(cells, cell, scope, [r for r in counted[cell.index] if scope.has(r["host"])])
         for cell in cells.cells
-        for host in scopes(cells, cell)
+        for scope in scopes(cells, cell)
     ]
 
 
-def _outcomes(cells: Cells, cell: Cell, host: int | None, here: list[dict[str, Any]]) -> dict[str, Any]:
-    timed = [row for row in here if row["role"] != "set aside"]
-    if host is None:
-        timed = [row for row in timed if cells.in_fleet(cell.index, row["host"])]
+def _outcomes(cells: Cells, cell: Cell, scope: Scope, here: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = cells.counting(cell.index, scope)
+    timed = [row for row in here if row["role"] != "set aside" and counts[row["host"]]]
     column = {
         name: np.array([row[name] for row in timed], dtype=np.float64)
         for name in ("attempted", "ok", "host", "ready", "span_ns", "trials")
@@ -213,7 +220,7 @@ def curve_rows(reduction: Reduction, stage: Stage) -> list[dict[str, Any]]:
         named = {
             "variant": cell.variant,
             "conditions": reduction.cells.condition(cell),
-            "evidence": reduction.cells.evidence.get((cell.index, None)),
+            "evidence": reduction.cells.evidence.get((cell.index, FLEET)),
         }
         found += [
             named | {"share": rank / sample.n, "value_ns": sample.at_rank(int(rank))}

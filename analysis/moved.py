@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from analysis import quantities
 from analysis.cells import Cells
-from analysis.latency import SCOPE_FIELDS, describe, scopes
+from analysis.latency import CELL_FIELDS, SCOPE_FIELDS, describe, scopes
+from analysis.scopes import Scope
 from analysis.section import Field, ShownTable
 from analysis.shown import MOST_ROWS, Row, key_of, marked
 from analysis.words import MOST_SENTENCES
@@ -31,7 +32,7 @@ MOVED_FIELDS = (
 )
 
 CHANGE_FIELDS = (
-    *SCOPE_FIELDS[2:],
+    *CELL_FIELDS,
     Field("cold_bytes", "Float64", "median bytes on the wire when the host had nothing of the image"),
     Field("change_bytes", "Float64", "median when it had everything but the change"),
     Field("delta_ratio", "Float64", "change_bytes / cold_bytes"),
@@ -54,29 +55,37 @@ PUSH_FIELDS = (
 
 
 def moved_rows(cells: Cells) -> list[dict[str, Any]]:
-    """Least, median and most of every count in every cell, for the fleet and each host."""
-    members = cells.table("timed")
-    in_fleet = [
-        cells.in_fleet(cell, host)
-        for cell, host in zip(members["cell"].to_pylist(), members["host"].to_pylist(), strict=True)
+    """Least, median and most of every count in every cell."""
+    members = [m for m in cells.memberships if m.role == "timed"]
+    pairs = [
+        (m.trial_id, m.cell, number)
+        for m in members
+        for number, scope in enumerate(cells.scopes)
+        if cells.counts(m.cell, scope, m.host)
     ]
-    found: dict[tuple[int, int | None], list[dict[str, Any]]] = {}
-    for row in _counted(cells, members.filter(pa.array(in_fleet, pa.bool_())), "NULL::INTEGER"):
-        found.setdefault((row["cell"], None), []).append(row)
-    for row in _counted(cells, members, "m.host"):
-        found.setdefault((row["cell"], row["host"]), []).append(row)
+    names = {"trial_id": pa.string(), "cell": pa.int32(), "scope": pa.int32()}
+    columns = zip(*pairs, strict=True) if pairs else ((), (), ())
+    table = pa.table(
+        {
+            name: pa.array(column, kind)
+            for (name, kind), column in zip(names.items(), columns, strict=True)
+        }
+    )
+    found: dict[tuple[int, Scope], list[dict[str, Any]]] = {}
+    for row in _counted(cells, table):
+        found.setdefault((row["cell"], cells.scopes[row.pop("scope")]), []).append(row)
     return [
-        row | describe(cells, cell, host)
+        row | describe(cells, cell, scope)
         for cell in cells.cells
-        for host in scopes(cells, cell)
-        for row in found.get((cell.index, host), [])
+        for scope in scopes(cells, cell)
+        for row in found.get((cell.index, scope), [])
     ]
 
 
-def _counted(cells: Cells, members: pa.Table, host: str) -> list[dict[str, Any]]:
+def _counted(cells: Cells, members: pa.Table) -> list[dict[str, Any]]:
     metrics = ", ".join(f"'{metric}'" for metric in _WHAT)
     sql = f"""
-        SELECT m.cell, {host} AS host, s.metric, count(*) AS n, min(s.value) AS least,
+        SELECT m.cell, m.scope, s.metric, count(*) AS n, min(s.value) AS least,
             quantile_disc(s.value, 0.5) AS median, max(s.value) AS most
         FROM samples s JOIN members m USING (trial_id)
             JOIN instances i ON i.trial_id = s.trial_id AND i.instance = s.instance
@@ -127,7 +136,7 @@ def change_rows(moved: Sequence[Row], times: Sequence[Row]) -> list[dict[str, An
             continue
         disk = {name: counts.get((k, _DISK), {}).get("median") for name, k in _ends(key, other)}
         found.append(
-            {field.name: cold[field.name] for field in SCOPE_FIELDS[2:]}
+            {field.name: cold[field.name] for field in CELL_FIELDS}
             | {
                 "conditions": _without_cache(cold["conditions"]),
                 "evidence": cold["evidence"] if cold["evidence"] == change["evidence"] else "suspect",

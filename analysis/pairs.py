@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.cells import Cell, Cells
 from analysis.distributions import Distribution, Reduction, Stage
+from analysis.scopes import FLEET
 from analysis.section import Field
 from analysis.statistics.blocks import MINIMUM_BLOCKS
 from analysis.statistics.comparison import (
@@ -117,7 +118,7 @@ def _withheld(cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell])
     if baseline.emulated != other.emulated:
         return "emulated CPU"
     for cell in pair:
-        evidence = cells.evidence.get((cell.index, None))
+        evidence = cells.evidence.get((cell.index, FLEET))
         if evidence != "valid":
             return (
                 f"{cell.variant} has no valid trials"

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from analysis import export, palette, provenance, quantities
 from analysis.dataset import Dataset, open_dataset
+from analysis.diagnostics import section as diagnostics
 from analysis.section import Field, Figure, Section, ShownTable
 from analysis.tables import table_modules
 
@@ -48,6 +49,11 @@ def write_report(dataset: Path, out: Path, *, include_suspect: bool = False) -> 
                 sections.append(module.section(opened, found))
                 tables |= {f"{experiment}-{name}": table for name, table in found.items()}
                 fields |= {f"{experiment}-{name}": module.FIELDS[name] for name in found}
+        doubts = diagnostics.table(opened)
+        if doubts:
+            sections.append(diagnostics.section(doubts))
+            tables |= {f"{diagnostics.NAME}-{name}": table for name, table in doubts.items()}
+            fields |= {f"{diagnostics.NAME}-{name}": diagnostics.FIELDS[name] for name in doubts}
         export.export_tables(out / "tables", tables, fields)
         downloads = [_download(name, table) for name, table in tables.items()]
         html = _render(opened, sections, downloads)

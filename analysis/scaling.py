@@ -14,6 +14,7 @@ from analysis.cells import Cell, Cells, Evidence, condition_words
 from analysis.distributions import Reduction
 from analysis.figures import MOST_PANELS, by, dressed, left_out
 from analysis.latency import SCOPE_FIELDS
+from analysis.scopes import FLEET
 from analysis.section import Field, Figure, LegendEntry, ShownTable
 from analysis.shown import Row, assemble, marked, over
 from analysis.statistics.proportions import Estimate
@@ -71,7 +72,7 @@ def _groups(cells: Cells) -> list[list[Cell]]:
         params = json.loads(cell.params)
         level = params.pop(LEVEL, None)
         closed = params.get("arrival_rate_per_s") is None
-        if closed and isinstance(level, int | float) and (cell.index, None) in cells.evidence:
+        if closed and isinstance(level, int | float) and (cell.index, FLEET) in cells.evidence:
             rest = json.dumps(params, sort_keys=True), cell.image, cell.limits
             kind = cell.driver, cell.profile, cell.emulated, cell.virtual
             found[*rest, *kind].append(cell)
@@ -111,7 +112,7 @@ def _joined(rates: Sequence[tuple[float, _BlockRates]]) -> list[Load]:
 def _describe(cells: Cells, group: Sequence[Cell]) -> dict[str, Any]:
     one = group[0]
     varied = {n: one.conditions.get(n) for n in cells.varying if n != LEVEL}
-    evidence: set[Evidence] = {cells.evidence[c.index, None] for c in group} - {"failed"}
+    evidence: set[Evidence] = {cells.evidence[c.index, FLEET] for c in group} - {"failed"}
     return {
         "variant": one.variant,
         "conditions": condition_words(varied) or "same for all",

@@ -128,7 +128,7 @@ def hosts(rows: Sequence[Row], metric: Metric, what: str = "Time to ready") -> S
     chosen = of_metric(rows, metric)
     of_fleet = {key_of(r): r["p50_ns"] for r in chosen if r["scope"] == "fleet"}
     of_hosts = [
-        r | {"against": _against(r["p50_ns"], of_fleet.get(key_of(r)))}
+        r | {"against": against(r["p50_ns"], of_fleet.get(key_of(r)))}
         for r in chosen
         if r["scope"] == "host"
     ]
@@ -189,6 +189,11 @@ def key_of(row: Row) -> tuple[Any, ...]:
     return (*what, row["emulated"], row["virtual"])
 
 
+def place_of(row: Row) -> tuple[Any, ...]:
+    """What tells a row's cell and scope from all others."""
+    return row["scope"], row["host_class"], row["host"], key_of(row)
+
+
 def marked(row: Row) -> str:
     """A variant's name, with a warning when its numbers do not rest on valid trials."""
     warning = {
@@ -223,7 +228,7 @@ def shortened(text: str | None) -> str:
     return flat if len(flat) <= MOST_EXAMPLE else f"{flat[: MOST_EXAMPLE - 1]}…"
 
 
-def _against(host_ns: float, fleet_ns: float | None) -> float | None:
+def against(host_ns: float, fleet_ns: float | None) -> float | None:
     """A host's median over the fleet's, where both are numbers."""
     if not fleet_ns or not host_ns or math.isinf(host_ns) or math.isinf(fleet_ns):
         return None

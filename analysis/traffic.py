@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.cells import Cells
+from analysis.scopes import Scope
 from analysis.statistics.blocks import Floats
 
 STEADY_FROM = 0.25
@@ -107,11 +108,10 @@ class TrafficReduction:
             )
         return sorted(found, key=lambda trial: (trial.cell, trial.host, trial.block))
 
-    def of(self, cell: int, host: int | None) -> list[Traffic]:
-        """Trials of a cell on one host, or of the fleet."""
-        if host is not None:
-            return [t for t in self.trials if (t.cell, t.host) == (cell, host)]
-        return [t for t in self.trials if t.cell == cell and self.cells.in_fleet(cell, t.host)]
+    def of(self, cell: int, scope: Scope) -> list[Traffic]:
+        """Trials of a cell in a scope."""
+        counts = self.cells.counting(cell, scope)
+        return [t for t in self.trials if t.cell == cell and counts[t.host]]
 
     def _observed(self) -> Iterator[tuple[str, tuple[int, int, int], Floats, dict[str, Floats]]]:
         columns = ", ".join(

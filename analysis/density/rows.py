@@ -12,6 +12,7 @@ import numpy as np
 from analysis.cells import Cell
 from analysis.density.staircases import SLO_PARAM, Staircase, Staircases, Step
 from analysis.latency import SCOPE_FIELDS, describe, scopes
+from analysis.scopes import FLEET, Scope
 from analysis.section import Field
 from analysis.statistics.knees import Limit, Reached, knee_of, latency_knee_of, limit_of
 from analysis.statistics.resampling import mean_of_blocks
@@ -122,9 +123,9 @@ STEP_FIELDS = (
 
 
 def slope_rows(staircases: Staircases) -> list[dict[str, Any]]:
-    """What one instance more costs by every measure, for the fleet and each host."""
+    """What one instance more costs by every measure, in every scope."""
     found = []
-    for cell, host, some in _scoped(staircases):
+    for cell, scope, some in _scoped(staircases):
         for place, measure in enumerate(MEASURES):
             rng = np.random.default_rng([SEED, cell.index, place])
             slope = slope_of([s.climb(measure.name) for s in some], rng)
@@ -132,7 +133,7 @@ def slope_rows(staircases: Staircases) -> list[dict[str, Any]]:
                 continue
             bases = [base for s in some if (base := s.base(measure.name)) is not None]
             found.append(
-                describe(staircases.cells, cell, host)
+                describe(staircases.cells, cell, scope)
                 | {"measure": measure.name, "unit": measure.unit, "slope": slope.each.value}
                 | {"slope_low": slope.each.low, "slope_high": slope.each.high}
                 | {"base": float(np.median(bases)) if bases else None, "intercept": slope.intercept}
@@ -142,9 +143,9 @@ def slope_rows(staircases: Staircases) -> list[dict[str, Any]]:
 
 
 def knee_rows(staircases: Staircases) -> list[dict[str, Any]]:
-    """Whether memory and latency bend, and where, for the fleet and each host."""
+    """Whether memory and latency bend, and where, in every scope."""
     found = []
-    for cell, host, some in _scoped(staircases):
+    for cell, scope, some in _scoped(staircases):
         for place, measure in enumerate(BENDING):
             rng = np.random.default_rng([SEED + 1, cell.index, place])
             climbs = [s.climb(measure.name) for s in some]
@@ -156,7 +157,7 @@ def knee_rows(staircases: Staircases) -> list[dict[str, Any]]:
             if knee.below is None:
                 continue
             found.append(
-                describe(staircases.cells, cell, host)
+                describe(staircases.cells, cell, scope)
                 | {"measure": measure.name, "found": knee.found, "bic_gain": knee.gain}
                 | {"knee": knee.at.value, "knee_low": knee.at.low, "knee_high": knee.at.high}
                 | {"below": knee.below, "above": knee.above}
@@ -165,18 +166,18 @@ def knee_rows(staircases: Staircases) -> list[dict[str, Any]]:
 
 
 def limit_rows(staircases: Staircases) -> list[dict[str, Any]]:
-    """Where the staircases of every cell ended and why, for the fleet and each host."""
+    """Where the staircases of every cell ended and why, in every scope."""
     cells = staircases.cells
     return [
-        describe(cells, cell, host) | _limits(staircases, cell, host)
+        describe(cells, cell, scope) | _limits(staircases, cell, scope)
         for cell in cells.cells
-        for host in scopes(cells, cell)
+        for scope in scopes(cells, cell)
     ]
 
 
-def _limits(staircases: Staircases, cell: Cell, host: int | None) -> dict[str, Any]:
-    some = staircases.of(cell, host)
-    every = [s for s in staircases.all if s.cell == cell.index and host in (None, s.host)]
+def _limits(staircases: Staircases, cell: Cell, scope: Scope) -> dict[str, Any]:
+    some = staircases.of(cell, scope)
+    every = [s for s in staircases.all if s.cell == cell.index and scope.has(s.host)]
     peaks = sorted(s.peak for s in some if s.peak is not None)
     slo_ns = objective_ns(cell)
     reached = [r for s in some if slo_ns is not None and (r := s.reached(slo_ns)) is not None]
@@ -232,7 +233,7 @@ def step_rows(staircases: Staircases) -> list[dict[str, Any]]:
         {
             "variant": cells.cells[s.cell].variant,
             "conditions": cells.condition(cells.cells[s.cell]),
-            "evidence": cells.evidence.get((s.cell, None)),
+            "evidence": cells.evidence.get((s.cell, FLEET)),
             "host": cells.hosts[s.host],
             "block": s.block,
             "counted": s.role == "timed" and cells.in_fleet(s.cell, s.host),
@@ -257,10 +258,12 @@ def _step(step: Step) -> dict[str, Any]:
     )
 
 
-def _scoped(staircases: Staircases) -> list[tuple[Cell, int | None, Sequence[Staircase]]]:
+def _scoped(staircases: Staircases) -> list[tuple[Cell, Scope, Sequence[Staircase]]]:
     cells = staircases.cells
     return [
-        (cell, host, staircases.of(cell, host)) for cell in cells.cells for host in scopes(cells, cell)
+        (cell, scope, staircases.of(cell, scope))
+        for cell in cells.cells
+        for scope in scopes(cells, cell)
     ]
 
 

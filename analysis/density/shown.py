@@ -3,12 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 from analysis import quantities
 from analysis.section import ShownTable
-from analysis.shown import Row, assemble, marked, over
+from analysis.shown import MOST_FAR_HOSTS, MOST_ROWS, Row, assemble, key_of, marked, over
 
 STOPS = {
     "count": "the campaign asked for no more",
@@ -141,10 +142,9 @@ def steps(rows: Rows) -> ShownTable | None:
 def hosts(slopes: Rows, rows: Rows) -> ShownTable | None:
     """Memory per instance and instances held on every host; None with a single host."""
     held = {(r["conditions"], r["variant"], r["host"]): r for r in rows if r["scope"] == "host"}
+    every = [r for r in slopes if r["scope"] == "host" and r["measure"] == "mem_used"]
     body = []
-    for r in slopes:
-        if r["scope"] != "host" or r["measure"] != "mem_used":
-            continue
+    for r in _farthest(every, slopes):
         limit = held[r["conditions"], r["variant"], r["host"]]
         peak = over(quantities.count(limit["peak"]), _spread(limit["peak_least"], limit["peak_most"]))
         ended = in_words(limit["stop_rules"], STOPS)
@@ -161,10 +161,24 @@ def hosts(slopes: Rows, rows: Rows) -> ShownTable | None:
         "Held at once",
         "Ended because",
     )
+    which = "" if len(body) == len(every) else ", on the hosts farthest from the fleet"
     caption = (
-        "Memory that one instance more takes; second line: 95 % interval, or range over staircases."
+        f"Memory that one instance more takes{which}; second line: 95 % interval, or range over "
+        "staircases."
     )
-    return assemble("Density host by host", caption, heads, body, "slopes")
+    found = assemble("Density host by host", caption, heads, body, "slopes")
+    return found and replace(found, left_out=len(every) - len(found.rows))
+
+
+def _farthest(of_hosts: Rows, slopes: Rows) -> Rows:
+    """All hosts, or where they are many those whose slope is farthest from the fleet's."""
+    if len(of_hosts) <= MOST_ROWS:
+        return of_hosts
+    fleet = {
+        key_of(r): r["slope"] for r in slopes if r["scope"] == "fleet" and r["measure"] == "mem_used"
+    }
+    far = sorted(of_hosts, key=lambda r: -abs(r["slope"] - fleet.get(key_of(r), r["slope"])))
+    return far[:MOST_FAR_HOSTS]
 
 
 def in_words(counted: str, words: dict[str, str]) -> str:

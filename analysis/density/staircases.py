@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.cells import Cell, Cells, Role
+from analysis.scopes import FLEET, Scope
 from analysis.statistics.knees import Reached
 from analysis.statistics.slopes import Climb
 
@@ -141,15 +142,10 @@ class Staircases:
             for m in members.values()
         ]  # fmt: skip
 
-    def of(self, cell: Cell, host: int | None = None) -> list[Staircase]:
-        """Believed staircases of a cell on one host, or in the fleet."""
-        return [
-            s
-            for s in self.all
-            if s.cell == cell.index
-            and s.role == "timed"
-            and (s.host == host or (host is None and self.cells.in_fleet(cell.index, s.host)))
-        ]
+    def of(self, cell: Cell, scope: Scope = FLEET) -> list[Staircase]:
+        """Believed staircases of a cell in a scope."""
+        counts = self.cells.counting(cell.index, scope)
+        return [s for s in self.all if s.cell == cell.index and s.role == "timed" and counts[s.host]]
 
     def _steps(self) -> dict[str, list[Step]]:
         values: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)

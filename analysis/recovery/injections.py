@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.cells import Cell, Cells
 from analysis.distributions import HARNESS_CAUSES, Stage
+from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import Floats, Ints
 from analysis.statistics.survival import Bools, Lifetimes, lifetimes
 
@@ -79,16 +80,10 @@ class AllInjections:
         every = cells.table("timed", "failed", "set aside")
         self._others = cells.dataset.rows(_OTHERS.format(causes=causes), experiment, members=every)
 
-    def of(self, cell: Cell, host: int | None = None) -> Injections:
-        """Attempted injections of a cell on one host, or in the fleet."""
+    def of(self, cell: Cell, scope: Scope = FLEET) -> Injections:
+        """Attempted injections of a cell in a scope."""
         column = self._columns
-        here = column["cell"] == cell.index
-        if host is not None:
-            here &= column["host"] == host
-        else:
-            codes = range(len(self.cells.hosts))
-            counts = np.array([self.cells.in_fleet(cell.index, code) for code in codes], dtype=bool)
-            here &= counts[column["host"]]
+        here = (column["cell"] == cell.index) & self.cells.counting(cell.index, scope)[column["host"]]
         deadline = deadline_ns(cell)
         ready, watched = (column[name][here].astype(np.float64) for name in ("ready_ns", "watched_ns"))
         censored = column["censored"][here].astype(bool)
@@ -108,15 +103,14 @@ class AllInjections:
             column["block"][here].astype(np.int64),
         )
 
-    def others(self, cell: Cell, host: int | None = None) -> dict[str, int]:
+    def others(self, cell: Cell, scope: Scope = FLEET) -> dict[str, int]:
         """Injections that are no attempts, and attempts in trials that are set aside."""
-        mine = [r for r in self._others if r["cell"] == cell.index and host in (None, r["host"])]
-        aside = sum(r["attempts"] for r in mine if self._aside(cell, host, r))
+        mine = [r for r in self._others if r["cell"] == cell.index and scope.has(r["host"])]
+        aside = sum(r["attempts"] for r in mine if self._aside(cell, scope, r))
         return {"not_injected": sum(r["not_injected"] for r in mine), "set_aside": aside}
 
-    def _aside(self, cell: Cell, host: int | None, row: dict[str, Any]) -> bool:
-        out = host is None and not self.cells.in_fleet(cell.index, row["host"])
-        return out or row["role"] == "set aside"
+    def _aside(self, cell: Cell, scope: Scope, row: dict[str, Any]) -> bool:
+        return row["role"] == "set aside" or not self.cells.counts(cell.index, scope, row["host"])
 
 
 def deadline_ns(cell: Cell) -> float:

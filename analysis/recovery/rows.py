@@ -8,6 +8,7 @@ import numpy as np
 from analysis.cells import Cell, Cells, condition_words
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.recovery.injections import AllInjections, Injections, deadline_ns
+from analysis.scopes import FLEET, Scope
 from analysis.section import Field
 from analysis.statistics.blocks import Floats, blocked_sample
 from analysis.statistics.proportions import estimate_share
@@ -65,12 +66,12 @@ CURVE_FIELDS = (
 
 
 def outcome_rows(found: AllInjections) -> list[dict[str, Any]]:
-    """How many came back and how fast in every cell, for the fleet and each host."""
+    """How many came back and how fast in every cell, in every scope."""
     cells = found.cells
     return [
-        describe(cells, cell, host) | treatment(cells, cell) | _outcomes(found, cell, host)
+        describe(cells, cell, scope) | treatment(cells, cell) | _outcomes(found, cell, scope)
         for cell in cells.cells
-        for host in scopes(cells, cell)
+        for scope in scopes(cells, cell)
     ]
 
 
@@ -82,8 +83,8 @@ def treatment(cells: Cells, cell: Cell) -> dict[str, str]:
     return given | {"beside": condition_words(others) or "same for all"}
 
 
-def _outcomes(found: AllInjections, cell: Cell, host: int | None) -> dict[str, Any]:
-    some = found.of(cell, host)
+def _outcomes(found: AllInjections, cell: Cell, scope: Scope) -> dict[str, Any]:
+    some = found.of(cell, scope)
     rng = np.random.default_rng([SEED, cell.index])
     life, deadline = some.lifetimes(), deadline_ns(cell)
     median = median_time(life, rng)
@@ -92,7 +93,7 @@ def _outcomes(found: AllInjections, cell: Cell, host: int | None) -> dict[str, A
     outage = _median(some.outage_ns, some)
     lost = some.lost_requests[~np.isnan(some.lost_requests)]
     return {
-        "trials": _trials(found, cell, host),
+        "trials": _trials(found, cell, scope),
         "blocks": life.blocks,
         "injections": some.n,
         "recovered": int(some.recovered.sum()),
@@ -106,7 +107,7 @@ def _outcomes(found: AllInjections, cell: Cell, host: int | None) -> dict[str, A
         **dict(zip(_names("outage{}_ns"), outage, strict=True)),
         "lost_requests": float(np.median(lost)) if lost.size else None,
         "died": int(some.died.sum()),
-        **found.others(cell, host),
+        **found.others(cell, scope),
     }
 
 
@@ -114,13 +115,11 @@ def _names(pattern: str) -> list[str]:
     return [pattern.format(end) for end in ("", "_low", "_high")]
 
 
-def _trials(found: AllInjections, cell: Cell, host: int | None) -> int:
-    cells = found.cells
+def _trials(found: AllInjections, cell: Cell, scope: Scope) -> int:
+    counts = found.cells.counting(cell.index, scope)
     return sum(
-        m.cell == cell.index
-        and m.role != "set aside"
-        and (m.host == host if host is not None else cells.in_fleet(cell.index, m.host))
-        for m in cells.memberships
+        m.cell == cell.index and m.role != "set aside" and bool(counts[m.host])
+        for m in found.cells.memberships
     )
 
 
@@ -160,7 +159,7 @@ def curve_rows(found: AllInjections) -> list[dict[str, Any]]:
         named = treatment(cells, cell) | {
             "variant": cell.variant,
             "conditions": cells.condition(cell),
-            "evidence": cells.evidence.get((cell.index, None)),
+            "evidence": cells.evidence.get((cell.index, FLEET)),
         }
         chosen = np.unique(np.linspace(0, curve.times.size - 1, CURVE_POINTS).round().astype(int))
         rows += [

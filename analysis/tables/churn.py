@@ -5,10 +5,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import figures, figures_traffic, latency, pairs, shown, words, words_traffic
+from analysis import (
+    classes,
+    figures,
+    figures_traffic,
+    heatmap,
+    latency,
+    pairs,
+    shown,
+    words,
+    words_traffic,
+)
 from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.distributions import Reduction, Stage
+from analysis.scopes import FLEET
 from analysis.section import Field, Section, frame
 from analysis.statistics.blocks import MINIMUM_BLOCKS
 from analysis.statistics.counts import estimate_events
@@ -151,6 +162,8 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         shown.comparison(rows["comparison"], {"e2e": "time to ready", "delete": "time to delete"}),
         shown.outcomes(rows["outcomes"]),
         shown.stages(rows["latency"], {stage.name: stage.meaning for stage in STAGES}),
+        heatmap.latencies(rows["latency"], ready, "time to ready"),
+        classes.latencies(rows["latency"], ready, "Time to ready"),
         shown.hosts(rows["latency"], ready),
         shown.reasons(rows["reasons"]),
     ]
@@ -171,15 +184,15 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
 
 def load_rows(traffic: TrafficReduction, outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Throughput against what was offered, growth, and whether the rate was borne."""
-    failed = {(row["scope"], row["host"], shown.key_of(row)): row["failed_share"] for row in outcomes}
+    failed = {shown.place_of(row): row["failed_share"] for row in outcomes}
     found = []
     for cell in traffic.cells.cells:
-        for host in latency.scopes(traffic.cells, cell):
-            trials = traffic.of(cell.index, host)
-            row = latency.describe(traffic.cells, cell, host) | {"blocks": len(trials)}
+        for scope in latency.scopes(traffic.cells, cell):
+            trials = traffic.of(cell.index, scope)
+            row = latency.describe(traffic.cells, cell, scope) | {"blocks": len(trials)}
             if trials:
                 row |= _load(trials)
-                share = failed.get((row["scope"], row["host"], shown.key_of(row))) or 0.0
+                share = failed.get(shown.place_of(row)) or 0.0
                 row["verdict"], row["why"] = judge(row, share)
                 found.append(row)
     return found
@@ -205,11 +218,11 @@ def leak_rows(traffic: TrafficReduction) -> list[dict[str, Any]]:
     """What was left of each kind, per 1000 removals."""
     found = []
     for cell in traffic.cells.cells:
-        for host in latency.scopes(traffic.cells, cell):
-            trials = traffic.of(cell.index, host)
+        for scope in latency.scopes(traffic.cells, cell):
+            trials = traffic.of(cell.index, scope)
             for kind in dict.fromkeys(kind for trial in trials for kind in trial.leaked):
                 counted = [trial for trial in trials if kind in trial.leaked]
-                row = latency.describe(traffic.cells, cell, host) | {"kind": kind}
+                row = latency.describe(traffic.cells, cell, scope) | {"kind": kind}
                 found.append(row | _leaked(kind, counted))
     return found
 
@@ -221,11 +234,11 @@ def backlog_rows(traffic: TrafficReduction) -> list[dict[str, Any]]:
         {
             "variant": cell.variant,
             "conditions": cells.condition(cell),
-            "evidence": cells.evidence.get((cell.index, None)),
+            "evidence": cells.evidence.get((cell.index, FLEET)),
         }
         | row
         for cell in cells.cells
-        for row in mean_lines(traffic.of(cell.index, None), LINE_POINTS)
+        for row in mean_lines(traffic.of(cell.index, FLEET), LINE_POINTS)
     ]
 
 

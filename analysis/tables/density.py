@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from analysis import classes, heatmap
 from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.density import figures, rows, shown, words
@@ -40,8 +41,10 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         figures.memory(found["steps"], found["slopes"], found["limits"], looks),
         figures.latency(found["steps"], found["limits"], looks),
         figures.processors(found["steps"], found["limits"], looks),
+        heatmap.slopes(found["slopes"]),
         shown.costs(found["slopes"]),
         shown.limits(found["limits"], found["knees"]),
+        classes.densities(found["slopes"], found["limits"]),
         shown.hosts(found["slopes"], found["limits"]),
         shown.steps(found["steps"]),
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import figures, latency, moved, pairs, shown, words
+from analysis import classes, figures, heatmap, latency, moved, pairs, shown, words
 from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.distributions import Reduction, Stage
@@ -89,6 +89,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         figures.stages(rows["latency"], looks, tuple((p.name, p.meaning) for p in PHASES)),
         figures.curves(rows["distribution"], looks, what="time to deploy"),
         figures.hosts(rows["latency"], looks, deploy, what="median time to deploy"),
+        heatmap.latencies(rows["latency"], deploy, "time to deploy"),
         moved.shown_changes(rows["changes"]),
         moved.shown_bytes(rows["moved"]),
         shown.quantiles("Time to deploy", DEPLOY.meaning, rows["latency"], deploy),
@@ -97,6 +98,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         moved.shown_pushes(rows["pushes"]),
         shown.comparison(rows["comparison"], what),
         shown.outcomes(rows["outcomes"]),
+        classes.latencies(rows["latency"], deploy, "Time to deploy"),
         shown.hosts(rows["latency"], deploy),
         shown.reasons(rows["reasons"]),
     ]

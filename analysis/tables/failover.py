@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis import figures, latency
+from analysis import classes, figures, latency
 from analysis import shown as common
 from analysis import words as general
 from analysis.cells import Cells, condition_words
@@ -50,6 +50,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         figures.stages(found["latency"], variants, tuple(phases.items())),
         shown.fleet(found["fleet"]),
         common.stages(found["latency"], phases),
+        classes.latencies(found["latency"], (RETURN.name, RETURN.basis), "Time to return"),
         common.hosts(found["latency"], (RETURN.name, RETURN.basis), "Time to return"),
         common.reasons(found["reasons"], "Why instances did not return"),
     )

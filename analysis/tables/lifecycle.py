@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import figures, latency, pairs, scaling, shown, words
+from analysis import classes, figures, heatmap, latency, pairs, scaling, shown, words
 from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.distributions import Reduction, Stage
@@ -90,12 +90,14 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         scaling.figure(rows["outcomes"], rows["scaling"], looks),
         figures.stages(rows["latency"], looks, tuple((p.name, p.meaning) for p in PHASES)),
         figures.hosts(rows["latency"], looks, ready, what="median time to ready"),
+        heatmap.latencies(rows["latency"], ready, "time to ready"),
         shown.quantiles("Time to ready", READY.meaning, rows["latency"], ready),
         shown.comparison(rows["comparison"], {"e2e": "time to ready", "delete": "time to delete"}),
         shown.outcomes(rows["outcomes"]),
         scaling.scaling_table(rows["scaling"]),
         shown.quantiles("Time to delete", DELETE.meaning, rows["latency"], delete),
         shown.stages(rows["latency"], {stage.name: stage.meaning for stage in STAGES[2:]}),
+        classes.latencies(rows["latency"], ready, "Time to ready"),
         shown.hosts(rows["latency"], ready),
         shown.reasons(rows["reasons"]),
     ]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis import latency, pairs
+from analysis import classes, heatmap, latency, pairs
 from analysis import shown as common
 from analysis import words as general
 from analysis.cells import Cells, condition_words
@@ -48,6 +48,8 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         shown.outcomes(found["outcomes"]),
         shown.stages(found["latency"], found["outcomes"]),
         common.comparison(found["comparison"], {"recover": "time to recover"}),
+        heatmap.latencies(found["latency"], every, "time to recover"),
+        classes.recoveries(found["outcomes"]),
         common.hosts(found["latency"], every, "Time to recover"),
         common.reasons(found["reasons"], "Why instances did not recover"),
     )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis import figures, latency
+from analysis import classes, figures, latency
 from analysis import shown as common
 from analysis import words as general
 from analysis.cells import Cells, condition_words
@@ -66,6 +66,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         shown.fleet(found["fleet"]),
         shown.scaling(found["scaling"]),
         common.stages(found["latency"], phases),
+        classes.latencies(found["latency"], every, "From the common moment to ready"),
         common.hosts(found["latency"], every, "From the common moment to ready"),
         common.reasons(found["reasons"]),
     )

@@ -128,6 +128,8 @@ class Stairs:
     """What stays after the descent."""
     stop: str = "count"
     cpu_each: float = 0.0005
+    probes: int = 200
+    """Requests at every step."""
     without: tuple[str, ...] = ()
     """Metrics that were not sampled."""
     missing_steps: tuple[int, ...] = ()
@@ -204,7 +206,7 @@ def _step(
         found.append(_sample("mem_used", mem + noise, "bytes"))
         found.append(_sample("pss", 0.9 * mem + noise, "bytes"))
     beyond = max(0, n - (stairs.knee if stairs.knee is not None else n))
-    for i in range(200 if n else 0):
+    for i in range(stairs.probes if n else 0):
         lost = stairs.lost_from is not None and n >= stairs.lost_from and i % 10 == 0
         ns = stairs.latency_ms * MS * np.exp(rng.normal(0, 0.1) + stairs.growth * beyond)
         found.append(_sample("probe", None if lost else float(ns), "ns") | {"instance": i % max(1, n)})

@@ -3,6 +3,7 @@ from make_dataset import Design, Variant, pair, write_dataset
 
 from analysis.cells import Cells, condition_words
 from analysis.dataset import open_dataset
+from analysis.scopes import FLEET
 
 
 def cells_of(tmp_path, *designs, **options):
@@ -47,29 +48,56 @@ def test_conditions_are_said_in_words():
     )
 
 
+def evidence(cells):
+    """What the only cell's numbers rest on, by scope."""
+    return {
+        scope.host or scope.host_class or scope.kind: found
+        for (_, scope), found in cells.evidence.items()
+    }
+
+
 def test_suspect_trials_do_not_stand_beside_valid_ones(tmp_path):
     cells = cells_of(tmp_path, Design(DOCKER, blocks=2), SUSPECT)
-    assert cells.evidence == {(0, None): "valid", (0, 0): "valid"}
+    assert evidence(cells) == {"fleet": "valid", "h1": "valid"}
     assert roles(cells) == ["timed", "set aside", "timed", "set aside"]
 
 
 def test_suspect_trials_are_better_than_none(tmp_path):
     cells = cells_of(tmp_path, SUSPECT)
-    assert cells.evidence[0, None] == "suspect"
+    assert cells.evidence[0, FLEET] == "suspect"
     assert roles(cells) == ["timed"] * 2
 
 
 def test_suspect_trials_count_on_request(tmp_path):
     cells = cells_of(tmp_path, Design(DOCKER, blocks=2), SUSPECT, include_suspect=True)
-    assert cells.evidence[0, None] == "valid and suspect"
+    assert cells.evidence[0, FLEET] == "valid and suspect"
     assert roles(cells) == ["timed"] * 4
 
 
 def test_a_host_of_suspect_trials_has_its_own_row_but_no_part_in_the_fleet(tmp_path):
     doubtful = Design(DOCKER, hosts=("h2",), blocks=2, verdict="suspect")
     cells = cells_of(tmp_path, Design(DOCKER, hosts=("h1",), blocks=2), doubtful)
-    assert cells.evidence == {(0, None): "valid", (0, 0): "valid", (0, 1): "suspect"}
+    assert evidence(cells) == {"fleet": "valid", "h1": "valid", "h2": "suspect"}
     assert [cells.in_fleet(0, host) for host in (0, 1)] == [True, False]
+
+
+def test_a_class_has_evidence_of_its_own(tmp_path):
+    small = {"labels": {"class": "small"}}
+    designs = [
+        Design(DOCKER, hosts=("h1",), blocks=2, facts={"labels": {"class": "big"}}),
+        Design(DOCKER, hosts=("h2",), blocks=2, facts=small, verdict="suspect"),
+        Design(DOCKER, hosts=("h3",), blocks=2, facts=small, verdict="suspect", seed=2),
+    ]
+    cells = cells_of(tmp_path, *designs)
+    found = evidence(cells)
+    assert (found["fleet"], found["big"], found["small"]) == ("valid", "valid", "suspect")
+    fleet, big, small_hosts = cells.scopes[:3]
+    assert [cells.counting(0, scope).tolist() for scope in (fleet, big, small_hosts)] == [
+        [True, False, False],
+        [True, False, False],
+        [False, True, True],
+    ]
+    assert [scope.host_class for scope in cells.scopes[3:]] == ["big", "small", "small"]
 
 
 @pytest.mark.parametrize("include_suspect", [False, True])
@@ -84,7 +112,7 @@ def test_failed_trials_count_as_failures_whatever_their_verdict(tmp_path):
     failed = Design(DOCKER, outcome="failed", verdict="invalid", blocks=2, seed=2)
     cells = cells_of(tmp_path, Design(DOCKER, blocks=2), failed)
     assert roles(cells) == ["timed", "failed", "timed", "failed"]
-    assert cells.evidence[0, None] == "valid"
+    assert cells.evidence[0, FLEET] == "valid"
 
 
 def test_a_trial_that_ended_early_is_of_its_fellows_kind(tmp_path):

@@ -4,7 +4,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from make_dataset import Design, Variant, pair, write_dataset
+from make_dataset import Design, Variant, pair, put, write_dataset
 
 from analysis.dataset import open_dataset
 from contract.errors import DatasetError
@@ -71,9 +71,41 @@ def test_a_damaged_manifest_is_refused(folder, text):
         open_dataset(folder)
 
 
+def rewrite(folder, place, table):
+    """Put another table in place of a file, and its numbers into the manifest."""
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    change_manifest(
+        folder, files=[put(folder, place, table) if f["path"] == place else f for f in files]
+    )
+
+
+@pytest.mark.parametrize("version", ["0", "2"])
+def test_a_file_of_another_schema_version_is_named(folder, version):
+    place = str(instances_file(folder).relative_to(folder))
+    table = pq.ParquetFile(folder / place).read()
+    rewrite(folder, place, table.replace_schema_metadata({"tonnage_schema_version": version}))
+    with pytest.raises(DatasetError) as caught:
+        open_dataset(folder)
+    assert str(caught.value).startswith(
+        f"{folder / place}: this file has schema version {version}, the "
+    )
+
+
+def test_trials_of_another_schema_version_are_refused(folder):
+    place = "trials/trials.parquet"
+    table = pq.ParquetFile(folder / place).read()
+    column = table.schema.get_field_index("schema_version")
+    mixed = pa.array([1, 2], pa.int32())
+    rewrite(folder, place, table.set_column(column, table.schema.field(column), mixed))
+    with pytest.raises(DatasetError, match="some trials have schema version 2, the manifest"):
+        open_dataset(folder)
+
+
 def test_another_schema_version_is_refused(folder):
     change_manifest(folder, schema_version=2)
-    with pytest.raises(DatasetError, match="schema version 2, this release reads 1"):
+    with pytest.raises(
+        DatasetError, match=r"manifest\.json: the dataset has schema version 2, this release reads 1"
+    ):
         open_dataset(folder)
 
 

@@ -176,6 +176,6 @@ def test_every_table_lies_beside_the_page(tmp_path):
     assert set(described) == {
         f"lifecycle-{name}"
         for name in ("outcomes", "latency", "comparison", "reasons", "distribution", "scaling")
-    }
+    } | {f"diagnostics-{name}" for name in ("course", "hosts", "variance", "agreement")}
     files = {path.name for path in Path(out / "tables").iterdir()} - {"columns.json"}
     assert files == {f"{name}.{kind}" for name in described for kind in ("csv", "parquet", "json")}

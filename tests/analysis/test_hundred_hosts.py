@@ -1,0 +1,32 @@
+"""The report of a campaign on a hundred hosts: small, whole, and its odd host is seen."""
+
+import re
+
+from make_campaign import Truth, write_campaign
+from page import Page, check_page
+
+from analysis.report import write_report
+
+HOSTS = tuple(f"host-{i:03d}" for i in range(100))
+EVERY = ("lifecycle", "density", "recovery", "deployment")
+
+
+def test_the_page_is_small_and_names_the_odd_host(tmp_path):
+    truth = Truth(
+        HOSTS, 1, 2, experiments=EVERY, big=HOSTS[:30], slow={"host-042": 3.0}, peak=20, probes=2
+    )
+    out = tmp_path / "report"
+    path = write_report(write_campaign(tmp_path / "dataset", truth), out)
+    assert path.stat().st_size < 3 * 2**20
+    page = Page(path.read_text(encoding="utf-8"))
+    check_page(page, out)
+    maps = [
+        picture.attributes["aria-label"]
+        for picture in page.all("div")
+        if "A table of colours" in picture.attributes.get("aria-label", "")
+    ]
+    assert len(maps) == len(EVERY)
+    assert all("100 hosts down" in words for words in maps)
+    assert all(re.search(r"host-042 with \w+", words) for words in maps)
+    summary = page.all("section")[0].text
+    assert "host-042 is not like the other hosts of its class" in summary
