@@ -1,0 +1,175 @@
+"""How many hosts of which pattern lie in which failure domain: the integer programme."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, sparse
+
+from analysis.capacity.columns import Columns
+from analysis.capacity.packing_task import PackingTask
+from analysis.capacity.patterns import Floats, Ints
+
+Matrix = sparse.csr_array
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard an optimum is sought. What is found is a plan in any case; the gap says how good it is."""
+
+    time_limit_s: float = 20.0
+    gap: float = 0.0
+    """Relative gap at which the search may stop."""
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Hosts by pattern and domain, and what the solver proved."""
+
+    hosts: Ints
+    """Patterns × domains."""
+    value: float
+    bound: float
+    """No choice from these patterns is below it."""
+    stopped: bool
+    """The time limit ended the search."""
+
+
+def least_cost(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:
+    """Cheapest hosts that hold all instances after any loss; None where the search found none."""
+    costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
+    found = _solved(task, columns, (costs, np.zeros(len(task.shapes)), 0.0), effort)
+    guess = _greedy(task, columns, costs)
+    if guess is None or (found is not None and found.value <= float(costs @ guess.sum(axis=1)) + 1e-9):
+        return found
+    value = float(costs @ guess.sum(axis=1))
+    return Cover(guess, value, found.bound if found else 0.0, True)
+
+
+def least_shortage(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:
+    """Hosts that leave as few instances without room as can be, within what is available."""
+    objective = (np.zeros(len(columns.kind)), np.ones(len(task.shapes)), math.inf)
+    return _solved(task, columns, objective, effort)
+
+
+def _solved(
+    task: PackingTask, columns: Columns, objective: tuple[Floats, Floats, float], effort: Effort
+) -> Cover | None:
+    """Variables: hosts (patterns × domains), then per shape the shortage, a threshold and excesses.
+
+    What the k richest of f domains hold of a shape is the least k·θ + Σ max(0, held_d − θ) over θ, so
+    that one row per shape stands for every choice of lost domains at once.
+    """
+    per_host, per_short, most_short = objective
+    spread = task.domains if task.lost else 1
+    shapes, patterns = len(task.shapes), len(columns.kind)
+    hosts = patterns * spread
+    if not patterns:
+        return None
+    rows = _rows(task, columns, spread)
+    free = shapes * (1 + spread) if task.lost else 0
+    result = optimize.milp(
+        np.concatenate([np.tile(per_host, spread), per_short, np.zeros(free)]),
+        constraints=[optimize.LinearConstraint(matrix, low, high) for matrix, low, high in rows],
+        integrality=np.concatenate([np.ones(hosts + shapes), np.zeros(free)]),
+        bounds=optimize.Bounds(
+            0, np.concatenate([np.full(hosts, np.inf), np.full(shapes, most_short), np.full(free, np.inf)])
+        ),
+        options={"time_limit": effort.time_limit_s, "mip_rel_gap": effort.gap},
+    )
+    if result.x is None:
+        return None
+    found = np.rint(result.x[:hosts]).astype(np.int64).reshape(spread, patterns).T
+    bound = result.mip_dual_bound
+    proven = float(bound) if bound is not None and math.isfinite(bound) else 0.0
+    return Cover(found, float(result.fun), proven, result.status == 1)
+
+
+def _rows(
+    task: PackingTask, columns: Columns, spread: int
+) -> list[tuple[Matrix, npt.ArrayLike, npt.ArrayLike]]:
+    shapes = len(task.shapes)
+    wanted = np.array([shape.count for shape in task.shapes], dtype=np.float64)
+    held = sparse.csr_array(columns.patterns.T.astype(np.float64))
+    everywhere = sparse.hstack([held] * spread)
+    eye = sparse.eye_array(shapes)
+    blank = (shapes, shapes * spread)
+    rows: list[tuple[Matrix, npt.ArrayLike, npt.ArrayLike]] = []
+    if task.lost:
+        excess = sparse.hstack([eye] * spread)
+        total = sparse.hstack([everywhere, eye, -task.lost * eye, -excess])
+        rows.append((Matrix(total), wanted, np.inf))
+        each = sparse.hstack(
+            [
+                -sparse.block_diag([held] * spread),
+                sparse.csr_array((shapes * spread, shapes)),
+                sparse.vstack([eye] * spread),
+                sparse.eye_array(shapes * spread),
+            ]
+        )
+        rows.append((Matrix(each), 0.0, np.inf))
+        rows.append(_ordered(task, columns, spread))
+    else:
+        rows.append((Matrix(sparse.hstack([everywhere, eye])), wanted, np.inf))
+    width = columns.kind.size * spread + shapes + (shapes + blank[1] if task.lost else 0)
+    for index, kind in enumerate(task.kinds):
+        if kind.available is not None:
+            mine = np.zeros((1, width))
+            mine[0, : columns.kind.size * spread] = np.tile(columns.kind == index, spread)
+            rows.append((Matrix(mine), -np.inf, float(kind.available)))
+    return rows
+
+
+def _ordered(
+    task: PackingTask, columns: Columns, spread: int
+) -> tuple[Matrix, npt.ArrayLike, npt.ArrayLike]:
+    """Domains are alike: the first is the dearest. It spares the search their permutations."""
+    costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
+    steps = np.eye(spread - 1, spread) - np.eye(spread - 1, spread, 1)
+    others = len(task.shapes) * (2 + spread)
+    rows = np.hstack([np.kron(steps, costs[None, :]), np.zeros((spread - 1, others))])
+    return Matrix(rows), 0.0, np.inf
+
+
+def _greedy(task: PackingTask, columns: Columns, costs: Floats) -> Ints | None:
+    """Every domain alike, with an equal share of all; each time the pattern that holds most for its cost.
+
+    First fit decreasing for hosts of several kinds: what a shape counts is the share of the best host
+    that one instance takes.
+    """
+    survivors, spread = task.domains - task.lost, task.domains if task.lost else 1
+    share = survivors if task.lost else 1
+    left = np.array([-(-shape.count // share) for shape in task.shapes], dtype=np.int64)
+    stock = [
+        math.inf if kind.available is None else float(kind.available // spread) for kind in task.kinds
+    ]
+    hosts = np.zeros(len(columns.kind), np.int64)
+    size = _sizes(columns)
+    while left.any():
+        best = _best(columns, costs, stock, (left, size))
+        if best is None:
+            return None
+        pattern, kind = columns.patterns[best], int(columns.kind[best])
+        held = pattern > 0
+        times = max(1, min(int((left[held] // pattern[held]).min()), int(min(stock[kind], 1e9))))
+        hosts[best] += times
+        stock[kind] -= times
+        left = np.maximum(0, left - times * pattern)
+    return np.tile(hosts[:, None], (1, spread))
+
+
+def _sizes(columns: Columns) -> Floats:
+    uppers = np.array([room.upper for room in columns.rooms], dtype=np.float64)
+    return np.asarray(1.0 / np.maximum(uppers.max(axis=0), 1.0))
+
+
+def _best(
+    columns: Columns, costs: Floats, stock: Sequence[float], wanted: tuple[Ints, Floats]
+) -> int | None:
+    left, size = wanted
+    worth = np.minimum(columns.patterns, left) @ size / costs
+    worth[np.array(stock)[columns.kind] < 1] = 0.0
+    best = int(np.argmax(worth))
+    return best if worth[best] > 0 else None
