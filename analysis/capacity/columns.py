@@ -12,10 +12,11 @@ import numpy as np
 from scipy import optimize, sparse
 
 from analysis.capacity.packing_task import PackingTask
-from analysis.capacity.patterns import Floats, Ints, Room, filled, linear_rows, maximal_patterns, room_of
+from analysis.capacity.patterns import Floats, Ints, Room, filled, linear_rows, maximal_patterns, neighbours, room_of
+from analysis.capacity.solver import integer_programme, linear_programme
 
-MANY = 4000
-"""Patterns of all kinds with which a plan is sought at once; above it they are generated as needed."""
+MANY = 20_000
+"""Maximal patterns of all kinds that are listed; where there are more, they are generated as needed."""
 _ROUNDS = 200
 _SMALL = 1e-9
 
@@ -27,8 +28,8 @@ class Columns:
     rooms: tuple[Room, ...]
     patterns: Ints
     kind: Ints
-    complete: bool
-    """True where these are all maximal patterns, so that what is best with them is best of all."""
+    left_out: float
+    """By how much a plan with a pattern that is not here must exceed ``bound``; infinite if all are here."""
     bound: float
     """No plan without failure domains costs less; 0 where nothing better is known."""
     short_bound: float
@@ -41,19 +42,26 @@ def columns_of(task: PackingTask) -> Columns:
     known = [part for part in listed if part is not None]
     if len(known) == len(listed) and sum(len(part) for part in known) <= MANY:
         kind = np.repeat(np.arange(len(rooms)), [len(part) for part in known])
-        return _bounded(task, Columns(rooms, np.vstack(known), kind, True, 0.0, 0.0))
+        return _bounded(task, Columns(rooms, np.vstack(known), kind, math.inf, 0.0, 0.0))
     return _generated(task, rooms)
 
 
 def narrowed(task: PackingTask, columns: Columns, n: int) -> Columns:
-    """The ``n`` patterns that the linear programme would miss most; bounds stay."""
+    """The ``n`` patterns that fit the linear programme best, and what leaving out the others may cost."""
     if len(columns.kind) <= n:
         return columns
+    lack = _lack(task, columns)
+    order = np.argsort(lack, kind="stable")
+    kept = np.sort(order[:n])
+    left_out = min(columns.left_out, max(0.0, float(lack[order[n]])))
+    return replace(columns, patterns=columns.patterns[kept], kind=columns.kind[kept], left_out=left_out)
+
+
+def _lack(task: PackingTask, columns: Columns) -> Floats:
+    """Reduced cost: by how much any plan with this pattern costs more than the linear programme says."""
     each = np.array([task.cost_of(kind) for kind in task.kinds])
     worth, scarcity = _duals(task, columns, each, float(each.max()) * 1000)
-    lack = (each + scarcity)[columns.kind] - columns.patterns @ worth
-    kept = np.sort(np.argsort(lack, kind="stable")[:n])
-    return replace(columns, patterns=columns.patterns[kept], kind=columns.kind[kept], complete=False)
+    return np.asarray((each + scarcity)[columns.kind] - columns.patterns @ worth)
 
 
 def _bounded(task: PackingTask, columns: Columns) -> Columns:
@@ -75,7 +83,7 @@ def _generated(task: PackingTask, rooms: Sequence[Room]) -> Columns:
         tuple(rooms),
         np.array([pattern for pattern, _ in start], dtype=np.int64).reshape(-1, len(task.shapes)),
         np.array([index for _, index in start], dtype=np.int64),
-        False,
+        0.0,
         0.0,
         0.0,
     )
@@ -85,7 +93,18 @@ def _generated(task: PackingTask, rooms: Sequence[Room]) -> Columns:
     each = np.array([task.cost_of(kind) for kind in task.kinds])
     penalty = float(each.max()) * 1000
     found, bound = _priced_out(task, found, each, penalty)
-    return replace(found, bound=bound, short_bound=short_bound)
+    return _enriched(task, replace(found, bound=bound, short_bound=short_bound))
+
+
+def _enriched(task: PackingTask, columns: Columns) -> Columns:
+    """Whole numbers of hosts need other patterns than the linear programme: those near its own."""
+    near = [
+        neighbours(room, columns.patterns[columns.kind == index])
+        for index, room in enumerate(columns.rooms)
+    ]
+    kinds = np.repeat(np.arange(len(near)), [len(part) for part in near])
+    new = np.unique(np.hstack([kinds[:, None], np.vstack(near)]), axis=0)
+    return replace(columns, patterns=new[:, 1:], kind=new[:, 0])
 
 
 def _first(room: Room) -> list[Ints]:
@@ -144,7 +163,7 @@ def _duals(task: PackingTask, columns: Columns, each: Floats, penalty: float) ->
         float(task.kinds[index].available or 0) for index in limited
     ]
     costs = np.append(each[columns.kind], np.full(shapes, penalty))
-    found = optimize.linprog(costs, A_ub=matrix.tocsr(), b_ub=limits, bounds=(0, None))
+    found = linear_programme(costs, A_ub=matrix.tocsr(), b_ub=limits, bounds=(0, None))
     assert n + shapes == costs.size and found.status == 0, "shortage makes the programme feasible"
     marginals = -np.asarray(found.ineqlin.marginals)
     scarcity = np.zeros(len(task.kinds))
@@ -158,7 +177,7 @@ def _dearest(room: Room, limits: tuple[Floats, Floats], worth: Floats) -> tuple[
     if not (room.upper * worth).any():
         return 0.0, nothing
     rows, most = limits
-    found = optimize.milp(
+    found = integer_programme(
         -worth,
         constraints=optimize.LinearConstraint(rows, -np.inf, most + _SMALL * np.abs(most)),
         integrality=np.ones(room.upper.size),

@@ -11,6 +11,7 @@ from scipy import optimize, sparse
 from analysis.capacity.columns import Columns
 from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.patterns import Floats, Ints
+from analysis.capacity.solver import integer_programme
 
 Matrix = sparse.csr_array
 
@@ -70,7 +71,7 @@ def _solved(
         return None
     rows = _rows(task, columns, spread)
     free = shapes * (1 + spread) if task.lost else 0
-    result = optimize.milp(
+    result = integer_programme(
         np.concatenate([np.tile(per_host, spread), per_short, np.zeros(free)]),
         constraints=[optimize.LinearConstraint(matrix, low, high) for matrix, low, high in rows],
         integrality=np.concatenate([np.ones(hosts + shapes), np.zeros(free)]),

@@ -21,9 +21,9 @@ from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.patterns import Ints
 from analysis.capacity.placing import Stack, faults_of, held_now
 
-_VARIABLES = 6000
+_VARIABLES = 1500
 """Patterns × domains above which only the most promising patterns are left to choose from."""
-_FEW = 1500
+_AT_LEAST = 100
 _PRICE_UNIT = Fraction(1, 10_000)
 
 
@@ -65,10 +65,7 @@ def pack(task: PackingTask, effort: Effort | None = None) -> MixedPlan:
     effort = effort or Effort()
     columns = columns_of(task)
     hindrances = hindrances_of(task, columns.rooms)
-    spread = task.domains if task.lost else 1
-    chosen = columns
-    if columns.kind.size * spread > _VARIABLES:
-        chosen = narrowed(task, columns, max(_FEW // spread, 100))
+    chosen = _chosen(task, columns)
     if not hindrances:
         cover = least_cost(task, chosen, effort)
         if cover is not None:
@@ -76,6 +73,10 @@ def pack(task: PackingTask, effort: Effort | None = None) -> MixedPlan:
     return replace(
         _short(task, columns, chosen, effort), hindrances=hindrances, remedies=_remedies(task, effort)
     )
+
+
+def _chosen(task: PackingTask, columns: Columns) -> Columns:
+    return narrowed(task, columns, max(_VARIABLES // (task.domains if task.lost else 1), _AT_LEAST))
 
 
 def _plan(
@@ -92,7 +93,7 @@ def _plan(
     cost = float(sum(task.cost_of(kind) * used[kind.name] for kind in task.kinds))
     bound = 0.0 if unplaced else min(cost, _bound(task, columns, found))
     return MixedPlan(
-        not unplaced, True, stacks, hosts, cost, task.priced, bound, chosen.complete, cover.stopped, unplaced
+        not unplaced, True, stacks, hosts, cost, task.priced, bound, math.isinf(columns.left_out), cover.stopped, unplaced
     )
 
 
@@ -100,12 +101,14 @@ def _bound(task: PackingTask, columns: Columns, found: tuple[Columns, Cover]) ->
     """The larger of what the search proved and of what hosts without failure domains must cost.
 
     Whatever k of f domains are lost, the others carry everything alone. Over all choices of them every
-    domain is there in f−k of f, so that the whole costs at least f/(f−k) times as much.
+    domain is there in f−k of f, so that the whole costs at least f/(f−k) times as much. The search knows
+    of plans from its own patterns only; one with any other costs at least what was noted of those.
     """
     chosen, cover = found
-    alone = _whole(task, columns.bound)
-    spread = _whole(task, alone * task.domains / (task.domains - task.lost))
-    return max(spread, _whole(task, cover.bound) if chosen.complete else 0.0)
+    survivors = task.domains / (task.domains - task.lost)
+    spread = _whole(task, _whole(task, columns.bound) * survivors)
+    searched = min(cover.bound, columns.bound * survivors + chosen.left_out)
+    return max(spread, _whole(task, searched))
 
 
 def _whole(task: PackingTask, bound: float) -> float:
@@ -165,7 +168,7 @@ def _short(task: PackingTask, columns: Columns, chosen: Columns, effort: Effort)
     cover = least_shortage(task, chosen, effort)
     if cover is None:
         return MixedPlan(
-            False, not chosen.kind.size, (), {}, 0.0, task.priced, 0.0, chosen.complete, False, everything
+            False, not chosen.kind.size, (), {}, 0.0, task.priced, 0.0, math.isinf(chosen.left_out), False, everything
         )
     room = _room_after_loss(task, chosen.patterns, cover.hosts)
     unplaced = {
@@ -173,7 +176,7 @@ def _short(task: PackingTask, columns: Columns, chosen: Columns, effort: Effort)
         for shape, held in zip(task.shapes, room, strict=True)
         if held < shape.count
     }
-    proven = columns.short_bound > 0.5 or (chosen.complete and cover.bound > 0.5)
+    proven = columns.short_bound > 0.5 or (math.isinf(chosen.left_out) and cover.bound > 0.5)
     fewer = replace(
         task,
         shapes=tuple(replace(one, count=one.count - unplaced.get(one.name, 0)) for one in task.shapes),
@@ -204,10 +207,7 @@ def _with_more(task: PackingTask, names: list[str], effort: Effort) -> Remedy | 
     columns = columns_of(freed)
     if hindrances_of(freed, columns.rooms):
         return None
-    spread = task.domains if task.lost else 1
-    chosen = columns
-    if columns.kind.size * spread > _VARIABLES:
-        chosen = narrowed(freed, columns, max(_FEW // spread, 100))
+    chosen = _chosen(freed, columns)
     cover = least_cost(freed, chosen, effort)
     if cover is None:
         return None

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
 
 from analysis.capacity.packing_task import HostKind, Need, PackingTask
+from analysis.capacity.solver import linear_programme
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -16,6 +16,8 @@ _SLACK = 1e-9
 """Share of a room that rounding may take beyond it."""
 _ANGLES = (0.0, math.pi / 8, math.pi / 4, 3 * math.pi / 8, math.pi / 2)
 NOTHING = Need(0.0)
+_TAKEN = (1, 2, 4, 1 << 40)
+"""Instances of one shape that are taken out of a pattern to find those near it; last, all."""
 LISTED_AT_MOST = 200_000
 """Patterns looked at for the maximal ones of one kind of host, before columns are generated instead."""
 
@@ -137,6 +139,23 @@ def filled(room: Room, pattern: Ints, worth: Floats) -> Ints:
     return found[0]
 
 
+def neighbours(room: Room, patterns: Ints) -> Ints:
+    """These patterns, and those with a few instances of one shape less and filled up with another."""
+    active = np.flatnonzero(room.upper)
+    found = [patterns]
+    for shape in active:
+        for taken in _TAKEN:
+            fewer = patterns.copy()
+            fewer[:, shape] = np.maximum(0, fewer[:, shape] - taken)
+            for first in active[active != shape]:
+                for last in (active, active[::-1]):
+                    filled_up = fewer.copy()
+                    for index in (first, *last[(last != first) & (last != shape)], shape):
+                        filled_up[:, index] = room.most(int(index), filled_up)
+                    found.append(filled_up)
+    return np.unique(np.vstack(found), axis=0)
+
+
 def linear_rows(room: Room) -> tuple[Floats, Floats]:
     """Linear limits A·n ≤ b that every pattern that fits keeps; exactly the limits where nothing varies.
 
@@ -167,7 +186,7 @@ def _rows_of(room: Room, index: int) -> Floats:
                 for angle in _ANGLES
             ]
         )
-        within = optimize.linprog(
+        within = linear_programme(
             -own, A_ub=rows, b_ub=np.full(len(rows), limit), bounds=[(0, int(most)) for most in room.upper]
         )
         if within.x is None:
