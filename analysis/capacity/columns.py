@@ -12,7 +12,16 @@ import numpy as np
 from scipy import optimize, sparse
 
 from analysis.capacity.packing_task import PackingTask
-from analysis.capacity.patterns import Floats, Ints, Room, filled, linear_rows, maximal_patterns, neighbours, room_of
+from analysis.capacity.patterns import (
+    Floats,
+    Ints,
+    Room,
+    filled,
+    linear_rows,
+    maximal_patterns,
+    neighbours,
+    room_of,
+)
 from analysis.capacity.solver import integer_programme, linear_programme
 
 MANY = 20_000
@@ -34,6 +43,7 @@ class Columns:
     """No plan without failure domains costs less; 0 where nothing better is known."""
     short_bound: float
     """No plan leaves fewer instances without a host than this; 0 where nothing better is known."""
+
 
 def columns_of(task: PackingTask) -> Columns:
     """All maximal patterns where they are few, else those that the linear programme asks for."""
@@ -118,7 +128,9 @@ def _first(room: Room) -> list[Ints]:
     return starts
 
 
-def _priced_out(task: PackingTask, columns: Columns, each: Floats, penalty: float) -> tuple[Columns, float]:
+def _priced_out(
+    task: PackingTask, columns: Columns, each: Floats, penalty: float
+) -> tuple[Columns, float]:
     """Patterns added until none is worth more than its host; and the best lower bound on the way."""
     rows = [linear_rows(room) for room in columns.rooms]
     wanted = np.array([shape.count for shape in task.shapes], dtype=np.float64)
@@ -139,7 +151,9 @@ def _priced_out(task: PackingTask, columns: Columns, each: Floats, penalty: floa
 
 
 def _with(columns: Columns, added: list[tuple[Ints, int]]) -> tuple[Columns, bool]:
-    known = {(int(kind), *map(int, row)) for kind, row in zip(columns.kind, columns.patterns, strict=True)}
+    known = {
+        (int(kind), *map(int, row)) for kind, row in zip(columns.kind, columns.patterns, strict=True)
+    }
     new = [(row, kind) for row, kind in added if (kind, *map(int, row)) not in known]
     if not new:
         return columns, False
@@ -152,10 +166,14 @@ def _duals(task: PackingTask, columns: Columns, each: Floats, penalty: float) ->
     """Worth of one more instance of every shape, and what one more host of every kind would save."""
     shapes, n = len(task.shapes), len(columns.kind)
     limited = [index for index, kind in enumerate(task.kinds) if kind.available is not None]
-    held = sparse.csr_array((columns.kind[None, :] == np.array(limited, np.int64)[:, None]).astype(np.float64))
+    held = sparse.csr_array(
+        (columns.kind[None, :] == np.array(limited, np.int64)[:, None]).astype(np.float64)
+    )
     matrix = sparse.vstack(
         [
-            sparse.hstack([-sparse.csr_array(columns.patterns.T.astype(np.float64)), -sparse.eye_array(shapes)]),
+            sparse.hstack(
+                [-sparse.csr_array(columns.patterns.T.astype(np.float64)), -sparse.eye_array(shapes)]
+            ),
             sparse.hstack([held, sparse.csr_array((len(limited), shapes))]),
         ]
     )

@@ -1,7 +1,6 @@
 """How many hosts of which pattern lie in which failure domain: the integer programme."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,11 @@ from scipy import optimize, sparse
 from analysis.capacity.columns import Columns
 from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.patterns import Floats, Ints
-from analysis.capacity.solver import integer_programme
+from analysis.capacity.solver import integer_programme, linear_programme
 
 Matrix = sparse.csr_array
+_FEW_HOSTS = 50
+"""Above it an order of the domains hinders the search more than it spares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def _solved(
         constraints=[optimize.LinearConstraint(matrix, low, high) for matrix, low, high in rows],
         integrality=np.concatenate([np.ones(hosts + shapes), np.zeros(free)]),
         bounds=optimize.Bounds(
-            0, np.concatenate([np.full(hosts, np.inf), np.full(shapes, most_short), np.full(free, np.inf)])
+            0,
+            np.concatenate([np.full(hosts, np.inf), np.full(shapes, most_short), np.full(free, np.inf)]),
         ),
         options={"time_limit": effort.time_limit_s, "mip_rel_gap": effort.gap},
     )
@@ -111,7 +113,8 @@ def _rows(
             ]
         )
         rows.append((Matrix(each), 0.0, np.inf))
-        rows.append(_ordered(task, columns, spread))
+        if columns.bound <= _FEW_HOSTS * min(task.cost_of(kind) for kind in task.kinds):
+            rows.append(_ordered(task, columns, spread))
     else:
         rows.append((Matrix(sparse.hstack([everywhere, eye])), wanted, np.inf))
     width = columns.kind.size * spread + shapes + (shapes + blank[1] if task.lost else 0)
@@ -135,42 +138,58 @@ def _ordered(
 
 
 def _greedy(task: PackingTask, columns: Columns, costs: Floats) -> Ints | None:
-    """Every domain alike, with an equal share of all; each time the pattern that holds most for its cost.
+    """A plan without search: every domain alike, with an equal share of all.
 
-    First fit decreasing for hosts of several kinds: what a shape counts is the share of the best host
-    that one instance takes.
+    Twice: from nothing, and from the whole hosts of the linear programme. The cheaper one is returned.
     """
-    survivors, spread = task.domains - task.lost, task.domains if task.lost else 1
-    share = survivors if task.lost else 1
-    left = np.array([-(-shape.count // share) for shape in task.shapes], dtype=np.int64)
-    stock = [
-        math.inf if kind.available is None else float(kind.available // spread) for kind in task.kinds
-    ]
-    hosts = np.zeros(len(columns.kind), np.int64)
+    spread, share = (task.domains, task.domains - task.lost) if task.lost else (1, 1)
+    wanted = np.array([-(-shape.count // share) for shape in task.shapes], dtype=np.int64)
+    stock = np.array(
+        [math.inf if one.available is None else one.available // spread for one in task.kinds],
+        dtype=np.float64,
+    )
+    found = []
+    for start in (np.zeros(len(columns.kind), np.int64), _whole_hosts(columns, costs, wanted, stock)):
+        hosts = None if start is None else _filled_up(columns, costs, (start, wanted, stock))
+        if hosts is not None:
+            found.append(hosts)
+    best = min(found, key=lambda hosts: float(costs @ hosts), default=None)
+    return None if best is None else np.tile(best[:, None], (1, spread))
+
+
+def _whole_hosts(columns: Columns, costs: Floats, wanted: Ints, stock: Floats) -> Ints | None:
+    limited = np.flatnonzero(np.isfinite(stock))
+    matrix = np.vstack([-columns.patterns.T, *[(columns.kind == index)[None, :] for index in limited]])
+    limits = np.concatenate([-wanted, stock[limited]])
+    found = linear_programme(costs, A_ub=matrix.astype(np.float64), b_ub=limits, bounds=(0, None))
+    return None if found.x is None else np.floor(found.x + 1e-9).astype(np.int64)
+
+
+def _filled_up(columns: Columns, costs: Floats, given: tuple[Ints, Ints, Floats]) -> Ints | None:
+    """Hosts added to those there are, each time the pattern that holds most of what is left for its cost.
+
+    First fit decreasing for hosts of several kinds: what an instance counts is the share that it takes of
+    the host that holds most of its shape.
+    """
+    hosts, wanted, stock = given[0].copy(), given[1], given[2].copy()
+    np.subtract.at(stock, columns.kind, hosts)
+    left = np.maximum(0, wanted - hosts @ columns.patterns)
     size = _sizes(columns)
     while left.any():
-        best = _best(columns, costs, stock, (left, size))
-        if best is None:
+        worth = np.minimum(columns.patterns, left) @ size / costs
+        worth[stock[columns.kind] < 1] = 0.0
+        best = int(np.argmax(worth))
+        if worth[best] <= 0:
             return None
         pattern, kind = columns.patterns[best], int(columns.kind[best])
         held = pattern > 0
-        times = max(1, min(int((left[held] // pattern[held]).min()), int(min(stock[kind], 1e9))))
+        times = max(1, int(min(float((left[held] // pattern[held]).min()), float(stock[kind]))))
         hosts[best] += times
         stock[kind] -= times
         left = np.maximum(0, left - times * pattern)
-    return np.tile(hosts[:, None], (1, spread))
+    return hosts
 
 
 def _sizes(columns: Columns) -> Floats:
     uppers = np.array([room.upper for room in columns.rooms], dtype=np.float64)
     return np.asarray(1.0 / np.maximum(uppers.max(axis=0), 1.0))
-
-
-def _best(
-    columns: Columns, costs: Floats, stock: Sequence[float], wanted: tuple[Ints, Floats]
-) -> int | None:
-    left, size = wanted
-    worth = np.minimum(columns.patterns, left) @ size / costs
-    worth[np.array(stock)[columns.kind] < 1] = 0.0
-    best = int(np.argmax(worth))
-    return best if worth[best] > 0 else None

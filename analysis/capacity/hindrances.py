@@ -81,4 +81,6 @@ def _of(task: PackingTask, room: Room, index: int) -> Hindrance:
     if not over.size:
         return Hindrance(shape, kind.name, NO_HOST, 1.0, 0.0)
     worst = int(over[np.argmax(load[over] - room.limit[over])])
-    return Hindrance(shape, kind.name, room.resources[worst], float(load[worst]), float(room.limit[worst]))
+    return Hindrance(
+        shape, kind.name, room.resources[worst], float(load[worst]), float(room.limit[worst])
+    )

@@ -21,7 +21,7 @@ from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.patterns import Ints
 from analysis.capacity.placing import Stack, faults_of, held_now
 
-_VARIABLES = 1500
+_VARIABLES = 500
 """Patterns × domains above which only the most promising patterns are left to choose from."""
 _AT_LEAST = 100
 _PRICE_UNIT = Fraction(1, 10_000)
@@ -93,7 +93,16 @@ def _plan(
     cost = float(sum(task.cost_of(kind) * used[kind.name] for kind in task.kinds))
     bound = 0.0 if unplaced else min(cost, _bound(task, columns, found))
     return MixedPlan(
-        not unplaced, True, stacks, hosts, cost, task.priced, bound, math.isinf(columns.left_out), cover.stopped, unplaced
+        not unplaced,
+        True,
+        stacks,
+        hosts,
+        cost,
+        task.priced,
+        bound,
+        math.isinf(columns.left_out),
+        cover.stopped,
+        unplaced,
     )
 
 
@@ -114,7 +123,10 @@ def _bound(task: PackingTask, columns: Columns, found: tuple[Columns, Cover]) ->
 def _whole(task: PackingTask, bound: float) -> float:
     """The next sum of prices at or above a bound, where prices have a common unit."""
     prices = [Fraction(task.cost_of(kind)).limit_denominator(10_000) for kind in task.kinds]
-    if any(abs(float(one) - task.cost_of(kind)) > 1e-12 for one, kind in zip(prices, task.kinds, strict=True)):
+    if any(
+        abs(float(one) - task.cost_of(kind)) > 1e-12
+        for one, kind in zip(prices, task.kinds, strict=True)
+    ):
         return bound
     units = [int(one / _PRICE_UNIT) for one in prices]
     if any(one % _PRICE_UNIT for one in prices):
@@ -168,7 +180,16 @@ def _short(task: PackingTask, columns: Columns, chosen: Columns, effort: Effort)
     cover = least_shortage(task, chosen, effort)
     if cover is None:
         return MixedPlan(
-            False, not chosen.kind.size, (), {}, 0.0, task.priced, 0.0, math.isinf(chosen.left_out), False, everything
+            False,
+            not chosen.kind.size,
+            (),
+            {},
+            0.0,
+            task.priced,
+            0.0,
+            math.isinf(chosen.left_out),
+            False,
+            everything,
         )
     room = _room_after_loss(task, chosen.patterns, cover.hosts)
     unplaced = {

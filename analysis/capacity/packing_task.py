@@ -67,10 +67,14 @@ class PackingTask:
 
     def __post_init__(self) -> None:
         if not 0 <= self.lost < self.domains:
-            raise UseError(f"of {self.domains} failure domains 0 to {self.domains - 1} can be lost, not {self.lost}")
+            raise UseError(
+                f"of {self.domains} failure domains 0 to {self.domains - 1} can be lost, not {self.lost}"
+            )
         for names in ([one.name for one in self.shapes], [one.name for one in self.kinds]):
             if not names or len(set(names)) < len(names):
-                raise UseError("shapes and host classes need names, each its own, and at least one of them")
+                raise UseError(
+                    "shapes and host classes need names, each its own, and at least one of them"
+                )
         if any(one.count < 0 for one in self.shapes) or not 0 <= self.risk_z < math.inf:
             raise UseError("counts of shapes and the risk factor must be 0 or more")
         if any(one.price is not None and not 0 < one.price < math.inf for one in self.kinds):

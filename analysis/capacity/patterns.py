@@ -79,7 +79,9 @@ def room_of(task: PackingTask, kind: HostKind) -> Room:
         np.array([[one.mean for one in row] for row in table], dtype=np.float64).reshape(shape),
         sd**2 * (1 - rho),
         sd * np.sqrt(rho),
-        np.array([_wanted(task, index, kind, needs[index]) for index in range(shape[1])], dtype=np.int64),
+        np.array(
+            [_wanted(task, index, kind, needs[index]) for index in range(shape[1])], dtype=np.int64
+        ),
         task.risk_z,
     )
     nothing = np.zeros((1, shape[1]), np.int64)
@@ -187,7 +189,10 @@ def _rows_of(room: Room, index: int) -> Floats:
             ]
         )
         within = linear_programme(
-            -own, A_ub=rows, b_ub=np.full(len(rows), limit), bounds=[(0, int(most)) for most in room.upper]
+            -own,
+            A_ub=rows,
+            b_ub=np.full(len(rows), limit),
+            bounds=[(0, int(most)) for most in room.upper],
         )
         if within.x is None:
             return rows

@@ -56,7 +56,9 @@ def faults_of(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[st
     found = []
     for stack in stacks:
         for what, counts in (("holds", stack.holds), ("reserves", stack.reserved)):
-            found += [f"a {stack.kind} {what} {fault}" for fault in _overfull(task, kinds[stack.kind], counts)]
+            found += [
+                f"a {stack.kind} {what} {fault}" for fault in _overfull(task, kinds[stack.kind], counts)
+            ]
         if any(n > stack.reserved.get(shape, 0) for shape, n in stack.holds.items()):
             found.append(f"a {stack.kind} holds more than is reserved on it")
     for kind in task.kinds:
@@ -73,9 +75,13 @@ def _miscounted(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[
     )
     for gone in losses:
         for shape in task.shapes:
-            left = sum(one.hosts * one.reserved.get(shape.name, 0) for one in stacks if one.domain not in gone)
+            left = sum(
+                one.hosts * one.reserved.get(shape.name, 0) for one in stacks if one.domain not in gone
+            )
             if left < shape.count - unplaced.get(shape.name, 0):
-                found.append(f"without domains {gone} there is room for {left} {shape.name}, not {shape.count}")
+                found.append(
+                    f"without domains {gone} there is room for {left} {shape.name}, not {shape.count}"
+                )
     for shape in task.shapes:
         placed = sum(one.hosts * one.holds.get(shape.name, 0) for one in stacks)
         if placed != shape.count - unplaced.get(shape.name, 0):
