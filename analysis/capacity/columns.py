@@ -1,7 +1,7 @@
 """The patterns from which a plan is made, and what no plan from any patterns can fall below.
 
-Gilmore & Gomory, A linear programming approach to the cutting-stock problem, Operations Research 9 (1961);
-the bound is the Lagrangian one of Farley, Operations Research 38 (1990), with limited numbers of hosts.
+Gilmore & Gomory, A linear programming approach to the cutting-stock problem, Operations Research 9,
+1961; the bound is the Lagrangian one of Farley, Operations Research 38, 1990, with limited hosts.
 """
 
 import math
@@ -38,7 +38,7 @@ class Columns:
     patterns: Ints
     kind: Ints
     left_out: float
-    """By how much a plan with a pattern that is not here must exceed ``bound``; infinite if all are here."""
+    """By how much a plan with any other pattern must exceed ``bound``; infinite where there is none."""
     bound: float
     """No plan without failure domains costs less; 0 where nothing better is known."""
     short_bound: float
@@ -57,7 +57,7 @@ def columns_of(task: PackingTask) -> Columns:
 
 
 def narrowed(task: PackingTask, columns: Columns, n: int) -> Columns:
-    """The ``n`` patterns that fit the linear programme best, and what leaving out the others may cost."""
+    """The ``n`` patterns that fit the linear programme best, and what leaving out others may cost."""
     if len(columns.kind) <= n:
         return columns
     lack = _lack(task, columns)
@@ -103,10 +103,10 @@ def _generated(task: PackingTask, rooms: Sequence[Room]) -> Columns:
     each = np.array([task.cost_of(kind) for kind in task.kinds])
     penalty = float(each.max()) * 1000
     found, bound = _priced_out(task, found, each, penalty)
-    return _enriched(task, replace(found, bound=bound, short_bound=short_bound))
+    return _enriched(replace(found, bound=bound, short_bound=short_bound))
 
 
-def _enriched(task: PackingTask, columns: Columns) -> Columns:
+def _enriched(columns: Columns) -> Columns:
     """Whole numbers of hosts need other patterns than the linear programme: those near its own."""
     near = [
         neighbours(room, columns.patterns[columns.kind == index])
@@ -164,7 +164,7 @@ def _with(columns: Columns, added: list[tuple[Ints, int]]) -> tuple[Columns, boo
 
 def _duals(task: PackingTask, columns: Columns, each: Floats, penalty: float) -> tuple[Floats, Floats]:
     """Worth of one more instance of every shape, and what one more host of every kind would save."""
-    shapes, n = len(task.shapes), len(columns.kind)
+    shapes = len(task.shapes)
     limited = [index for index, kind in enumerate(task.kinds) if kind.available is not None]
     held = sparse.csr_array(
         (columns.kind[None, :] == np.array(limited, np.int64)[:, None]).astype(np.float64)
@@ -181,8 +181,8 @@ def _duals(task: PackingTask, columns: Columns, each: Floats, penalty: float) ->
         float(task.kinds[index].available or 0) for index in limited
     ]
     costs = np.append(each[columns.kind], np.full(shapes, penalty))
-    found = linear_programme(costs, A_ub=matrix.tocsr(), b_ub=limits, bounds=(0, None))
-    assert n + shapes == costs.size and found.status == 0, "shortage makes the programme feasible"
+    found = linear_programme(costs, A_ub=sparse.csr_array(matrix), b_ub=limits, bounds=(0, None))
+    assert found.status == 0, "shortage makes the programme feasible"
     marginals = -np.asarray(found.ineqlin.marginals)
     scarcity = np.zeros(len(task.kinds))
     scarcity[limited] = marginals[shapes:]

@@ -1,10 +1,10 @@
 """How many hosts of which pattern lie in which failure domain: the integer programme."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import optimize, sparse
 
 from analysis.capacity.columns import Columns
@@ -13,13 +13,15 @@ from analysis.capacity.patterns import Floats, Ints
 from analysis.capacity.solver import integer_programme, linear_programme
 
 Matrix = sparse.csr_array
+Ends = float | Floats
+Row = tuple[Matrix, Ends, Ends]
 _FEW_HOSTS = 50
 """Above it an order of the domains hinders the search more than it spares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How hard an optimum is sought. What is found is a plan in any case; the gap says how good it is."""
+    """How hard an optimum is sought. A plan is found in any case; the gap says how good it is."""
 
     time_limit_s: float = 20.0
     gap: float = 0.0
@@ -65,7 +67,7 @@ def _solved(
     that one row per shape stands for every choice of lost domains at once.
     """
     per_host, per_short, most_short = objective
-    spread = task.domains if task.lost else 1
+    spread = task.spread
     shapes, patterns = len(task.shapes), len(columns.kind)
     hosts = patterns * spread
     if not patterns:
@@ -90,59 +92,65 @@ def _solved(
     return Cover(found, float(result.fun), proven, result.status == 1)
 
 
-def _rows(
-    task: PackingTask, columns: Columns, spread: int
-) -> list[tuple[Matrix, npt.ArrayLike, npt.ArrayLike]]:
-    shapes = len(task.shapes)
+def _rows(task: PackingTask, columns: Columns, spread: int) -> list[Row]:
+    shapes, hosts = len(task.shapes), columns.kind.size * spread
     wanted = np.array([shape.count for shape in task.shapes], dtype=np.float64)
     held = sparse.csr_array(columns.patterns.T.astype(np.float64))
-    everywhere = sparse.hstack([held] * spread)
     eye = sparse.eye_array(shapes)
-    blank = (shapes, shapes * spread)
-    rows: list[tuple[Matrix, npt.ArrayLike, npt.ArrayLike]] = []
+    total = [*[held] * spread, eye]
+    rows: list[Row] = []
     if task.lost:
-        excess = sparse.hstack([eye] * spread)
-        total = sparse.hstack([everywhere, eye, -task.lost * eye, -excess])
-        rows.append((Matrix(total), wanted, np.inf))
-        each = sparse.hstack(
-            [
-                -sparse.block_diag([held] * spread),
-                sparse.csr_array((shapes * spread, shapes)),
-                sparse.vstack([eye] * spread),
-                sparse.eye_array(shapes * spread),
-            ]
-        )
-        rows.append((Matrix(each), 0.0, np.inf))
-        if columns.bound <= _FEW_HOSTS * min(task.cost_of(kind) for kind in task.kinds):
-            rows.append(_ordered(task, columns, spread))
-    else:
-        rows.append((Matrix(sparse.hstack([everywhere, eye])), wanted, np.inf))
-    width = columns.kind.size * spread + shapes + (shapes + blank[1] if task.lost else 0)
+        total += [-task.lost * eye, *[-eye] * spread]
+        each = [
+            -sparse.block_diag([held] * spread),
+            sparse.csr_array((shapes * spread, shapes)),
+            sparse.vstack([eye] * spread),
+            sparse.eye_array(shapes * spread),
+        ]
+        rows.append((Matrix(sparse.hstack(each)), 0.0, np.inf))
+    everything = Matrix(sparse.hstack(total))
+    rows.append((everything, wanted, np.inf))
+    others = everything.shape[1] - hosts
+    return rows + [
+        (Matrix(np.hstack([matrix, np.zeros((len(matrix), others))])), low, high)
+        for matrix, low, high in [*_stock(task, columns, spread), *_places(task, columns, spread)]
+    ]
+
+
+def _stock(task: PackingTask, columns: Columns, spread: int) -> Iterator[tuple[Floats, Ends, Ends]]:
     for index, kind in enumerate(task.kinds):
         if kind.available is not None:
-            mine = np.zeros((1, width))
-            mine[0, : columns.kind.size * spread] = np.tile(columns.kind == index, spread)
-            rows.append((Matrix(mine), -np.inf, float(kind.available)))
-    return rows
+            mine = np.tile(columns.kind == index, spread).astype(np.float64)
+            yield mine[None, :], -np.inf, float(kind.available)
 
 
-def _ordered(
-    task: PackingTask, columns: Columns, spread: int
-) -> tuple[Matrix, npt.ArrayLike, npt.ArrayLike]:
-    """Domains are alike: the first is the dearest. It spares the search their permutations."""
-    costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
-    steps = np.eye(spread - 1, spread) - np.eye(spread - 1, spread, 1)
-    others = len(task.shapes) * (2 + spread)
-    rows = np.hstack([np.kron(steps, costs[None, :]), np.zeros((spread - 1, others))])
-    return Matrix(rows), 0.0, np.inf
+def _places(task: PackingTask, columns: Columns, spread: int) -> Iterator[tuple[Floats, Ends, Ends]]:
+    """What single domains take; or, where they are alike, the first as the dearest.
+
+    That order spares the search their permutations.
+    """
+    n = columns.kind.size
+    steps = np.asarray(np.eye(spread - 1, spread) - np.eye(spread - 1, spread, 1), dtype=np.float64)
+    if task.sizes:
+        yield _kron(np.eye(spread), np.ones(n)), -np.inf, np.array(task.sizes, dtype=np.float64)
+    if task.whole and spread > 1:
+        yield _kron(steps, np.ones(n)), 0.0, 0.0
+    least = min(task.cost_of(kind) for kind in task.kinds)
+    if spread > 1 and not task.sizes and columns.bound <= _FEW_HOSTS * least:
+        costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
+        yield _kron(steps, costs), 0.0, np.inf
+
+
+def _kron(by_domain: Floats, by_pattern: Floats) -> Floats:
+    return np.asarray(np.kron(by_domain, by_pattern[None, :]), dtype=np.float64)
 
 
 def _greedy(task: PackingTask, columns: Columns, costs: Floats) -> Ints | None:
-    """A plan without search: every domain alike, with an equal share of all.
+    """A plan without search: every domain alike, with an equal share of all. None where it does not fit.
 
     Twice: from nothing, and from the whole hosts of the linear programme. The cheaper one is returned.
     """
-    spread, share = (task.domains, task.domains - task.lost) if task.lost else (1, 1)
+    spread, share = task.spread, task.spread - task.lost
     wanted = np.array([-(-shape.count // share) for shape in task.shapes], dtype=np.int64)
     stock = np.array(
         [math.inf if one.available is None else one.available // spread for one in task.kinds],
@@ -154,7 +162,9 @@ def _greedy(task: PackingTask, columns: Columns, costs: Floats) -> Ints | None:
         if hosts is not None:
             found.append(hosts)
     best = min(found, key=lambda hosts: float(costs @ hosts), default=None)
-    return None if best is None else np.tile(best[:, None], (1, spread))
+    if best is None or (task.sizes and best.sum() > min(task.sizes)):
+        return None
+    return np.tile(best[:, None], (1, spread))
 
 
 def _whole_hosts(columns: Columns, costs: Floats, wanted: Ints, stock: Floats) -> Ints | None:
@@ -166,10 +176,10 @@ def _whole_hosts(columns: Columns, costs: Floats, wanted: Ints, stock: Floats) -
 
 
 def _filled_up(columns: Columns, costs: Floats, given: tuple[Ints, Ints, Floats]) -> Ints | None:
-    """Hosts added to those there are, each time the pattern that holds most of what is left for its cost.
+    """Hosts added to those there are, each time the pattern that holds most of the rest for its cost.
 
-    First fit decreasing for hosts of several kinds: what an instance counts is the share that it takes of
-    the host that holds most of its shape.
+    First fit decreasing for hosts of several kinds: what an instance counts is the share that it takes
+    of the host that holds most of its shape.
     """
     hosts, wanted, stock = given[0].copy(), given[1], given[2].copy()
     np.subtract.at(stock, columns.kind, hosts)

@@ -2,8 +2,8 @@
 
 Every host follows a pattern: so many instances of each shape at most. A plan chooses how many hosts of
 which pattern lie in which failure domain (Gilmore & Gomory, Operations Research 9, 1961), by integer
-programming (HiGHS through scipy). Its bound is proven by the solver where all maximal patterns were looked
-at, else by the linear programme over all patterns.
+programming (HiGHS through scipy). Its bound is proven by the solver where all maximal patterns were
+looked at, else by the linear programme over all patterns.
 """
 
 import math
@@ -34,7 +34,7 @@ class MixedPlan:
     feasible: bool
     """True where every instance has a host, and finds another after the loss that was asked for."""
     proven: bool
-    """What ``feasible`` says was proven. False: no plan was found, and that there is none was not shown."""
+    """What ``feasible`` says is proven. False: no plan was found, but there may be one."""
     stacks: tuple[Stack, ...]
     hosts: Mapping[str, int]
     """By kind."""
@@ -76,7 +76,7 @@ def pack(task: PackingTask, effort: Effort | None = None) -> MixedPlan:
 
 
 def _chosen(task: PackingTask, columns: Columns) -> Columns:
-    return narrowed(task, columns, max(_VARIABLES // (task.domains if task.lost else 1), _AT_LEAST))
+    return narrowed(task, columns, max(_VARIABLES // task.spread, _AT_LEAST))
 
 
 def _plan(
@@ -148,9 +148,11 @@ def _stacks(task: PackingTask, columns: Columns, hosts: Ints) -> tuple[Stack, ..
     reserved = columns.patterns[pattern]
     held = held_now(reserved, wanted, even=task.lost > 0)
     if not task.lost:
-        kept = held.any(axis=1)
+        kept = held.any(axis=1) | task.whole
         pattern, held = pattern[kept], held[kept]
-        domain, reserved = np.arange(len(pattern)) % task.domains, held
+        reserved, domain = held, domain[kept]
+        if task.spread == 1:
+            domain = np.arange(len(pattern)) % task.domains
     alike = Counter(
         (int(columns.kind[one]), int(where), tuple(map(int, now)), tuple(map(int, most)))
         for one, where, now, most in zip(pattern, domain, held, reserved, strict=True)

@@ -26,6 +26,8 @@ class HostKind:
     """Of one host; where any kind has none, hosts are counted instead."""
     available: int | None = None
     """How many there are at most; None for as many as it takes."""
+    noise: Mapping[str, float] = field(default_factory=dict)
+    """By resource, standard deviation of the host's own use; 0 where it is not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class PackingTask:
     ``needs`` and ``caps`` have keys (shape, kind); a shape without needs on a kind does not run there. A
     host is full where mean + ``risk_z`` standard deviations of its load reach the room of a resource.
     Hosts lie in ``domains`` failure domains, of which any ``lost`` may go at once without an instance
-    being left without room. Raises UseError where numbers make no sense.
+    being left without room. ``sizes`` says how many hosts each domain takes, ``whole`` that all have the
+    same number. Raises UseError where numbers make no sense.
     """
 
     shapes: tuple[Shape, ...]
@@ -64,25 +67,36 @@ class PackingTask:
     risk_z: float = 0.0
     domains: int = 1
     lost: int = 0
+    sizes: tuple[int, ...] = ()
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.lost < self.domains:
-            raise UseError(
-                f"of {self.domains} failure domains 0 to {self.domains - 1} can be lost, not {self.lost}"
-            )
+            most = self.domains - 1
+            raise UseError(f"of {self.domains} failure domains 0 to {most} can be lost, not {self.lost}")
+        if self.sizes and len(self.sizes) != self.domains:
+            raise UseError(f"{self.domains} failure domains, but {len(self.sizes)} sizes of them")
         for names in ([one.name for one in self.shapes], [one.name for one in self.kinds]):
             if not names or len(set(names)) < len(names):
                 raise UseError(
                     "shapes and host classes need names, each its own, and at least one of them"
                 )
-        if any(one.count < 0 for one in self.shapes) or not 0 <= self.risk_z < math.inf:
+        if any(one.count < 0 for one in self.shapes) or not _plain(self.risk_z):
             raise UseError("counts of shapes and the risk factor must be 0 or more")
+        self._check_amounts()
+
+    def _check_amounts(self) -> None:
         if any(one.price is not None and not 0 < one.price < math.inf for one in self.kinds):
             raise UseError("prices of hosts must be above 0")
         for (shape, kind), needs in self.needs.items():
             for resource, need in needs.items():
                 if not (_plain(need.mean) and _plain(need.sd) and 0 <= need.correlation <= 1):
                     raise UseError(f"what {shape} needs of {resource} on {kind} must be 0 or more")
+
+    @property
+    def spread(self) -> int:
+        """Domains that a plan must tell apart; 1 where it does not matter in which a host lies."""
+        return self.domains if self.lost or self.sizes or self.whole else 1
 
     @property
     def priced(self) -> bool:

@@ -35,19 +35,21 @@ class Room:
     shared: Floats
     """Standard deviation that goes up and down with that of all others."""
     upper: Ints
-    """The most of every shape on a host that holds nothing else; never above the count that is wanted."""
+    """The most of every shape on a host that holds nothing else, and never more than are wanted."""
+    noise: Floats
+    """Variance of the host's own use, by resource."""
     risk_z: float
 
-    def load(self, counts: npt.NDArray[np.generic]) -> Floats:
+    def load(self, counts: Ints | Floats) -> Floats:
         """Load of patterns (… × shapes) on every resource (… × resources).
 
-        Mean + z·√(Σ nᵢσᵢ²(1−ρᵢ) + (Σ nᵢσᵢ√ρᵢ)²): all instances share one factor, so that two of shapes i
-        and j correlate by √(ρᵢρⱼ). For one shape it is z·σ·√(n(1+(n−1)ρ)), the usual form.
+        Mean + z·√(Σ nᵢσᵢ²(1−ρᵢ) + (Σ nᵢσᵢ√ρᵢ)² + noise²): all instances share one factor, so that two
+        of shapes i and j correlate by √(ρᵢρⱼ). For one shape it is z·σ·√(n(1+(n−1)ρ)), the usual form.
         """
-        variance = counts @ self.own.T + (counts @ self.shared.T) ** 2
+        variance = self.noise + counts @ self.own.T + (counts @ self.shared.T) ** 2
         return np.asarray(counts @ self.mean.T + self.risk_z * np.sqrt(variance))
 
-    def fits(self, counts: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    def fits(self, counts: Ints | Floats) -> npt.NDArray[np.bool_]:
         """Whether each pattern (… × shapes) keeps every limit and every cap."""
         within = self.load(counts) <= self.limit + _SLACK * np.abs(self.limit)
         return np.asarray(within.all(axis=-1) & (counts <= self.upper).all(axis=-1))
@@ -82,6 +84,7 @@ def room_of(task: PackingTask, kind: HostKind) -> Room:
         np.array(
             [_wanted(task, index, kind, needs[index]) for index in range(shape[1])], dtype=np.int64
         ),
+        np.array([kind.noise.get(resource, 0.0) ** 2 for resource in resources], dtype=np.float64),
         task.risk_z,
     )
     nothing = np.zeros((1, shape[1]), np.int64)
@@ -138,7 +141,7 @@ def filled(room: Room, pattern: Ints, worth: Floats) -> Ints:
     for index in np.argsort(-share, kind="stable"):
         if room.upper[index]:
             found[:, index] = room.most(int(index), found)
-    return found[0]
+    return np.asarray(found[0])
 
 
 def neighbours(room: Room, patterns: Ints) -> Ints:
@@ -164,37 +167,34 @@ def linear_rows(room: Room) -> tuple[Floats, Floats]:
     √(V + Q²) is the length of (√V, Q), hence at least cos θ·√V + sin θ·Q for every θ; and √V ≥ V/√V' for
     V up to the largest V' that any pattern reaches.
     """
-    exact = np.flatnonzero(~((room.own > 0).any(axis=1) & (room.risk_z > 0)))
+    varies = (room.own > 0).any(axis=1) | (room.noise > 0)
+    exact = np.flatnonzero(~(varies & (room.risk_z > 0)))
     rows = [room.mean[exact] + room.risk_z * room.shared[exact]]
     limits = [room.limit[exact]]
     for index in np.setdiff1d(np.arange(room.limit.size), exact):
-        part = _rows_of(room, int(index))
+        part, most = _rows_of(room, int(index))
         rows.append(part)
-        limits.append(np.full(len(part), room.limit[index]))
+        limits.append(most)
     return np.vstack(rows), np.concatenate(limits)
 
 
-def _rows_of(room: Room, index: int) -> Floats:
+def _rows_of(room: Room, index: int) -> tuple[Floats, Floats]:
     own, shared, mean = room.own[index], room.shared[index], room.mean[index]
-    limit, z = float(room.limit[index]), room.risk_z
-    largest = min(float(own @ room.upper), (max(0.0, limit) / z) ** 2)
-    rows = mean[None, :]
+    limit, noise, z = float(room.limit[index]), float(room.noise[index]), room.risk_z
+    rows, limits = mean[None, :], np.array([limit])
+    largest = min(float(own @ room.upper) + noise, (max(0.0, limit) / z) ** 2)
     for _ in range(4):  # each round knows a smaller largest variance, and so draws the limits closer
         if largest <= 0:
-            return rows
+            break
+        slopes = [math.cos(angle) / math.sqrt(largest) for angle in _ANGLES]
+        steps = [math.sin(angle) for angle in _ANGLES]
         rows = np.array(
-            [
-                mean + z * (math.cos(angle) * own / math.sqrt(largest) + math.sin(angle) * shared)
-                for angle in _ANGLES
-            ]
+            [mean + z * (slope * own + step * shared) for slope, step in zip(slopes, steps, strict=True)]
         )
-        within = linear_programme(
-            -own,
-            A_ub=rows,
-            b_ub=np.full(len(rows), limit),
-            bounds=[(0, int(most)) for most in room.upper],
-        )
+        limits = limit - z * noise * np.array(slopes)
+        bounds = [(0, int(most)) for most in room.upper]
+        within = linear_programme(-own, A_ub=rows, b_ub=limits, bounds=bounds)
         if within.x is None:
-            return rows
-        largest = min(largest, -float(within.fun) * (1 + 1e-9))
-    return rows
+            break
+        largest = min(largest, noise - float(within.fun) * (1 + 1e-9))
+    return rows, limits

@@ -39,7 +39,7 @@ def held_now(reserved: Ints, wanted: Ints, even: bool) -> Ints:
     target = np.minimum(wanted, total)
     if not even:
         before = np.cumsum(reserved, axis=0) - reserved
-        return np.asarray(np.clip(target - before, 0, reserved))
+        return np.clip(target - before, 0, reserved).astype(np.int64)
     exact = reserved * (target / np.maximum(total, 1))
     held = np.floor(exact + 1e-9).astype(np.int64)
     for shape in range(held.shape[1]):
@@ -51,7 +51,7 @@ def held_now(reserved: Ints, wanted: Ints, even: bool) -> Ints:
 
 
 def faults_of(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[str, int]) -> list[str]:
-    """What is wrong with a plan, looked at host by host without the solver's arithmetic; empty if nothing."""
+    """What is wrong with a plan, looked at host by host without the solver's arithmetic."""
     kinds = {kind.name: kind for kind in task.kinds}
     found = []
     for stack in stacks:
@@ -65,6 +65,12 @@ def faults_of(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[st
         used = sum(stack.hosts for stack in stacks if stack.kind == kind.name)
         if kind.available is not None and used > kind.available:
             found.append(f"{used} {kind.name}, of which there are {kind.available}")
+    everywhere = [sum(s.hosts for s in stacks if s.domain == d + 1) for d in range(task.domains)]
+    if task.whole and len(set(everywhere)) > 1:
+        found.append("domains have different numbers of hosts")
+    for place, size in enumerate(task.sizes, 1):
+        if everywhere[place - 1] > size:
+            found.append(f"more hosts in domain {place} than it takes")
     return found + _miscounted(task, stacks, unplaced)
 
 
@@ -111,7 +117,7 @@ def _load(task: PackingTask, kind: HostKind, counts: Mapping[str, int], resource
         for shape, n in counts.items()
         if n
     ]
-    variance = 0.0
+    variance = kind.noise.get(resource, 0.0) ** 2
     for i, (n, one) in enumerate(needs):
         variance += n * one.sd**2
         for j, (m, other) in enumerate(needs):

@@ -23,7 +23,7 @@ def integer_programme(*args: Any, **named: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """HiGHS writes some notes with printf, whatever its options say; they would stand amid ``--json``."""
+    """HiGHS prints some notes whatever its options say; they would stand amid ``--json``."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
     try:
