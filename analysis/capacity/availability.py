@@ -63,9 +63,9 @@ def service_availability(
     """Share of time for which a service has the ``needed`` instances of the ``total`` that run.
 
     With ``common``, domains are lost as wholes, each for itself. The instances lie evenly over them;
-    while j domains are gone only those of the others count, of which the fullest are taken to be the lost
-    ones. That is the binomial mixture of common-cause analysis (NUREG/CR-4780, 1988), with domains as
-    groups. What is lost with a domain is not started again elsewhere here.
+    while some are gone only the instances of the others count, and the fullest are taken to be gone.
+    That is the binomial mixture of common-cause analysis (NUREG/CR-4780, 1988), with domains as groups.
+    What is lost with a domain is not started again elsewhere here.
     """
     if common is None:
         return available_of(needed, total, each)

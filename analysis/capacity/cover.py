@@ -44,8 +44,10 @@ class Cover:
 def least_cost(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:
     """Cheapest hosts that hold all instances after any loss; None where the search found none."""
     costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
+    if not any(shape.count for shape in task.shapes):
+        return Cover(np.zeros((len(columns.kind), task.spread), np.int64), 0.0, 0.0, False)
     found = _solved(task, columns, (costs, np.zeros(len(task.shapes)), 0.0), effort)
-    guess = _greedy(task, columns, costs)
+    guess = _greedy(task, columns, costs) if columns.kind.size else None
     if guess is None or (found is not None and found.value <= float(costs @ guess.sum(axis=1)) + 1e-9):
         return found
     value = float(costs @ guess.sum(axis=1))

@@ -175,7 +175,9 @@ def linear_rows(room: Room) -> tuple[Floats, Floats]:
         part, most = _rows_of(room, int(index))
         rows.append(part)
         limits.append(most)
-    return np.vstack(rows), np.concatenate(limits)
+    matrix, most = np.vstack(rows), np.concatenate(limits)
+    scale = np.where(most > 0, most, 1.0)  # bytes and processors in one programme would cost it digits
+    return matrix / scale[:, None], most / scale
 
 
 def _rows_of(room: Room, index: int) -> tuple[Floats, Floats]:
@@ -193,8 +195,9 @@ def _rows_of(room: Room, index: int) -> tuple[Floats, Floats]:
         )
         limits = limit - z * noise * np.array(slopes)
         bounds = [(0, int(most)) for most in room.upper]
-        within = linear_programme(-own, A_ub=rows, b_ub=limits, bounds=bounds)
+        scale, unit = max(abs(limit), 1e-300), float(own.max()) or 1.0
+        within = linear_programme(-own / unit, A_ub=rows / scale, b_ub=limits / scale, bounds=bounds)
         if within.x is None:
             break
-        largest = min(largest, noise - float(within.fun) * (1 + 1e-9))
+        largest = min(largest, noise - float(within.fun) * unit * (1 + 1e-9))
     return rows, limits

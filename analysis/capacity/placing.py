@@ -36,12 +36,12 @@ def held_now(reserved: Ints, wanted: Ints, even: bool) -> Ints:
     last hosts stay empty first.
     """
     total = reserved.sum(axis=0)
-    target = np.minimum(wanted, total)
+    target: Ints = np.minimum(wanted, total)
     if not even:
-        before = np.cumsum(reserved, axis=0) - reserved
-        return np.clip(target - before, 0, reserved).astype(np.int64)
+        before: Ints = np.cumsum(reserved, axis=0) - reserved
+        return np.asarray(np.minimum(np.maximum(target - before, 0), reserved), dtype=np.int64)
     exact = reserved * (target / np.maximum(total, 1))
-    held = np.floor(exact + 1e-9).astype(np.int64)
+    held: Ints = np.asarray(np.floor(exact + 1e-9), dtype=np.int64)
     for shape in range(held.shape[1]):
         rest = int(target[shape] - held[:, shape].sum())
         room = np.argsort(-(exact[:, shape] - held[:, shape]), kind="stable")
@@ -61,6 +61,11 @@ def faults_of(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[st
             ]
         if any(n > stack.reserved.get(shape, 0) for shape, n in stack.holds.items()):
             found.append(f"a {stack.kind} holds more than is reserved on it")
+    return found + _misplaced(task, stacks) + _miscounted(task, stacks, unplaced)
+
+
+def _misplaced(task: PackingTask, stacks: tuple[Stack, ...]) -> list[str]:
+    found = []
     for kind in task.kinds:
         used = sum(stack.hosts for stack in stacks if stack.kind == kind.name)
         if kind.available is not None and used > kind.available:
@@ -71,7 +76,7 @@ def faults_of(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[st
     for place, size in enumerate(task.sizes, 1):
         if everywhere[place - 1] > size:
             found.append(f"more hosts in domain {place} than it takes")
-    return found + _miscounted(task, stacks, unplaced)
+    return found
 
 
 def _miscounted(task: PackingTask, stacks: tuple[Stack, ...], unplaced: Mapping[str, int]) -> list[str]:
