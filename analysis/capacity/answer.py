@@ -1,4 +1,4 @@
-"""The answer to a demand: plans for every shape, variant and host class, and what is said beside them."""
+"""The answer to a demand: plans for every shape, variant and host class, and what is said beside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

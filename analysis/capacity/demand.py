@@ -1,4 +1,4 @@
-"""The demand: what must be carried, how well, and on which hosts, as one YAML file. Frozen once loaded."""
+"""The demand: what must be carried, how well, on which hosts. One YAML file, frozen once loaded."""
 
 import math
 from pathlib import Path

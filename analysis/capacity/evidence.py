@@ -37,11 +37,13 @@ class Line:
     shared: float
     """Standard deviation of what all instances of a host take more or less than elsewhere, each."""
     noise: float
-    """Standard deviation of the host's use around its line."""
+    """Standard deviation of the host's use around its line, and of its base between climbs."""
     bases: Floats
     """Replicates of ``base``: one per draw."""
     eaches: Floats
     """Replicates of ``each``."""
+    shareds: Floats
+    """Replicates of ``shared``."""
     flat: bool
     """The interval of ``each`` holds 0: no use that grows with the instances could be seen."""
 
@@ -57,7 +59,7 @@ class Line:
 
 
 CapKind = Literal["objective", "wall"]
-"""``objective``: an SLO's largest number of instances; ``wall``: what the host itself refused to pass."""
+"""``objective``: up to where an SLO is met; ``wall``: what the host itself refused to pass."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Cap:
     """Replicates of ``value``."""
     at_least: bool
     """The climbs ended first: it holds up to here, and nobody knows beyond."""
+    best_s: float | None = None
+    """The least p99 of any step, seconds: what a looser objective would have to be."""
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,18 @@ _TIMES = {
     "d": 86_400.0,
 }
 _SIZES = {
-    **{"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40},
-    **{"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12},
+    "B": 1.0,
+    "KiB": 2.0**10,
+    "MiB": 2.0**20,
+    "GiB": 2.0**30,
+    "TiB": 2.0**40,
+    "kB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "TB": 1e12,
 }
-_RATES = {
-    **{f"{name}/s": scale for name, scale in _SIZES.items()},
-    **{"kbit/s": 125.0, "Mbit/s": 125e3, "Gbit/s": 125e6},
-}
+_BITS = {"kbit/s": 125.0, "Mbit/s": 125e3, "Gbit/s": 125e6}
+_RATES = {f"{name}/s": scale for name, scale in _SIZES.items()} | _BITS
 
 
 def _read(given: Any, units: dict[str, float], words: str) -> Any:
