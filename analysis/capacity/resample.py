@@ -10,7 +10,7 @@ from analysis.statistics.blocks import Floats
 
 @dataclass(frozen=True)
 class Resample:
-    """How often each of some blocks is in every draw, and by how much a draw's deviation is stretched."""
+    """How often each block is in every draw, and by how much a draw's deviation is stretched."""
 
     weights: Floats
     """Draws × blocks."""
