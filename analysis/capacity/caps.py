@@ -77,8 +77,11 @@ def _p99(values: Floats) -> float:
     return float(np.quantile(values, 0.99, method="inverted_cdf"))
 
 
-def wall_caps(some: Sequence[Staircase], pids_headroom: float, draws: Resample) -> list[Cap]:
-    """Where hosts themselves refused to go on, by cause, where most climbs of a class ended so."""
+def wall_caps(some: Sequence[Staircase], pids_kept: float, draws: Resample) -> list[Cap]:
+    """Where hosts themselves refused to go on, by cause, where most climbs of a class ended so.
+
+    ``pids_kept`` is what the plan may use of process numbers over what the trials might.
+    """
     found = []
     for rule, words in WALLS.items():
         if rule == "pids":
@@ -91,19 +94,15 @@ def wall_caps(some: Sequence[Staircase], pids_headroom: float, draws: Resample) 
         cap = _cap((words, "wall"), peaks, draws)
         if cap is not None and not cap.at_least:
             found.append(cap)
-    return found + _pids_cap(some, pids_headroom, draws)
+    return found + _pids_cap(some, pids_kept, draws)
 
 
-def _pids_cap(some: Sequence[Staircase], headroom: float, draws: Resample) -> list[Cap]:
-    """Instances until process numbers end, from the line that each trial drew through its own steps.
-
-    The trial kept ``pids_reserve_share`` free; the plan keeps its own headroom.
-    """
+def _pids_cap(some: Sequence[Staircase], kept: float, draws: Resample) -> list[Cap]:
+    """Instances until process numbers end, from the line that each trial drew through its own steps."""
     rooms = {
-        place: Reached(room * (1 - headroom) / (1 - reserve), at_least=False)
+        place: Reached(room * kept, at_least=False)
         for place, s in enumerate(some)
         if (room := _pids_room(s)) is not None
-        for reserve in [s.said("pids_reserve_share") or 0.1]
     }
     cap = _cap((WALLS["pids"], "wall"), rooms, draws)
     return [] if cap is None else [cap]

@@ -65,14 +65,17 @@ class Detections:
                 yield sample
 
     def unrecovered(self, name: Name) -> float | None:
-        """Largest share of a cell's injections that did not come back by themselves."""
+        """Largest share of a cell's injections that nobody brought back though somebody should."""
         cells = self._recovery
         if cells is None:
             return None
         every = AllInjections(cells)
-        some = [every.of(cell) for cell in cells.cells if name_of(cell) == name]
-        supervised = [float((~one.recovered).mean()) for one in some if one.n]
-        return max(supervised, default=None)
+        some = [
+            every.of(cell)
+            for cell in cells.cells
+            if name_of(cell) == name and cell.conditions.get("supervision") != "none"
+        ]
+        return max((float((~one.recovered).mean()) for one in some if one.n), default=None)
 
 
 def codes_of(cells: Cells, cell: int, hosts: frozenset[str]) -> list[int]:

@@ -8,12 +8,13 @@ from analysis.capacity.evidence import DRAWS, Starts
 from analysis.capacity.resample import Resample, resample
 from analysis.cells import Cell
 from analysis.distributions import Distribution, Reduction
-from analysis.statistics.blocks import BlockedSample, Floats, blocked_sample, t_quantile
+from analysis.statistics.blocks import BlockedSample, Floats, blocked_sample
 from analysis.statistics.quantiles import estimate_quantile
 from analysis.tables.lifecycle import READY
 
 SEED = 20_261_129
 P95 = 0.95
+Z_975 = 1.959963984540054
 
 Name = tuple[str, str, bool, bool]
 """What a variant is: driver, profile, whether its CPU was emulated, whether its time was simulated."""
@@ -126,7 +127,7 @@ def p95_of(sample: BlockedSample, rng: np.random.Generator) -> tuple[float, Floa
     low, high = found.low or 0.0, np.inf if found.high is None else found.high
     if min(low, value) <= 0 or not np.isfinite(high):
         return value, np.full(DRAWS, value)
-    sigma = (np.log(high) - np.log(low)) / (2 * t_quantile(np.inf))
+    sigma = (np.log(high) - np.log(low)) / (2 * Z_975)
     return value, np.asarray(value * np.exp(sigma * rng.normal(size=DRAWS)), dtype=np.float64)
 
 
