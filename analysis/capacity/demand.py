@@ -12,7 +12,7 @@ from contract.yaml_source import YamlSource, load_yaml
 
 Z_95 = 1.6448536269514722
 """The standard normal distribution's 95 % point: how p50 and p95 of a forecast make a spread."""
-MOST_DOMAINS = 1000
+MOST_DOMAINS = 1_000_000
 
 
 class Forecast(Frozen):
@@ -92,7 +92,7 @@ class Domains(Frozen):
 
     count: int | None = Field(None, ge=1, le=MOST_DOMAINS, description="domains of equal size")
     sizes: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(
-        (), max_length=MOST_DOMAINS, description="or hosts that each has room for"
+        (), max_length=1000, description="or hosts that each has room for"
     )
     lose: int = Field(1, ge=0, description="domains that may be lost at once")
     whole: bool = Field(False, description="the same number of hosts in every domain")

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.capacity.demand import Domains, HostFailures
+from analysis.capacity.demand import MOST_DOMAINS, Domains, HostFailures
 from analysis.statistics.blocks import Floats, Ints
+
+
+ALONE = Domains(count=MOST_DOMAINS, lose=1)
+"""Every host a domain of its own, of which one may be lost. Holds below ``MOST_DOMAINS`` hosts."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ class Layout:
                 if size >= level and sum(filled) < hosts:
                     filled[place] += 1
         return tuple(sorted(filled, reverse=True))
+
+    def allowed(self, hosts: Floats) -> Floats:
+        """Each number of hosts, or the next one that may be; infinite where there is no room for it."""
+        f = self.domains.number
+        found = np.ceil(hosts / f) * f if self.domains.whole else hosts
+        return np.where(found > self.room, np.inf, found)
 
     def lost(self, hosts: Floats) -> Floats:
         """Hosts that are lost with the ``lose`` fullest domains, for each number of hosts."""
@@ -80,7 +90,7 @@ def hosts_up(needed: Floats, failures: HostFailures) -> Floats:
     """
     finite = np.isfinite(needed)
     whole, place = np.unique(np.where(finite, needed, 1), return_inverse=True)
-    found = np.maximum(whole, 1)
+    found = np.maximum(whole, 1).astype(np.int64)
     while True:
         short = 1 - special.bdtr(whole - 1, found, failures.up) < failures.target
         if not short.any():

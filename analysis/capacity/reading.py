@@ -1,4 +1,4 @@
-"""Reading the evidence for a plan from a dataset: per variant and class of hosts, believed trials only."""
+"""Reading the evidence from a dataset: per variant and class of hosts, believed trials only."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis import quantities
 from analysis.capacity import caps, lines, starts
 from analysis.capacity.demand import Demand, Shape
 from analysis.capacity.detection import Detections, given
 from analysis.capacity.evidence import RESOURCES, Cap, Evidence
+from analysis.capacity.missing import what_is_missing
 from analysis.capacity.resample import Resample, resample
 from analysis.capacity.starts import LifecycleStarts, Waits, name_of
 from analysis.cells import Cell, Cells, variant_name
@@ -20,7 +20,7 @@ from analysis.density.staircases import Staircase, Staircases
 from analysis.distributions import HARNESS_CAUSES, Reduction
 from analysis.host_classes import HostClass, host_classes
 from analysis.moved import moved_rows
-from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats
+from analysis.statistics.blocks import Floats
 from analysis.words import MOST_SENTENCES
 from contract.errors import DatasetError, UseError
 
@@ -33,7 +33,6 @@ _WAITS = """
         AND NOT list_contains($causes, coalesce(error_class, ''))
     ORDER BY trial_id, t_intent, instance
 """
-_NAMES = {"mem": "memory", "cpu": "processors"}
 
 
 class Readings:
@@ -118,7 +117,7 @@ class Readings:
             unrecovered_share=self._detections.unrecovered(name),
             image_bytes=starts.cold_bytes(self._moved, name),
         )
-        return _with_missing(found, self.demand)
+        return replace(found, missing=what_is_missing(found, self.demand))
 
     def _caps(self, some: Sequence[Staircase], waits: Waits, draws: Resample, cell: Cell) -> list[Cap]:
         reserve = cell.conditions.get("pids_reserve_share")
@@ -159,37 +158,3 @@ class Readings:
 
 def _stands_for(cell: Cell, shape: Shape) -> bool:
     return all(cell.conditions.get(name) == value for name, value in shape.measured.items())
-
-
-def _with_missing(found: Evidence, demand: Demand) -> Evidence:
-    """The evidence with sentences on what it lacks for this demand."""
-    where = f"{found.variant} on {found.host_class}"
-    said = []
-    for resource in RESOURCES:
-        if found.line(resource) is None:
-            said.append(f"The use of {_NAMES[resource]} was not sampled, so it bounds nothing")
-    if found.line("mem") and found.mem_bytes is None:
-        said.append("Nobody knows how much memory its hosts have, so memory bounds nothing")
-    if found.line("cpu") and found.cpu_count is None:
-        said.append("Nobody knows how many processors its hosts have, so they bound nothing")
-    capped = " ".join(cap.name for cap in found.caps)
-    if demand.slo.probe_p99 is not None and "probe p99" not in capped:
-        said.append("No probes were sent, so whether the objective for them is met is not known")
-    if demand.slo.start_p99 is not None and "start p99" not in capped:
-        said.append("Too few starts were seen to say whether the objective for them is met")
-    if demand.rto is not None and found.starts is None:
-        said.append("No start was timed, so nothing can be said of the RTO")
-    if demand.rto is not None and found.detection is None:
-        said.append(
-            "No loss was observed, so how long it takes to notice one is not known and nothing can be "
-            "said of the RTO; give 'detect', or measure failover or recovery"
-        )
-    if not demand.images.prepulled and found.image_bytes is None:
-        said.append("No deployment was measured, so how long images take to come is not known")
-    if found.staircases < MINIMUM_BLOCKS:
-        number = quantities.plural(found.staircases, "climb")
-        said.append(
-            f"With {number} nothing is known of how much hosts and blocks differ: the spread of the "
-            "answer is too narrow"
-        )
-    return replace(found, missing=tuple(f"{where}: {t[0].lower()}{t[1:]}." for t in said))
