@@ -8,7 +8,6 @@ from scipy import special
 from analysis.capacity.demand import MOST_DOMAINS, Domains, HostFailures
 from analysis.statistics.blocks import Floats, Ints
 
-
 ALONE = Domains(count=MOST_DOMAINS, lose=1)
 """Every host a domain of its own, of which one may be lost. Holds below ``MOST_DOMAINS`` hosts."""
 

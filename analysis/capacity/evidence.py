@@ -8,6 +8,7 @@ belongs together stays together.
 from dataclasses import dataclass
 from typing import Literal
 
+from analysis.capacity.answer import ModelCheck
 from analysis.cells import Evidence as Belief
 from analysis.statistics.blocks import Floats
 
@@ -137,6 +138,7 @@ class Evidence:
     """Of the injections of ``recovery``, those that did not come back by themselves."""
     image_bytes: float | None = None
     """What a host that has nothing of the image fetches; None when that was not measured."""
+    checks: tuple[ModelCheck, ...] = ()
     missing: tuple[str, ...] = ()
     """What could not be learnt from the dataset, and what was left out because of it, in sentences."""
 

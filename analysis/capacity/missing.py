@@ -30,30 +30,22 @@ def what_is_missing(found: Evidence, demand: Demand) -> tuple[str, ...]:
             demand.slo.start_p99 is not None and "start p99" not in capped,
             "too few starts were seen to say whether the objective for them is met",
         ),
-        (
-            demand.rto is not None and found.starts is None,
-            "no start was timed, so nothing can be said of the RTO",
-        ),
-        (
-            demand.rto is not None and found.detection is None,
-            (
-                "no loss was observed, so how long it takes to notice one is not known and nothing can be "
-                "said of the RTO; give 'detect' in the demand, or measure failover or recovery"
-            ),
-        ),
+        (demand.rto is not None and found.starts is None, f"no start was timed, {_NO_RTO}"),
+        (demand.rto is not None and found.detection is None, _NO_LOSS),
         (
             demand.rto is not None and not demand.images.prepulled and found.image_bytes is None,
-            (
-                "no deployment was measured, so how long images take to come is not known and nothing can "
-                "be said of the RTO"
-            ),
+            f"no deployment was measured, {_NO_RTO}",
         ),
-        (
-            found.staircases < MINIMUM_BLOCKS,
-            (
-                f"with {climbs} nothing is known of how much hosts and blocks differ, so the spread of the "
-                "answer is too narrow"
-            ),
-        ),
+        (found.staircases < MINIMUM_BLOCKS, f"with {climbs} {_NO_SPREAD}"),
     )
     return tuple(f"{found.variant} on {found.host_class}: {text}." for is_so, text in said if is_so)
+
+
+_NO_RTO = "so nothing can be said of the RTO"
+_NO_LOSS = (
+    f"no loss was observed, so how long it takes to notice one is not known, and {_NO_RTO[3:]}; give "
+    "'detect' in the demand, or measure failover or recovery"
+)
+_NO_SPREAD = (
+    "nothing is known of how much hosts and blocks differ, so the spread of the answer is too narrow"
+)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.capacity import caps, lines, starts
+from analysis.capacity import caps, checks, lines, starts
 from analysis.capacity.demand import Demand, Shape
 from analysis.capacity.detection import Detections, given
 from analysis.capacity.evidence import RESOURCES, Cap, Evidence
@@ -116,6 +116,7 @@ class Readings:
             detection=given(wanted) if wanted is not None else self._detections.of(name, hosts),
             unrecovered_share=self._detections.unrecovered(name),
             image_bytes=starts.cold_bytes(self._moved, name),
+            checks=checks.top_of_climbs(some),
         )
         return replace(found, missing=what_is_missing(found, self.demand))
 
