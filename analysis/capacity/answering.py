@@ -16,7 +16,6 @@ from analysis.capacity.planning import plan
 from analysis.capacity.reading import Readings
 from analysis.capacity.situation import MONTE_CARLO, Situation, pick_draws
 from analysis.dataset import Dataset
-from analysis.host_classes import HostClass
 from analysis.statistics.blocks import Floats
 from contract.yaml_source import YamlSource
 

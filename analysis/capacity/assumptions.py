@@ -35,12 +35,18 @@ def _demand(demand: Demand) -> list[str]:
     risk, sure = quantities.share(demand.overload_risk), quantities.share(demand.confidence)
     return [
         *(_shape(shape) for shape in demand.shapes),
-        f"Left free on every host: {quantities.share(head.mem)} of memory, {quantities.share(head.cpu)} "
-        f"of processors, {quantities.share(head.pids)} of process numbers{said}.",
-        f"A single host may need more than that with a chance of {risk}"
-        f"{_default(demand, 'overload_risk')}.",
-        f"The recommended hosts suffice with a chance of {sure}{_default(demand, 'confidence')}, over "
-        f"{quantities.count(MONTE_CARLO)} draws of demand and evidence.",
+        (
+            f"Left free on every host: {quantities.share(head.mem)} of memory, {quantities.share(head.cpu)} "
+            f"of processors, {quantities.share(head.pids)} of process numbers{said}."
+        ),
+        (
+            f"A single host may need more than that with a chance of {risk}"
+            f"{_default(demand, 'overload_risk')}."
+        ),
+        (
+            f"The recommended hosts suffice with a chance of {sure}{_default(demand, 'confidence')}, over "
+            f"{quantities.count(MONTE_CARLO)} draws of demand and evidence."
+        ),
         "Every shape has hosts of its own: what sharing them would save is not counted here.",
     ]
 
@@ -68,8 +74,8 @@ def _hosts(hosts: Sequence[HostClassEntry]) -> list[str]:
         scale = entry.scale
         found.append(
             f"{entry.name} was not measured: it is taken for {entry.like} with {scale.mem:g} times the "
-            f"memory, {scale.cpus:g} times the processors, {scale.start_rate:g} times the start rate, and "
-            f"objectives that hold up to {scale.slo:g} times the instances; the empty host, single "
+            f"memory, {scale.cpus:g} times the processors, {scale.start_rate:g} times the start rate, "
+            f"and objectives that hold up to {scale.slo:g} times the instances; the empty host, single "
             "instances and walls of the engine stay as measured."
         )
         if scale == Scale():
@@ -110,12 +116,16 @@ def _extrapolation(demand: Demand) -> list[str]:
     if demand.extrapolate is not None:
         times = f"{demand.extrapolate.factor:g}"
         return [
-            f"No host holds more than {times} times the instances that were held at once, and "
-            f"objectives that held to the end of the climbs are taken to hold up to there."
+            (
+                f"No host holds more than {times} times the instances that were held at once, and "
+                f"objectives that held to the end of the climbs are taken to hold up to there."
+            )
         ]
     return [
-        "Use of memory and processors is taken to go on in a straight line beyond what was measured, "
-        "and flagged where it does; objectives are never taken to hold beyond it ('extrapolate' not set)."
+        (
+            "Use of memory and processors is taken to go on in a straight line beyond what was measured, "
+            "and flagged where it does; objectives are never taken to hold there ('extrapolate' not set)."
+        )
     ]
 
 
@@ -133,8 +143,8 @@ def _evidence(every: Sequence[Evidence], demand: Demand) -> list[str]:
         if demand.rto is not None and one.starts is not None:
             rate, ready = quantities.rate(one.starts.rate_per_s), one.starts.ready_p95_s
             said.append(
-                f"{where}: a host starts {rate} with {one.starts.concurrency} at a time, 95 of 100 ready "
-                f"within {quantities.duration(ready * 1e9)} (from {one.starts.source})."
+                f"{where}: a host starts {rate} with {one.starts.concurrency} at a time, 95 of 100 "
+                f"ready within {quantities.duration(ready * 1e9)} (from {one.starts.source})."
             )
         if demand.rto is not None and one.detection is not None:
             noticed = quantities.duration(one.detection.p95_s * 1e9)

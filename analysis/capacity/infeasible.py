@@ -58,7 +58,7 @@ def _objectives(now: Situation) -> Iterator[str]:
 def _unmet(cap: Cap) -> str:
     what = cap.name[0].upper() + cap.name[1:]
     if cap.value >= 1:
-        return f"{what}: in some climbs no number of instances met it; measure more blocks, or ask for less."
+        return f"{what}: in some climbs no number of instances met it; measure more, or ask for less."
     if cap.best_s is None:
         return f"{what}: no number of instances met it, for too few were answered or started at all."
     best = quantities.duration(cap.best_s * 1e9)
@@ -103,15 +103,15 @@ def _domains(now: Situation, point: Inputs) -> Iterator[str]:
     yield (
         f"Failure domains: they have room for {quantities.plural(room, 'host')}, of which "
         f"{quantities.count(left)} are left when {domains.lose} of {domains.number} are lost; "
-        f"{quantities.count(needed)} are needed at the medians alone. More room, or denser hosts, would do."
+        f"{quantities.count(needed)} are needed at the medians. More room, or denser hosts, would do."
     )
 
 
 def _too_few(now: Situation, hosts: float) -> Iterator[str]:
     if now.host.most is not None and math.isfinite(hosts):
         yield (
-            f"Hosts: {quantities.count(hosts)} are needed, and only {quantities.count(now.host.most)} of "
-            f"{now.host.name} can be had ('most'). Other hosts beside them, or larger ones, would do."
+            f"Hosts: {quantities.count(hosts)} are needed, and only {quantities.count(now.host.most)} "
+            f"of {now.host.name} can be had ('most'). Other hosts beside them, or larger ones, would do."
         )
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from analysis import quantities
 from analysis.capacity import model
 from analysis.capacity.answer import Constraint, Need, Plan, Recovery
-from analysis.capacity.influences import influences_of, what_ifs_of
+from analysis.capacity.cautions import cautions_of
 from analysis.capacity.infeasible import why_not
-from analysis.capacity.model import Inputs, Rules
+from analysis.capacity.influences import influences_of, what_ifs_of
+from analysis.capacity.model import Inputs
 from analysis.capacity.situation import (
-    NAMES,
     Pick,
     Situation,
     amounts_at_point,
@@ -21,8 +21,6 @@ from analysis.capacity.situation import (
 from analysis.statistics.blocks import Floats
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95}
-FAR = 2.0
-"""Times the highest number that was measured: a line is not to be trusted beyond."""
 MOST_DOMAINS_SHOWN = 100
 _STEPS = {
     "demand": "for the demand alone",
@@ -69,7 +67,7 @@ def plan(now: Situation, pick: Pick) -> Plan:
         what_ifs=what_ifs_of(now, pick),
         price=price * recommended if price is not None and np.isfinite(recommended) else None,
         infeasible=why_not(now, point, recommended),
-        warnings=_warnings(now, density, hosts),
+        warnings=cautions_of(now, density, hosts),
         checks=evidence.checks,
     )
 
@@ -124,43 +122,6 @@ def recovery_of(now: Situation, point: Inputs, hosts: float) -> Recovery | None:
         f"{_time(ready)}" + (f", the image there within {_time(image)}" if image else "")
     )
     return Recovery(detect, starts, ready, image, total, rto, total <= rto, words)
-
-
-def _warnings(now: Situation, density: int, hosts: Floats) -> tuple[str, ...]:
-    evidence = now.evidence
-    said = []
-    if evidence.virtual:
-        said.append("Time was simulated: nothing here is real.")
-    if evidence.emulated:
-        said.append("Measured on an emulated CPU: on a real one everything is faster.")
-    if evidence.belief != "valid":
-        said.append(f"The numbers rest on trials that are {evidence.belief}.")
-    if density > FAR * evidence.peak:
-        said.append(
-            f"{quantities.count(density)} instances on a host are {density / evidence.peak:.1f} times "
-            f"the {quantities.count(evidence.peak)} that were ever held at once: beyond twice that "
-            "number no line is to be trusted. Measure higher, or set 'extrapolate'."
-        )
-    elif density > evidence.peak:
-        said.append(
-            f"{quantities.count(density)} instances on a host are more than the "
-            f"{quantities.count(evidence.peak)} that were ever held at once: beyond what was measured."
-        )
-    flat = [NAMES[line.resource] for line in now.lines() if line.flat]
-    if flat:
-        said.append(f"No use of {' and '.join(flat)} could be seen that grows with the instances.")
-    if evidence.detection is not None and evidence.detection.source == "recovery" and now.demand.rto:
-        said.append(
-            "Detection was seen on single instances, not on lost hosts, which are noticed later: "
-            "the time to restore is a floor. Give 'detect', or measure failover."
-        )
-    if evidence.unrecovered_share:
-        share = quantities.share(evidence.unrecovered_share)
-        said.append(f"After some faults {share} of the instances did not come back by themselves.")
-    lost = float(np.isinf(hosts).mean())
-    if 0 < lost < 1:
-        said.append(f"In {quantities.share(lost)} of the draws no number of hosts would do.")
-    return tuple(said)
 
 
 def _time(seconds: float) -> str:
