@@ -1,5 +1,6 @@
 """The answer to a demand: plans for every shape, variant and host class, and what is said beside."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,6 +24,8 @@ class Constraint:
     high: float
     beyond: bool
     """``density`` lies above what was measured."""
+    at_least: bool = False
+    """Climbs ended before it showed: it could be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +133,18 @@ class Plan:
     influences: tuple[Influence, ...] = ()
     """The strongest first."""
     what_ifs: tuple[WhatIf, ...] = ()
-    price: float | None = None
-    """Of the recommended hosts."""
+    price_per_host: float | None = None
     infeasible: tuple[str, ...] = ()
     """Why it cannot be, and what would make it so, in sentences; empty when it can."""
     warnings: tuple[str, ...] = ()
     checks: tuple[ModelCheck, ...] = ()
+
+    @property
+    def price(self) -> float | None:
+        """Of the recommended hosts; None where no price is given or no number of hosts would do."""
+        if self.price_per_host is None or math.isinf(self.recommended):
+            return None
+        return self.price_per_host * self.recommended
 
     @property
     def binding(self) -> Constraint | None:
@@ -161,6 +170,7 @@ class Difference:
     p95: float | None = None
     more: float | None = None
     """Share of draws in which ``variant`` needs more."""
+    fewer: float | None = None
 
 
 @dataclass(frozen=True)

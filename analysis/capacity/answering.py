@@ -145,8 +145,8 @@ def _difference(baseline: Plan, other: Plan) -> Difference:
     low, middle, high = (
         float(end) for end in np.quantile(draws, (0.05, 0.5, 0.95), method="inverted_cdf")
     )
-    more = float((draws > 0).mean())
-    return replace(found, draws=draws, p5=low, p50=middle, p95=high, more=more)
+    more, fewer = float((draws > 0).mean()), float((draws < 0).mean())
+    return replace(found, draws=draws, p5=low, p50=middle, p95=high, more=more, fewer=fewer)
 
 
 def _withheld(baseline: Plan, other: Plan) -> str | None:

@@ -36,16 +36,16 @@ def _demand(demand: Demand) -> list[str]:
     return [
         *(_shape(shape) for shape in demand.shapes),
         (
-            f"Left free on every host: {quantities.share(head.mem)} of memory, {quantities.share(head.cpu)} "
-            f"of processors, {quantities.share(head.pids)} of process numbers{said}."
+            f"Left free on every host: {quantities.share(head.mem)} of memory, "
+            f"{quantities.share(head.cpu)} of processors, {quantities.share(head.pids)} of process numbers{said}."
         ),
         (
             f"A single host may need more than that with a chance of {risk}"
             f"{_default(demand, 'overload_risk')}."
         ),
         (
-            f"The recommended hosts suffice with a chance of {sure}{_default(demand, 'confidence')}, over "
-            f"{quantities.count(MONTE_CARLO)} draws of demand and evidence."
+            f"The recommended hosts suffice with a chance of {sure}{_default(demand, 'confidence')}, "
+            f"over {quantities.count(MONTE_CARLO)} draws of demand and evidence."
         ),
         "Every shape has hosts of its own: what sharing them would save is not counted here.",
     ]
@@ -123,8 +123,9 @@ def _extrapolation(demand: Demand) -> list[str]:
         ]
     return [
         (
-            "Use of memory and processors is taken to go on in a straight line beyond what was measured, "
-            "and flagged where it does; objectives are never taken to hold there ('extrapolate' not set)."
+            "Use of memory and processors is taken to go on in a straight line beyond what was "
+            "measured, and flagged where it does; objectives are never taken to hold there "
+            "('extrapolate' not set)."
         )
     ]
 

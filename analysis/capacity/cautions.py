@@ -3,6 +3,7 @@
 import numpy as np
 
 from analysis import quantities
+from analysis.capacity.answer import Constraint
 from analysis.capacity.situation import NAMES, Situation
 from analysis.statistics.blocks import Floats
 
@@ -14,7 +15,9 @@ _FLOOR = (
 )
 
 
-def cautions_of(now: Situation, density: int, hosts: Floats) -> tuple[str, ...]:
+def cautions_of(
+    now: Situation, density: int, hosts: Floats, binding: Constraint | None
+) -> tuple[str, ...]:
     """Everything to know before the plan for ``density`` instances a host and its draws is relied on."""
     evidence = now.evidence
     flat = [NAMES[line.resource] for line in now.lines() if line.flat]
@@ -26,6 +29,7 @@ def cautions_of(now: Situation, density: int, hosts: Floats) -> tuple[str, ...]:
         (evidence.emulated, "Measured on an emulated CPU: on a real one everything is faster."),
         (evidence.belief != "valid", f"The numbers rest on trials that are {evidence.belief}."),
         (density > evidence.peak, _beyond(density, evidence.peak)),
+        (binding is not None and binding.at_least, _ended_first(binding)),
         (
             bool(flat),
             f"No use of {' and '.join(flat)} could be seen that surely grows with the instances.",
@@ -40,15 +44,23 @@ def cautions_of(now: Situation, density: int, hosts: Floats) -> tuple[str, ...]:
     return tuple(text for is_so, text in said if is_so)
 
 
+def _ended_first(binding: Constraint | None) -> str:
+    what = binding.name if binding is not None else ""
+    return (
+        f"What binds is {what}, and the climbs ended before it was missed: hosts may hold more. "
+        "Measure higher to know."
+    )
+
+
 def _beyond(density: int, peak: int) -> str:
     planned, held = quantities.count(density), quantities.count(peak)
     if density <= FAR * peak:
         return (
-            f"{planned} instances on a host are more than the {held} that were ever held at once: beyond "
-            "what was measured."
+            f"{planned} instances on a host are more than the {held} that were ever held at once: "
+            "beyond what was measured."
         )
     return (
-        f"{planned} instances on a host are {density / peak:.1f} times the {held} that were ever held at "
-        f"once: beyond {FAR:g} times that number no line is to be trusted. Measure higher, or set "
+        f"{planned} instances on a host are {density / peak:.1f} times the {held} that were ever held "
+        f"at once: beyond {FAR:g} times that number no line is to be trusted. Measure higher, or set "
         "'extrapolate'."
     )

@@ -41,8 +41,8 @@ def plan(now: Situation, pick: Pick) -> Plan:
     least = float(model.density(point, rules)[0])
     within = replace(now, most=float(evidence.peak))
     held = model.hosts_of(inputs_of(within, amounts_in_draws(within, pick)), rules)
+    constraints = constraints_of(now, point, drawn)
     density = int(least) if np.isfinite(least) else evidence.peak
-    price = now.host.price
     return Plan(
         shape=now.shape.name,
         variant=evidence.variant,
@@ -52,7 +52,7 @@ def plan(now: Situation, pick: Pick) -> Plan:
         virtual=evidence.virtual,
         per_instance={n: float(use.each[0]) for n, use in point.uses.items()},
         usable={n: float(use.capacity[0] - use.base[0]) for n, use in point.uses.items()},
-        constraints=constraints_of(now, point, drawn),
+        constraints=constraints,
         density=density,
         density_measured=min(density, evidence.peak),
         instances=float(point.demand[0]),
@@ -65,9 +65,9 @@ def plan(now: Situation, pick: Pick) -> Plan:
         recovery=recovery_of(now, point, recommended),
         influences=influences_of(now, pick),
         what_ifs=what_ifs_of(now, pick),
-        price=price * recommended if price is not None and np.isfinite(recommended) else None,
+        price_per_host=now.host.price,
         infeasible=why_not(now, point, recommended),
-        warnings=cautions_of(now, density, hosts),
+        warnings=cautions_of(now, density, hosts, constraints[0] if constraints else None),
         checks=evidence.checks,
     )
 
@@ -76,11 +76,12 @@ def constraints_of(now: Situation, point: Inputs, drawn: Inputs) -> tuple[Constr
     """Everything that bounds the instances on a host, the tightest first."""
     rules, peak = now.rules, now.evidence.peak
     of_draws = model.densities(drawn, rules)
+    censored = {cap.name for cap in now.evidence.caps if cap.at_least}
     found = []
     for name, value in model.densities(point, rules).items():
         low, high = _ends(of_draws[name])
         one = float(value[0])
-        found.append(Constraint(name, one, min(low, one), max(high, one), beyond=one > peak))
+        found.append(Constraint(name, one, min(low, one), max(high, one), one > peak, name in censored))
     return tuple(sorted(found, key=lambda c: (c.density, c.name)))
 
 

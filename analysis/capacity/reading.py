@@ -25,6 +25,8 @@ from analysis.words import MOST_SENTENCES
 from contract.errors import DatasetError, UseError
 
 SEED = 20_261_126
+VIRTUAL_MACHINES = ("libvirt",)
+"""Drivers whose instances are virtual machines: containers are what they are compared with."""
 _WAITS = """
     SELECT trial_id, coalesce((t_ready - t_intent)::DOUBLE / 1e9, 'infinity'::DOUBLE) AS wait_s
     FROM instances
@@ -53,8 +55,9 @@ class Readings:
 
     @property
     def variants(self) -> list[str]:
-        """Names of variants with trials of density, as demand files call them."""
-        return list(dict.fromkeys(variant_name(c.driver, c.profile) for c in self.cells.cells))
+        """Names of variants with trials of density, as demand files call them; virtual machines last."""
+        names = {variant_name(c.driver, c.profile) for c in self.cells.cells}
+        return sorted(names, key=lambda name: (name.partition("/")[0] in VIRTUAL_MACHINES, name))
 
     def of(self, shape: Shape, host_class: HostClass) -> list[Evidence]:
         """Evidence for every variant that may carry a shape on a class; none where nothing was measured.
@@ -75,7 +78,9 @@ class Readings:
         for found in alike.values():
             if len(found) > 1:
                 self._refuse(shape, [cell for cell, _ in found])
-        return [self._evidence(cell, some, host_class) for ((cell, some),) in alike.values()]
+        read = [self._evidence(cell, some, host_class) for ((cell, some),) in alike.values()]
+        wanted = shape.variants or self.variants
+        return sorted(read, key=lambda one: (wanted.index(one.name), one.variant))
 
     def _refuse(self, shape: Shape, cells: Sequence[Cell]) -> None:
         said = "; ".join(self.cells.condition(cell) for cell in cells[:MOST_SENTENCES])
