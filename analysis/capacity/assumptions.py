@@ -37,7 +37,8 @@ def _demand(demand: Demand) -> list[str]:
         *(_shape(shape) for shape in demand.shapes),
         (
             f"Left free on every host: {quantities.share(head.mem)} of memory, "
-            f"{quantities.share(head.cpu)} of processors, {quantities.share(head.pids)} of process numbers{said}."
+            f"{quantities.share(head.cpu)} of processors, {quantities.share(head.pids)} of process "
+            f"numbers{said}."
         ),
         (
             f"A single host may need more than that with a chance of {risk}"

@@ -128,6 +128,23 @@ def tables_of(answer: Answer) -> dict[str, pd.DataFrame]:
     return {name: frame(FIELDS[name], rows[name]) for name in FIELDS}
 
 
+def as_json(answer: Answer) -> dict[str, Any]:
+    """Everything as plain data for scripts: rows by table. Infinite is the text ``inf``."""
+    frames = tables_of(answer)
+    rows = {name: _plain_rows(table) for name, table in frames.items() if name != "notes"}
+    head = {"demand": answer.demand, "campaign": answer.campaign, "confidence": answer.confidence}
+    said = {"assumptions": list(answer.assumptions), "missing": list(answer.missing)}
+    return head | rows | said
+
+
+def _plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = table.astype(object).where(table.notna(), None)
+    return [
+        {str(k): str(v) if isinstance(v, float) and math.isinf(v) else v for k, v in row.items()}
+        for row in plain.to_dict("records")
+    ]
+
+
 def _each(answer: Answer, rows_of: Any) -> list[dict[str, Any]]:
     return [_which(plan) | row for plan in answer.plans for row in rows_of(plan)]
 
