@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis import quantities
 from analysis.capacity.demand import Slo
 from analysis.capacity.evidence import Cap, CapKind
 from analysis.capacity.resample import Resample
+from analysis.capacity.units import bound
 from analysis.density.staircases import Staircase
 from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats
 from analysis.statistics.knees import Reached, limit_of
@@ -37,7 +37,7 @@ def probe_cap(some: Sequence[Staircase], slo: Slo, draws: Resample) -> Cap | Non
     reached = {place: r for place, s in enumerate(some) if (r := s.reached(bound_ns)) is not None}
     steps = [step.p99_ns for s in some for step in s.ups if step.n and step.p99_ns is not None]
     best = min((p99 for p99 in steps if np.isfinite(p99)), default=None)
-    name = f"probe p99 within {quantities.duration(bound_ns)}"
+    name = f"probe p99 within {bound(slo.probe_p99)}"
     return _cap((name, "objective"), reached, draws, None if best is None else best / 1e9)
 
 
@@ -52,7 +52,7 @@ def start_cap(waits: Mapping[int, Floats], slo: Slo, draws: Resample) -> Cap | N
     usable = {place: values for place, values in waits.items() if values.size >= FEWEST_STARTS}
     reached = {place: _starts_within(values, slo.start_p99) for place, values in usable.items()}
     best = min((_p99(values) for values in usable.values()), default=None)
-    name = f"start p99 within {quantities.duration(slo.start_p99 * 1e9)}"
+    name = f"start p99 within {bound(slo.start_p99)}"
     known = best if best is not None and np.isfinite(best) else None
     return _cap((name, "objective"), reached, draws, known)
 

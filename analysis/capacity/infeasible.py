@@ -8,6 +8,7 @@ from analysis.capacity import model
 from analysis.capacity.evidence import Cap
 from analysis.capacity.model import Inputs
 from analysis.capacity.situation import NAMES, Situation
+from analysis.capacity.units import bound
 
 
 def why_not(now: Situation, point: Inputs, hosts: float) -> tuple[str, ...]:
@@ -76,7 +77,7 @@ def _too_late(now: Situation, point: Inputs) -> Iterator[str]:
     detect, ready, link = (
         float(part[0]) for part in (restart.detect_s, restart.ready_s, restart.image_link_s)
     )
-    said = f"RTO of {_time(rto)}: "
+    said = f"RTO of {bound(rto)}: "
     if math.isinf(ready):
         yield f"{said}more than 5 % of the starts failed, so the last ones never become ready."
     elif detect + ready + link >= rto:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis import quantities
 from analysis.capacity import model
 from analysis.capacity.answer import Influence, WhatIf
 from analysis.capacity.demand import Forecast, HostClassEntry
@@ -18,6 +17,7 @@ from analysis.capacity.situation import (
     amounts_in_draws,
     inputs_of,
 )
+from analysis.capacity.units import bound
 
 _SHOWN = {
     "demand": ("demand", "instances"),
@@ -99,8 +99,7 @@ def _others(now: Situation) -> dict[str, Situation]:
     if domains is None and demand.rto is None:
         found["any one host that may be lost"] = _demanding(now, domains=ALONE)
     if demand.rto is not None:
-        half = quantities.duration(demand.rto / 2 * 1e9)
-        found[f"an RTO of {half}"] = _demanding(now, rto=demand.rto / 2)
+        found[f"an RTO of {bound(demand.rto / 2)}"] = _demanding(now, rto=demand.rto / 2)
     return found
 
 

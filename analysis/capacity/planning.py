@@ -60,7 +60,7 @@ def plan(now: Situation, pick: Pick) -> Plan:
         hosts_measured=model.quantile(held, now.demand.confidence),
         recommended=recommended,
         spread=_spread(now, recommended),
-        needs=_needs(model.hosts_by_step(point, rules)),
+        needs=_needs(now, model.hosts_by_step(point, rules)),
         draws=hosts,
         recovery=recovery_of(now, point, recommended),
         influences=influences_of(now, pick),
@@ -98,8 +98,15 @@ def _spread(now: Situation, hosts: float) -> tuple[int, ...]:
     return layout.spread(int(hosts)) if domains.number <= MOST_DOMAINS_SHOWN else ()
 
 
-def _needs(steps: dict[str, Floats]) -> tuple[Need, ...]:
-    return tuple(Need(step, float(hosts[0]), _STEPS[step]) for step, hosts in steps.items())
+def _needs(now: Situation, steps: dict[str, Floats]) -> tuple[Need, ...]:
+    """The steps that were asked for."""
+    asked = {
+        "demand": True,
+        "domains": now.rules.domains is not None,
+        "failures": now.rules.failures is not None,
+        "RTO": True,
+    }
+    return tuple(Need(s, float(hosts[0]), _STEPS[s]) for s, hosts in steps.items() if asked[s])
 
 
 def recovery_of(now: Situation, point: Inputs, hosts: float) -> Recovery | None:

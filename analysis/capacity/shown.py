@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from analysis import quantities
 from analysis.capacity.answer import Answer, Constraint, Influence, ModelCheck, Plan
 from analysis.capacity.checks import MOST_ERROR
+from analysis.capacity.units import bound
 from analysis.capacity.words import best, hosts, money
 from analysis.section import ShownTable
 from analysis.shown import assemble
@@ -43,7 +44,7 @@ def constraints(answer: Answer) -> ShownTable | None:
     """Everything that bounds the instances on a host, the tightest first."""
     body = [
         (*_named(p), c.name, _instances(c), _interval(c), _remark(c, p))
-        for p in best(answer.plans)
+        for p in _main(answer)
         for c in p.constraints
     ]
     heads = (*_HEADS, "Constraint", "Instances on a host", "95 % interval", "Remark")
@@ -54,7 +55,7 @@ def constraints(answer: Answer) -> ShownTable | None:
 def shortfall(answer: Answer) -> ShownTable | None:
     """The chance that hosts do not suffice, around the recommended number."""
     body = []
-    for p in best(answer.plans):
+    for p in _main(answer):
         if math.isinf(p.recommended):
             continue
         step = max(1, round(p.recommended * 0.05))
@@ -71,7 +72,7 @@ def shortfall(answer: Answer) -> ShownTable | None:
 
 def steps(answer: Answer) -> ShownTable | None:
     """What each step of the model asks for."""
-    body = [(*_named(p), n.step, hosts(n.hosts), n.words) for p in best(answer.plans) for n in p.needs]
+    body = [(*_named(p), n.step, hosts(n.hosts), n.words) for p in _main(answer) for n in p.needs]
     heads = (*_HEADS, "Step", "Hosts", "Why")
     caption = "With everything at its point: the median, and for objectives their lower bound."
     return _assemble("How the hosts add up", caption, heads, body, "capacity-steps")
@@ -80,26 +81,26 @@ def steps(answer: Answer) -> ShownTable | None:
 def recovery(answer: Answer) -> ShownTable | None:
     """Whether what a loss took is back in time."""
     body = []
-    for p in best(answer.plans):
+    for p in _main(answer):
         found = p.recovery
         if found is None:
             continue
         word = {True: "yes", False: "no", None: "not known"}[found.feasible]
         parts = (found.detect_s, found.starts_s, found.ready_s, found.image_s, found.total_s)
-        body.append((*_named(p), *(_time(part) for part in parts), _time(found.rto_s), word))
+        body.append((*_named(p), *(_time(part) for part in parts), bound(found.rto_s), word))
     heads = (*_HEADS, "Noticed", "Starts", "Ready", "Image", "In all", "RTO", "Met")
     caption = (
         "With the recommended hosts, after the loss of as many domains, or of one host without domains. "
         "Noticed and ready: 95 % points. Starts: what each survivor starts, one after the other."
     )
-    return _assemble("Back after a loss", caption, heads, body, "capacity-plans")
+    return _assemble("Back after a loss", caption, heads, body, "capacity-steps")
 
 
 def what_ifs(answer: Answer) -> ShownTable | None:
     """The recommended hosts if something were different."""
     body = [
         (*_named(p), one.change, hosts(one.hosts), _more(one.hosts, p.recommended), money(one.price))
-        for p in best(answer.plans)
+        for p in _main(answer)
         for one in p.what_ifs
     ]
     heads = (*_HEADS, "If there were", "Hosts", "More", "Price")
@@ -113,7 +114,7 @@ def influences(answer: Answer) -> ShownTable | None:
     """What moves the answer most."""
     body = [
         (*_named(p), i.name, _range(i), hosts(i.hosts_low), hosts(i.hosts_high))
-        for p in best(answer.plans)
+        for p in _main(answer)
         for i in p.influences[:MOST_INFLUENCES]
     ]
     heads = (*_HEADS, "Input", "95 % interval", "Hosts at its lower end", "At its upper end")
@@ -138,10 +139,24 @@ def checks(answer: Answer) -> ShownTable | None:
 def _assemble(
     title: str, caption: str, heads: tuple[str, ...], body: Sequence[tuple[str, ...]], full: str
 ) -> ShownTable | None:
-    """The table without columns in which no row says anything; None when it is empty."""
-    kept = [i for i in range(len(heads)) if any(row[i] for row in body)]
+    """The table without columns in which no row says anything; None when it is empty.
+
+    Whose plan a row is of is said only where plans differ in it.
+    """
+    values = [{row[i] for row in body} for i in range(len(heads))]
+    same = {head: len(found) < 2 for head, found in zip(heads, values, strict=True)}
+    kept = [
+        i
+        for i, head in enumerate(heads)
+        if values[i] != {""} and not (head in _HEADS and same[head] and full != "capacity-plans")
+    ]
     rows = [tuple(row[i] for i in kept) for row in body]
     return assemble(title, caption, tuple(heads[i] for i in kept), rows, full)
+
+
+def _main(answer: Answer) -> list[Plan]:
+    """The best plan of every shape and variant by what was measured; exported tables hold all."""
+    return [plan for plan in best(answer.plans) if plan.basis == "measured"]
 
 
 _HEADS = ("Shape", "Variant", "Hosts of", "Plan")

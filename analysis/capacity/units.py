@@ -84,6 +84,15 @@ def _growth(given: Any) -> Any:
     return value
 
 
+def bound(seconds: float) -> str:
+    """A time that a person set, as it was set: ``50 ms``, ``5 min``."""
+    for unit in ("d", "h", "min", "s", "ms", "µs"):
+        whole = seconds / _TIMES[unit]
+        if whole >= 1 and (unit not in ("d", "h", "min") or whole == round(whole)):
+            return f"{whole:g} {unit}"
+    return f"{seconds * 1e9:g} ns"
+
+
 Seconds = Annotated[float, BeforeValidator(_time, json_schema_input_type=str)]
 """A time, seconds, written as ``50ms``, ``2s``, ``5min``, ``4000h``."""
 Bytes = Annotated[float, BeforeValidator(_size, json_schema_input_type=str)]

@@ -91,10 +91,10 @@ def _recommend(plan: Plan, confidence: float) -> str:
     few = 0 < len(plan.spread) <= MOST_DOMAINS
     domains = f", {' + '.join(map(str, plan.spread))} by failure domain" if few else ""
     bound = f"; {plan.binding.name} binds" if plan.binding else ""
+    density, instances = quantities.count(plan.density), quantities.count(plan.instances)
     return (
         f"{what}: {number} of {plan.host_class}{price} suffice with a chance of {chance}{domains}. A "
-        f"host holds {quantities.count(plan.density)} of the {quantities.count(plan.instances)} instances"
-        f"{bound}."
+        f"host holds {density} of the {instances} instances{bound}."
     )
 
 

@@ -1,13 +1,12 @@
 """Simulated fleets whose needs are known, measured by finite campaigns and then planned for.
 
 A fleet's truth is a handful of numbers. Campaigns draw datasets from them; ``survives`` places the
-instances of a demand on hosts one by one, takes domains away and looks whether the rest still holds them.
-It shares no formula with the model that is tested: it adds up, divides and compares.
+instances of a demand on hosts, takes domains away and looks whether the rest still holds them. It shares no formula with the model that is tested: it adds up, divides and compares.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -267,11 +266,14 @@ class Kind:
         )
         if not self.rto:
             return fleet
-        # a share of the time that the hosts for the demand would take to start what is lost: often it binds
+        if domains is None:
+            fleet = replace(fleet, demand=fleet.most * float(rng.uniform(4, 20)))
+        # about as long as the hosts for the demand would take to start what is lost: often it binds
         least = detect_s * math.exp(Z_95 * fleet.detect_sd) + start_s * math.exp(Z_95 * fleet.start_sd)
-        k, f = (fleet.lose, domains) if domains else (1, 40)
-        anyway = fleet.most * k / f / fleet.starts_per_s
-        return Fleet(**(vars(fleet) | {"rto_s": least + anyway * float(rng.uniform(0.5, 1.5))}))
+        hosts = fleet.demand / fleet.most
+        spread = fleet.lose / domains if domains else 1 / hosts
+        anyway = fleet.most * spread / fleet.starts_per_s
+        return replace(fleet, rto_s=least + anyway * float(rng.uniform(0.7, 1.5)))
 
 
 KINDS = (

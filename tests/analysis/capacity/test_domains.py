@@ -19,9 +19,7 @@ def test_the_fewest_hosts_of_which_enough_survive(given: dict, lose: int) -> Non
     def survivors(hosts: int) -> int:
         spread = layout.spread(hosts)
         assert sum(spread) == hosts
-        return min(
-            hosts - sum(gone) for gone in itertools.combinations(spread, lose)
-        )
+        return min(hosts - sum(gone) for gone in itertools.combinations(spread, lose))
 
     for hosts in range(1, room + 1):
         assert hosts - layout.lost(np.array([hosts]))[0] == survivors(hosts)
