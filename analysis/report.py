@@ -12,6 +12,7 @@ import yaml
 from markupsafe import Markup
 
 from analysis import export, palette, provenance, quantities
+from analysis.capacity import section as capacity
 from analysis.dataset import Dataset, open_dataset
 from analysis.section import Field, Figure, Section, ShownTable
 from analysis.tables import table_modules
@@ -31,12 +32,15 @@ class Download:
     embedded: str | None
 
 
-def write_report(dataset: Path, out: Path, *, include_suspect: bool = False) -> Path:
+def write_report(
+    dataset: Path, out: Path, *, include_suspect: bool = False, demand: Path | None = None
+) -> Path:
     """Analyse the dataset in a folder and write ``report.html`` and ``tables/`` into ``out``.
 
     Suspect trials count only with ``include_suspect``, or where a cell has no valid one; the report
-    says so either way. Returns the report's path. Raises DatasetError when the dataset cannot be
-    believed, ResultsError when ``out`` cannot be written.
+    says so either way. With a ``demand`` file the report begins with a capacity plan for it. Returns the
+    report's path. Raises DatasetError when the dataset cannot be believed, ResultsError when ``out``
+    cannot be written, CampaignError when the demand cannot be read.
     """
     with open_dataset(dataset, include_suspect=include_suspect) as opened:
         sections: list[Section] = []
@@ -48,11 +52,29 @@ def write_report(dataset: Path, out: Path, *, include_suspect: bool = False) -> 
                 sections.append(module.section(opened, found))
                 tables |= {f"{experiment}-{name}": table for name, table in found.items()}
                 fields |= {f"{experiment}-{name}": module.FIELDS[name] for name in found}
-        export.export_tables(out / "tables", tables, fields)
-        downloads = [_download(name, table) for name, table in tables.items()]
-        html = _render(opened, sections, downloads)
-    export.write_file(out / "report.html", html.encode())
-    return out / "report.html"
+        if demand is not None:
+            planned = capacity.plan_for(opened, demand)
+            sections.insert(0, planned.section)
+            tables |= planned.tables
+            fields |= planned.fields
+        return write_page(opened, out / "report.html", sections, (tables, fields))
+
+
+def write_page(
+    dataset: Dataset,
+    page: Path,
+    sections: Sequence[Section],
+    exported: tuple[dict[str, pd.DataFrame], dict[str, tuple[Field, ...]]],
+) -> Path:
+    """Write a page of some sections, and ``tables/`` beside it: frames and fields by exported name.
+
+    Returns the page's path. Raises ResultsError when it cannot be written.
+    """
+    tables, fields = exported
+    export.export_tables(page.parent / "tables", tables, fields)
+    downloads = [_download(name, table) for name, table in tables.items()]
+    export.write_file(page, _render(dataset, sections, downloads).encode())
+    return page
 
 
 def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[Download]) -> str:

@@ -1,1 +1,1 @@
-"""How many hosts a demand needs, from what was measured: pure functions, and the plan that they make."""
+"""How many hosts a demand needs: evidence from a dataset, the model, its answer, words, figures."""
