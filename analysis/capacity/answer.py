@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from analysis.capacity.mix import Mix
 from analysis.statistics.blocks import Floats
 
 Basis = Literal["measured", "guaranteed"]
@@ -186,3 +187,5 @@ class Answer:
     """Every assumption and default that was used, in sentences."""
     missing: tuple[str, ...]
     """What the dataset could not say, in sentences."""
+    mixes: tuple[Mix, ...] = ()
+    """Plans with shapes on shared hosts; empty where there is nothing to share."""

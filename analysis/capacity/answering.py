@@ -12,9 +12,11 @@ from analysis.capacity.assumptions import assumptions_of
 from analysis.capacity.checks import other_classes
 from analysis.capacity.demand import Demand, HostClassEntry, Shape
 from analysis.capacity.evidence import Evidence
+from analysis.capacity.mix_task import Placed
+from analysis.capacity.mixing import mixes_of
 from analysis.capacity.planning import plan
 from analysis.capacity.reading import Readings
-from analysis.capacity.situation import MONTE_CARLO, Situation, pick_draws
+from analysis.capacity.situation import MONTE_CARLO, Pick, Situation, pick_draws
 from analysis.dataset import Dataset
 from analysis.statistics.blocks import Floats
 from contract.yaml_source import YamlSource
@@ -35,6 +37,7 @@ def answer(dataset: Dataset, demand: Demand, source: YamlSource) -> Answer:
     _check_variants(demand, readings, source)
     plans: list[Plan] = []
     every: list[Evidence] = []
+    placed: list[Placed] = []
     missing: list[str] = []
     for place, shape in enumerate(demand.shapes):
         found = {one.name: readings.of(shape, one) for one in readings.classes}
@@ -44,7 +47,9 @@ def answer(dataset: Dataset, demand: Demand, source: YamlSource) -> Answer:
         for entry in hosts:
             for evidence in found[entry.like or entry.name]:
                 every.append(evidence)
-                plans += _plans(demand, shape, entry, evidence, normals)
+                pick = _pick(evidence, normals)
+                placed.append(Placed(Situation(evidence, shape, entry, demand), pick))
+                plans += _plans(demand, shape, entry, evidence, pick)
     missing += [text for evidence in every for text in evidence.missing]
     return Answer(
         demand=demand.demand,
@@ -54,16 +59,20 @@ def answer(dataset: Dataset, demand: Demand, source: YamlSource) -> Answer:
         differences=tuple(_differences(plans)),
         assumptions=assumptions_of(demand, hosts, every),
         missing=tuple(dict.fromkeys(missing)),
+        mixes=mixes_of(demand, placed, plans),
     )
 
 
 def _plans(
-    demand: Demand, shape: Shape, entry: HostClassEntry, evidence: Evidence, normals: Floats
+    demand: Demand, shape: Shape, entry: HostClassEntry, evidence: Evidence, pick: Pick
 ) -> list[Plan]:
-    seed = [SEED, *f"{evidence.variant} on {evidence.host_class}".encode()]
-    pick = pick_draws(np.random.default_rng(seed), normals)
     bases: tuple[Basis, ...] = ("measured", "guaranteed") if shape.reserve else ("measured",)
     return [plan(Situation(evidence, shape, entry, demand, basis), pick) for basis in bases]
+
+
+def _pick(evidence: Evidence, normals: Floats) -> Pick:
+    seed = [SEED, *f"{evidence.variant} on {evidence.host_class}".encode()]
+    return pick_draws(np.random.default_rng(seed), normals)
 
 
 def _hosts(demand: Demand, readings: Readings, source: YamlSource) -> tuple[HostClassEntry, ...]:

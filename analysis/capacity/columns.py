@@ -67,6 +67,13 @@ def narrowed(task: PackingTask, columns: Columns, n: int) -> Columns:
     return replace(columns, patterns=columns.patterns[kept], kind=columns.kind[kept], left_out=left_out)
 
 
+def merged(columns: Columns, patterns: Ints, kind: Ints) -> Columns:
+    """With further patterns of the same kinds; bounds stay."""
+    mine = np.hstack([columns.kind[:, None], columns.patterns])
+    every = np.unique(np.vstack([mine, np.hstack([kind[:, None], patterns])]), axis=0)
+    return replace(columns, patterns=every[:, 1:], kind=every[:, 0])
+
+
 def _lack(task: PackingTask, columns: Columns) -> Floats:
     """Reduced cost: by how much any plan with this pattern costs more than the linear programme says."""
     each = np.array([task.cost_of(kind) for kind in task.kinds])

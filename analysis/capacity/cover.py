@@ -41,17 +41,27 @@ class Cover:
     """The time limit ended the search."""
 
 
-def least_cost(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:
-    """Cheapest hosts that hold all instances after any loss; None where the search found none."""
+def least_cost(
+    task: PackingTask, columns: Columns, effort: Effort, known: Ints | None = None
+) -> Cover | None:
+    """Cheapest hosts that hold all instances after any loss; None where the search found none.
+
+    ``known`` are hosts (patterns × domains) that do; they are returned where nothing cheaper is found.
+    """
     costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
     if not any(shape.count for shape in task.shapes):
         return Cover(np.zeros((len(columns.kind), task.spread), np.int64), 0.0, 0.0, False)
     found = _solved(task, columns, (costs, np.zeros(len(task.shapes)), 0.0), effort)
-    guess = _greedy(task, columns, costs) if columns.kind.size else None
-    if guess is None or (found is not None and found.value <= float(costs @ guess.sum(axis=1)) + 1e-9):
-        return found
-    value = float(costs @ guess.sum(axis=1))
-    return Cover(guess, value, found.bound if found else 0.0, True)
+    guesses = [known, _greedy(task, columns, costs) if columns.kind.size else None]
+    bound = found.bound if found else 0.0
+    others = [
+        Cover(hosts, float(costs @ hosts.sum(axis=1)), bound, True)
+        for hosts in guesses
+        if hosts is not None
+    ]
+    return min(
+        [*([found] if found else []), *others], key=lambda cover: round(cover.value, 9), default=None
+    )
 
 
 def least_shortage(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:

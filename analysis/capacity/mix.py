@@ -42,6 +42,8 @@ class Mix:
     infeasible: tuple[str, ...] = ()
     """Why it cannot be, and what would make it so, in sentences."""
     cautions: tuple[str, ...] = ()
+    restore_s: float | None = None
+    """Until all that the worst loss took runs elsewhere, at the medians; None if not known."""
     spare_cost: float = 0.0
 
     @property

@@ -15,7 +15,7 @@ from analysis.statistics.blocks import Floats
 
 MOST_PER_HOST = "'most_per_host'"
 MOST_DOMAINS = 16
-"""Failure domains that are told apart; more are taken together, so that a loss takes more than it would."""
+"""Failure domains that are told apart; more are taken together, and a loss then takes more of them."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Mixture:
 def task_at(mixture: Mixture, level: float) -> PackingTask:
     """What is to be packed if every demand and need were at a quantile, each for itself.
 
-    What an instance needs comes with the base of the same replicate: the one whose density stands at that
-    place among all, resource by resource.
+    What an instance needs comes with the base of the same replicate: the one whose density stands at
+    that place among all, resource by resource.
     """
     demand = mixture.demand
     shapes = tuple(
@@ -125,7 +125,7 @@ def _kind(
         room[resource] = min(one["capacity"] - one["base"] for one in some)
         noise[resource] = max(one["noise"] for one in some)
     caps = dict.fromkeys(cap for one in mixture.of_kind(name) for cap in one.shared_caps)
-    price = entry.price if entry.price else None
+    price = entry.price or None
     return HostKind(name, room | dict.fromkeys(caps, 1.0), price, entry.most, noise)
 
 

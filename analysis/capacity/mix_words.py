@@ -11,17 +11,19 @@ from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.words import money
 
 METHOD = (
-    "A mixed plan gives every host a pattern: so many instances of each shape at most. Patterns are chosen "
-    "by integer programming for the lowest price, or the fewest hosts where a class has no price; its lower "
-    "bound is what no other choice of such patterns can fall below at the same amounts. Resources add up; "
-    "objectives and walls are shares of the host that add up too, so that half of what meets an objective "
-    "of one shape leaves half of it to another; shapes were not measured side by side. After the loss "
-    "of failure domains every survivor fills up to its pattern, and nothing that still runs is moved."
-)
-DRAWS = (
-    "A mixed plan is made for demands and needs at one quantile each, which is raised until the plan "
-    "suffices in enough draws of demand and evidence; in each draw its hosts are filled in proportion to "
-    "their patterns. Plans are not made anew in every draw."
+    (
+        "A mixed plan gives every host a pattern: so many instances of each shape at most. Patterns are "
+        "chosen by integer programming for the lowest price, or the fewest hosts where a class has no "
+        "price; its lower bound is what no other choice of such patterns can fall below at the same amounts. "
+        "Resources add up. Objectives and walls are shares of the host that add up too: half of what meets "
+        "an objective of one shape leaves half of it to another; shapes were not measured side by side. After "
+        "the loss of failure domains survivors fill up to their patterns, and nothing that runs is moved."
+    ),
+    (
+        "A mixed plan is made for demands and needs at one quantile each, which is raised until the plan "
+        "suffices in enough draws of demand and evidence; in each draw its hosts are filled in proportion "
+        "to their patterns. Plans are not made anew in every draw."
+    ),
 )
 
 
@@ -53,7 +55,7 @@ def _bound(mix: Mix, plan: MixedPlan) -> str:
     if plan.gap < 1e-9:
         return f"No plan for these amounts costs less{spare}: proven."
     return (
-        f"No plan for these amounts costs less than {_amount(plan.bound, plan.priced)}{spare}, so that at most "
+        f"No plan for these amounts costs less than {_amount(plan.bound, plan.priced)}{spare}: at most "
         f"{quantities.share(plan.gap)} could be saved."
     )
 
@@ -114,26 +116,43 @@ def cautions_of(mixture: Mixture, mix: Mix) -> tuple[str, ...]:
     asked, plan = mixture.demand.domains, mix.plan
     together = asked is not None and asked.number > max(MOST_DOMAINS, asked.lose + 1)
     beyond = _beyond(mixture, plan) if plan is not None else ""
+    late = mix.restore_s is not None and mix.restore_s > (mixture.demand.rto or math.inf)
     said = (
         (mix.virtual, "Time was simulated: nothing here is real."),
         (mix.emulated, "Measured on an emulated CPU: on a real one everything is faster."),
         (bool(beyond), beyond),
-        (
-            together,
-            f"More than {MOST_DOMAINS} failure domains were taken together, so that each loss takes more than "
-            "it would: fewer hosts may do.",
-        ),
-        (
-            plan is not None and plan.feasible and not mix.enough,
-            "The evidence is so uncertain that no mixed plan was found that suffices with the demand's "
-            "confidence: measure more.",
-        ),
-        (
-            plan is not None and plan.stopped and plan.gap > 0,
-            "The search for a cheaper plan ended by its time limit: another run may find another plan.",
-        ),
+        (together, _TOGETHER),
+        (plan is not None and plan.feasible and not mix.enough, _UNCERTAIN),
+        (plan is not None and plan.stopped and plan.gap > 0, _STOPPED),
+        (late, _late(mix.restore_s, mixture.demand.rto)),
+        (asked is not None and mixture.demand.rto is not None and mix.restore_s is None, _RTO_UNKNOWN),
     )
     return tuple(text for is_so, text in said if is_so)
+
+
+_TOGETHER = (
+    f"More than {MOST_DOMAINS} failure domains were taken together, so that each loss takes more than "
+    "it would: fewer hosts may do."
+)
+_UNCERTAIN = (
+    "The evidence is so uncertain that no mixed plan was found that suffices with the demand's "
+    "confidence: measure more."
+)
+_STOPPED = "The search for a cheaper plan ended by its time limit: another run may find another plan."
+_RTO_UNKNOWN = (
+    "Whether the mixed plan keeps the RTO is not known: a part of the time to restore is missing."
+)
+
+
+def _late(restore_s: float | None, rto_s: float | None) -> str:
+    if restore_s is None or rto_s is None:
+        return ""
+    when = "never" if math.isinf(restore_s) else f"after {quantities.duration(restore_s * 1e9)}"
+    return (
+        f"What the worst loss takes is back {when}, later than the RTO of "
+        f"{quantities.duration(rto_s * 1e9)}: the mixed plan holds it, and does not start it fast "
+        "enough. More hosts, or a smaller 'most_per_host', would do."
+    )
 
 
 def _beyond(mixture: Mixture, plan: MixedPlan) -> str:

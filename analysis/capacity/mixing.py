@@ -25,6 +25,10 @@ LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
 _REFINED = 2
 """Halvings between the last level that did not suffice and the first that did."""
 MOST_LOSSES = 2000
+_TOO_MANY = (
+    "Of {} failure domains of given sizes no mixed plan is made: "
+    f"{MOST_DOMAINS} is the most. Give 'count', or fewer of them."
+)
 
 
 def mixes_of(demand: Demand, placed: Sequence[Placed], plans: Sequence[Plan]) -> tuple[Mix, ...]:
@@ -48,7 +52,7 @@ def mixes_of(demand: Demand, placed: Sequence[Placed], plans: Sequence[Plan]) ->
 
 
 def _mixture(demand: Demand, placed: Sequence[Placed], variant: str) -> Mixture | None:
-    """Every shape as one variant, or as the only one that it may run as; None where one was not measured.
+    """Every shape as one variant, or as the only one that it may run as; None where one is missing.
 
     Neither simulated and real numbers nor emulated and real processors are put on one host.
     """
@@ -67,13 +71,7 @@ def _mix(mixture: Mixture, variants: Mapping[str, str], plans: Sequence[Plan]) -
     empty = Mix(variants, evidence.emulated, evidence.virtual, None)
     domains = mixture.demand.domains
     if domains is not None and domains.sizes and domains.number > MOST_DOMAINS:
-        return replace(
-            empty,
-            infeasible=(
-                f"Of {domains.number} failure domains of given sizes no mixed plan is made: {MOST_DOMAINS} "
-                "is the most. Give 'count', or fewer of them.",
-            ),
-        )
+        return replace(empty, infeasible=(_TOO_MANY.format(domains.number),))
     found, tried = _searched(mixture)
     level, task, plan = found
     shortfall = _shortfall(mixture, plan) if plan.feasible else 1.0
@@ -97,6 +95,7 @@ def _mix(mixture: Mixture, variants: Mapping[str, str], plans: Sequence[Plan]) -
         tried,
         _apart(mixture, variants, plans, task.priced),
         said,
+        restore_s=restore_s(mixture, plan) if mixture.demand.rto is not None else None,
         spare_cost=float(sum(task.cost_of(kinds[name]) * n for name, n in spares.items())),
     )
     return replace(mix, cautions=cautions_of(mixture, mix))
@@ -175,7 +174,7 @@ def _left(mixture: Mixture, plan: MixedPlan) -> dict[str, int]:
         for name, n in stack.reserved.items():
             held[name][stack.domain] += n * stack.hosts
     return {
-        name: sum(sorted((by[d] for d in range(1, number + 1)))[: number - lost])
+        name: sum(sorted(by[d] for d in range(1, number + 1))[: number - lost])
         for name, by in held.items()
     }
 
@@ -183,9 +182,9 @@ def _left(mixture: Mixture, plan: MixedPlan) -> dict[str, int]:
 def _spares(mixture: Mixture, task: PackingTask, plan: MixedPlan) -> dict[str, int]:
     """Hosts of every class beside the plan's, so that enough of each class are up.
 
-    Failures of single hosts: of every class as many more as make the plan without domains whole with the
-    asked-for chance, shared evenly among the classes. An RTO without domains: one host of each class, which
-    takes over from any one that is lost.
+    Failures of single hosts: of every class as many more as make the plan without domains whole with
+    the asked-for chance, shared evenly among the classes. An RTO without domains: one host of each class,
+    which takes over from any one that is lost.
     """
     demand = mixture.demand
     found: dict[str, int] = Counter()
@@ -225,9 +224,9 @@ def _apart(
 def restore_s(mixture: Mixture, plan: MixedPlan) -> float | None:
     """Time until all that the worst loss took runs elsewhere, seconds; None where a part is not known.
 
-    As for one shape alone: detection, then starts on all survivors at once, then the last ones' readiness,
-    and the image. Of several variants the slowest detection, readiness and image count; what a survivor
-    starts takes the sum of the times of all shapes.
+    As for one shape alone: detection, then starts on all survivors at once, then the readiness of the
+    last ones, and the image. Of several variants the slowest detection, readiness and image count; what a
+    survivor starts takes the sum of the times of all shapes.
     """
     number, lost, _, _ = mixture.domains
     restarts = {key: one.drawn.restart for key, one in mixture.placed.items()}

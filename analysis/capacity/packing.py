@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from analysis.capacity.columns import Columns, columns_of, narrowed
+from analysis.capacity.columns import Columns, columns_of, merged, narrowed
 from analysis.capacity.cover import Cover, Effort, least_cost, least_shortage
 from analysis.capacity.hindrances import Hindrance, Remedy, blocked_by, hindrances_of
 from analysis.capacity.packing_task import PackingTask
@@ -67,7 +67,7 @@ def pack(task: PackingTask, effort: Effort | None = None) -> MixedPlan:
     hindrances = hindrances_of(task, columns.rooms)
     chosen = _chosen(task, columns)
     if not hindrances:
-        cover = least_cost(task, chosen, effort)
+        chosen, cover = _covered(task, chosen, effort)
         if cover is not None:
             return _plan(task, columns, (chosen, cover), {})
     return replace(
@@ -77,6 +77,52 @@ def pack(task: PackingTask, effort: Effort | None = None) -> MixedPlan:
 
 def _chosen(task: PackingTask, columns: Columns) -> Columns:
     return narrowed(task, columns, max(_VARIABLES // task.spread, _AT_LEAST))
+
+
+def _covered(task: PackingTask, columns: Columns, effort: Effort) -> tuple[Columns, Cover | None]:
+    """The cheapest hosts found. With losses, those for an equal share in every domain are a start.
+
+    What holds a share of 1/(f−k) in each of f domains holds everything after the loss of any k; its
+    patterns are those that a small domain needs.
+    """
+    if not task.lost or task.sizes:
+        return columns, least_cost(task, columns, effort)
+    one = _equal_share(task)
+    small = columns_of(one)
+    small = narrowed(one, small, max(_VARIABLES // task.spread, _AT_LEAST))
+    start = least_cost(one, small, effort)
+    if start is None:
+        return columns, least_cost(task, columns, effort)
+    every = merged(columns, small.patterns, small.kind)
+    return every, least_cost(task, every, effort, _in_all(task, every, (small, start)))
+
+
+def _equal_share(task: PackingTask) -> PackingTask:
+    share = task.domains - task.lost
+    return replace(
+        task,
+        shapes=tuple(replace(one, count=-(-one.count // share)) for one in task.shapes),
+        kinds=tuple(
+            replace(one, available=None if one.available is None else one.available // task.domains)
+            for one in task.kinds
+        ),
+        domains=1,
+        lost=0,
+        whole=False,
+    )
+
+
+def _in_all(task: PackingTask, every: Columns, start: tuple[Columns, Cover]) -> Ints:
+    """The same hosts in all domains."""
+    small, cover = start
+    place = {
+        (int(kind), *map(int, row)): at
+        for at, (kind, row) in enumerate(zip(every.kind, every.patterns, strict=True))
+    }
+    hosts = np.zeros((every.kind.size, task.domains), np.int64)
+    for at in np.flatnonzero(cover.hosts[:, 0]):
+        hosts[place[int(small.kind[at]), *map(int, small.patterns[at])]] = cover.hosts[at, 0]
+    return hosts
 
 
 def _plan(
@@ -149,8 +195,9 @@ def _stacks(task: PackingTask, columns: Columns, hosts: Ints) -> tuple[Stack, ..
     held = held_now(reserved, wanted, even=task.lost > 0)
     if not task.lost:
         kept = held.any(axis=1) | task.whole
+        reserved = reserved[kept]
         pattern, held = pattern[kept], held[kept]
-        reserved, domain = held, domain[kept]
+        domain = domain[kept]
         if task.spread == 1:
             domain = np.arange(len(pattern)) % task.domains
     alike = Counter(
@@ -172,7 +219,7 @@ def _stack(
         n,
         {name: count for name, count in zip(names, held, strict=True) if count},
         {name: count for name, count in zip(names, reserved, strict=True) if count},
-        blocked_by(task, room, np.array(reserved, dtype=np.int64)),
+        blocked_by(task, room, np.array(reserved if task.lost else held, dtype=np.int64)),
     )
 
 
@@ -230,8 +277,7 @@ def _with_more(task: PackingTask, names: list[str], effort: Effort) -> Remedy | 
     columns = columns_of(freed)
     if hindrances_of(freed, columns.rooms):
         return None
-    chosen = _chosen(freed, columns)
-    cover = least_cost(freed, chosen, effort)
+    chosen, cover = _covered(freed, _chosen(freed, columns), effort)
     if cover is None:
         return None
     plan = _plan(freed, columns, (chosen, cover), {})
