@@ -10,6 +10,7 @@ from scipy import optimize, sparse
 from analysis.capacity.columns import Columns
 from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.patterns import Floats, Ints
+from analysis.capacity.pruning import pruned
 from analysis.capacity.solver import integer_programme, linear_programme
 
 Matrix = sparse.csr_array
@@ -26,6 +27,8 @@ class Effort:
     time_limit_s: float = 20.0
     gap: float = 0.0
     """Relative gap at which the search may stop."""
+    floor: float = 0.0
+    """What no plan falls below, as far as it is known beforehand."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,21 @@ def least_cost(
     """Cheapest hosts that hold all instances after any loss; None where the search found none.
 
     ``known`` are hosts (patterns × domains) that do; they are returned where nothing cheaper is found.
+    Nothing is searched where a plan is known that costs ``effort.floor``.
     """
     costs = np.array([task.cost_of(kind) for kind in task.kinds])[columns.kind]
     if not any(shape.count for shape in task.shapes):
         return Cover(np.zeros((len(columns.kind), task.spread), np.int64), 0.0, 0.0, False)
+    starts = [known, _greedy(task, columns, costs) if columns.kind.size else None]
+    guesses = [pruned(task, columns, costs, hosts) for hosts in starts if hosts is not None]
+    values = [float(costs @ hosts.sum(axis=1)) for hosts in guesses]
+    if values and min(values) <= effort.floor + 1e-9:
+        return Cover(guesses[int(np.argmin(values))], min(values), effort.floor, False)
     found = _solved(task, columns, (costs, np.zeros(len(task.shapes)), 0.0), effort)
-    guesses = [known, _greedy(task, columns, costs) if columns.kind.size else None]
-    bound = found.bound if found else 0.0
-    others = [
-        Cover(hosts, float(costs @ hosts.sum(axis=1)), bound, True)
-        for hosts in guesses
-        if hosts is not None
-    ]
-    return min(
-        [*([found] if found else []), *others], key=lambda cover: round(cover.value, 9), default=None
-    )
+    bound, stopped = (found.bound, found.stopped) if found else (0.0, True)
+    others = [Cover(hosts, value, bound, stopped) for hosts, value in zip(guesses, values, strict=True)]
+    every = [*([found] if found else []), *others]
+    return min(every, key=lambda cover: round(cover.value, 9), default=None)
 
 
 def least_shortage(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:

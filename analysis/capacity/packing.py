@@ -23,7 +23,9 @@ from analysis.capacity.placing import Stack, faults_of, held_now
 
 _VARIABLES = 500
 """Patterns × domains above which only the most promising patterns are left to choose from."""
-_AT_LEAST = 100
+_SPREAD_VARIABLES = 180
+"""The same where domains are told apart: their programme is much harder."""
+_AT_LEAST = 40
 _PRICE_UNIT = Fraction(1, 10_000)
 
 
@@ -76,25 +78,36 @@ def pack(task: PackingTask, effort: Effort | None = None) -> MixedPlan:
 
 
 def _chosen(task: PackingTask, columns: Columns) -> Columns:
-    return narrowed(task, columns, max(_VARIABLES // task.spread, _AT_LEAST))
+    most = _VARIABLES if task.spread == 1 else max(_SPREAD_VARIABLES // task.spread, _AT_LEAST)
+    return narrowed(task, columns, most)
 
 
 def _covered(task: PackingTask, columns: Columns, effort: Effort) -> tuple[Columns, Cover | None]:
     """The cheapest hosts found. With losses, those for an equal share in every domain are a start.
 
-    What holds a share of 1/(f−k) in each of f domains holds everything after the loss of any k; its
-    patterns are those that a small domain needs.
+    What holds a share of 1/(f−k) in each of f domains holds everything after the loss of any k.
     """
+    if task.lost:
+        columns = replace(columns, whole_bound=_whole_bound(task, columns, effort))
+    effort = replace(effort, floor=_floor(task, columns))
     if not task.lost or task.sizes:
         return columns, least_cost(task, columns, effort)
     one = _equal_share(task)
     small = columns_of(one)
-    small = narrowed(one, small, max(_VARIABLES // task.spread, _AT_LEAST))
-    start = least_cost(one, small, effort)
+    start = least_cost(one, _chosen(one, small), replace(effort, floor=_floor(one, small)))
     if start is None:
         return columns, least_cost(task, columns, effort)
-    every = merged(columns, small.patterns, small.kind)
+    small = _chosen(one, small)
+    used = np.flatnonzero(start.hosts[:, 0])
+    every = merged(columns, small.patterns[used], small.kind[used])
     return every, least_cost(task, every, effort, _in_all(task, every, (small, start)))
+
+
+def _whole_bound(task: PackingTask, columns: Columns, effort: Effort) -> float:
+    """What whole hosts cost at least that hold everything, failure domains apart."""
+    bare = replace(task, domains=1, lost=0, sizes=(), whole=False)
+    found = least_cost(bare, columns, replace(effort, floor=_floor(bare, columns)))
+    return 0.0 if found is None else _bound(bare, (columns, found))
 
 
 def _equal_share(task: PackingTask) -> PackingTask:
@@ -137,7 +150,7 @@ def _plan(
         used[stack.kind] += stack.hosts
     hosts = {kind.name: used[kind.name] for kind in task.kinds}
     cost = float(sum(task.cost_of(kind) * used[kind.name] for kind in task.kinds))
-    bound = 0.0 if unplaced else min(cost, _bound(task, columns, found))
+    bound = 0.0 if unplaced else min(cost, _bound(task, found))
     return MixedPlan(
         not unplaced,
         True,
@@ -152,18 +165,25 @@ def _plan(
     )
 
 
-def _bound(task: PackingTask, columns: Columns, found: tuple[Columns, Cover]) -> float:
+def _bound(task: PackingTask, found: tuple[Columns, Cover]) -> float:
     """The larger of what the search proved and of what hosts without failure domains must cost.
 
     Whatever k of f domains are lost, the others carry everything alone. Over all choices of them every
     domain is there in f−k of f, so that the whole costs at least f/(f−k) times as much. The search knows
     of plans from its own patterns only; one with any other costs at least what was noted of those.
     """
-    chosen, cover = found
-    survivors = task.domains / (task.domains - task.lost)
-    spread = _whole(task, _whole(task, columns.bound) * survivors)
-    searched = min(cover.bound, columns.bound * survivors + chosen.left_out)
-    return max(spread, _whole(task, searched))
+    columns, cover = found
+    searched = min(cover.bound, columns.bound * _surplus(task) + columns.left_out)
+    return max(_floor(task, columns), _whole(task, searched))
+
+
+def _surplus(task: PackingTask) -> float:
+    return task.domains / (task.domains - task.lost)
+
+
+def _floor(task: PackingTask, columns: Columns) -> float:
+    alone = max(_whole(task, columns.bound), columns.whole_bound)
+    return _whole(task, alone * _surplus(task))
 
 
 def _whole(task: PackingTask, bound: float) -> float:
