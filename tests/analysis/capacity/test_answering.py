@@ -64,7 +64,9 @@ WEB = "shapes: [{name: web, count: 2000}]\n"
 
 
 def test_memory_binds_where_nothing_else_was_asked_for(tmp_path: Path) -> None:
-    found = ask(tmp_path, WEB, density(Stairs(Where(hosts=("h1", "h2"), blocks=3), each_mib=40, peak=160)))
+    found = ask(
+        tmp_path, WEB, density(Stairs(Where(hosts=("h1", "h2"), blocks=3), each_mib=40, peak=160))
+    )
     plan = one(found)
     assert plan.host_class == CLASS
     room = 0.85 * HOST_BYTES / MIB - 500
@@ -95,7 +97,7 @@ def test_the_objective_binds_and_lines_are_flagged_beyond_what_was_measured(tmp_
     assert plan.binding is not None
     assert plan.binding.name == "probe p99 within 5 ms"
     # 2 ms · exp(0.1 · z + 0.05 · (n − 100)) ≤ 5 ms
-    assert plan.density == pytest.approx(100 + (math.log(2.5) - 0.233) / 0.05, abs=10)
+    assert plan.density == pytest.approx(100 + (math.log(2.5) - 0.233) / 0.05, abs=20)
     free = ask(tmp_path / "free", WEB, density(stairs))
     assert one(free).density > 1000
     assert one(free).density_measured == 200
@@ -193,7 +195,7 @@ def test_variants_are_set_against_each_other_as_a_distribution(tmp_path: Path) -
     assert difference.p5 is not None
     assert difference.p95 is not None
     assert 15 < difference.p5 < difference.p95 < 60
-    assert difference.more == 1
+    assert difference.more == pytest.approx(1, abs=0.01)
     assert "libvirt needs" in say_it(found)
 
 
@@ -295,7 +297,10 @@ def test_draws_are_shared_by_all_plans_of_a_shape(tmp_path: Path) -> None:
     found = ask(
         tmp_path,
         "shapes: [{name: web, count: {p50: 2000, p95: 4000}}]\n",
-        *(density(Stairs(Where(name, blocks=3), each_mib=40, peak=160)) for name in ("docker", "libvirt")),
+        *(
+            density(Stairs(Where(name, blocks=3), each_mib=40, peak=160))
+            for name in ("docker", "libvirt")
+        ),
     )
     draws = np.abs(found.differences[0].draws)
     assert np.median(draws) <= 2 < found.plans[0].hosts["p95"] - found.plans[0].hosts["p50"]

@@ -34,7 +34,9 @@ def test_amounts_are_read_with_their_units(tmp_path: Path) -> None:
 
 def test_a_bare_count_is_for_sure_and_a_forecast_has_a_spread(tmp_path: Path) -> None:
     assert load(tmp_path, LEAST).shapes[0].count.sigma == 0
-    text = LEAST.replace("count: 10", "count: {p50: 100, p95: 200}, growth: {per_year: -10%, months: 24}")
+    text = LEAST.replace(
+        "count: 10", "count: {p50: 100, p95: 200}, growth: {per_year: -10%, months: 24}"
+    )
     shape = load(tmp_path, text).shapes[0]
     assert shape.count.sigma == pytest.approx(0.4214, abs=1e-4)
     assert shape.growth is not None
@@ -44,7 +46,10 @@ def test_a_bare_count_is_for_sure_and_a_forecast_has_a_spread(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ("slo: {start_p99: 2}", "demand.yaml:3: 'slo.start_p99': found 2; allowed: a time with its unit"),
+        (
+            "slo: {start_p99: 2}",
+            "demand.yaml:3: 'slo.start_p99': found 2; allowed: a time with its unit",
+        ),
         ("rto: 5 parsecs", "demand.yaml:3: 'rto': found '5 parsecs'"),
         ("rto: 0s", "a time above 0"),
         ("headroom: {mem: 150%}", "'headroom.mem': found '150%'; allowed: a percentage"),
@@ -70,7 +75,10 @@ def test_mistakes_are_named_with_line_key_found_and_allowed(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("demand: x\nshapes: [{name: web, count: many}]\n", "found 'many'; allowed: a number of instances"),
+        (
+            "demand: x\nshapes: [{name: web, count: many}]\n",
+            "found 'many'; allowed: a number of instances",
+        ),
         ("demand: x\nshapes: [{name: web, count: 0}]\n", "greater than 0"),
         ("demand: x\nshapes: [{name: web, count: {p50: 3, p95: 2}}]\n", "p95 not below p50"),
         ("demand: x\nshapes: []\n", "at least one entry"),
