@@ -1,7 +1,8 @@
 """Simulated fleets whose needs are known, measured by finite campaigns and then planned for.
 
 A fleet's truth is a handful of numbers. Campaigns draw datasets from them; ``survives`` places the
-instances of a demand on hosts, takes domains away and looks whether the rest still holds them. It shares no formula with the model that is tested: it adds up, divides and compares.
+instances of a demand on hosts, takes domains away and looks whether the rest still holds them. It
+shares no formula with the model that is tested: it adds up, divides and compares.
 """
 
 import math

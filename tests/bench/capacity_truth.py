@@ -2,7 +2,7 @@
 
 Started by hand: `PYTHONPATH=.:tests/analysis python tests/bench/capacity_truth.py --fleets 30`. Of every
 kind so many fleets are drawn, each is measured by a finite campaign, and its demand is planned from the
-dataset. Then demands are drawn from the truth and placed on the recommended hosts, with the worst domains
+dataset. Then demands are drawn from the truth and placed on the recommended hosts, the worst domains
 taken away. A row says in what share of the demands of all fleets the recommended hosts survived, by how
 much they lie above the fewest hosts that survive in 95 % of them, and how often below.
 """
