@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
+from analysis.capacity import mix_words
 from analysis.capacity.answer import Answer, Basis, Difference, Plan
 from analysis.capacity.assumptions import assumptions_of
 from analysis.capacity.checks import other_classes
@@ -51,15 +52,16 @@ def answer(dataset: Dataset, demand: Demand, source: YamlSource) -> Answer:
                 placed.append(Placed(Situation(evidence, shape, entry, demand), pick))
                 plans += _plans(demand, shape, entry, evidence, pick)
     missing += [text for evidence in every for text in evidence.missing]
+    mixes = mixes_of(demand, placed, plans)
     return Answer(
         demand=demand.demand,
         campaign=dataset.manifest.campaign,
         confidence=demand.confidence,
         plans=tuple(plans),
         differences=tuple(_differences(plans)),
-        assumptions=assumptions_of(demand, hosts, every),
+        assumptions=assumptions_of(demand, hosts, every) + (mix_words.METHOD if mixes else ()),
         missing=tuple(dict.fromkeys(missing)),
-        mixes=mixes_of(demand, placed, plans),
+        mixes=mixes,
     )
 
 

@@ -6,23 +6,24 @@ from analysis import quantities
 from analysis.capacity.hindrances import NO_HOST, NOT_MEASURED, Hindrance, Remedy
 from analysis.capacity.mix import Mix
 from analysis.capacity.mix_task import MOST_DOMAINS, MOST_PER_HOST, Mixture
+from analysis.capacity.money import money
 from analysis.capacity.packing import MixedPlan
 from analysis.capacity.packing_task import PackingTask
-from analysis.capacity.words import money
 
 METHOD = (
     (
-        "A mixed plan gives every host a pattern: so many instances of each shape at most. Patterns are "
-        "chosen by integer programming for the lowest price, or the fewest hosts where a class has no "
-        "price; its lower bound is what no other choice of such patterns can fall below at the same amounts. "
-        "Resources add up. Objectives and walls are shares of the host that add up too: half of what meets "
-        "an objective of one shape leaves half of it to another; shapes were not measured side by side. After "
-        "the loss of failure domains survivors fill up to their patterns, and nothing that runs is moved."
+        "A mixed plan gives every host a pattern: so many instances of each shape at most. Patterns "
+        "are chosen by integer programming for the lowest price, or the fewest hosts where a class "
+        "has no price; its lower bound is what no other choice of such patterns can fall below at the "
+        "same amounts. Resources add up. Objectives and walls are shares of the host that add up too: "
+        "half of what meets an objective of one shape leaves half of it to another; shapes were not "
+        "measured side by side. After the loss of failure domains survivors fill up to their "
+        "patterns, and nothing that runs is moved."
     ),
     (
-        "A mixed plan is made for demands and needs at one quantile each, which is raised until the plan "
-        "suffices in enough draws of demand and evidence; in each draw its hosts are filled in proportion "
-        "to their patterns. Plans are not made anew in every draw."
+        "A mixed plan is made for demands and needs at one quantile each, which is raised until the "
+        "plan suffices in enough draws of demand and evidence; in each draw its hosts are filled in "
+        "proportion to their patterns. Plans are not made anew in every draw."
     ),
 )
 

@@ -183,8 +183,8 @@ def _spares(mixture: Mixture, task: PackingTask, plan: MixedPlan) -> dict[str, i
     """Hosts of every class beside the plan's, so that enough of each class are up.
 
     Failures of single hosts: of every class as many more as make the plan without domains whole with
-    the asked-for chance, shared evenly among the classes. An RTO without domains: one host of each class,
-    which takes over from any one that is lost.
+    the asked-for chance, shared evenly among the classes. An RTO without domains: one host of each
+    class, which takes over from any one that is lost.
     """
     demand = mixture.demand
     found: dict[str, int] = Counter()
@@ -225,8 +225,8 @@ def restore_s(mixture: Mixture, plan: MixedPlan) -> float | None:
     """Time until all that the worst loss took runs elsewhere, seconds; None where a part is not known.
 
     As for one shape alone: detection, then starts on all survivors at once, then the readiness of the
-    last ones, and the image. Of several variants the slowest detection, readiness and image count; what a
-    survivor starts takes the sum of the times of all shapes.
+    last ones, and the image. Of several variants the slowest detection, readiness and image count; what
+    a survivor starts takes the sum of the times of all shapes.
     """
     number, lost, _, _ = mixture.domains
     restarts = {key: one.drawn.restart for key, one in mixture.placed.items()}

@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 
 from analysis import quantities
+from analysis.capacity import mix_shown
 from analysis.capacity.answer import Answer, Constraint, Influence, ModelCheck, Plan
 from analysis.capacity.checks import MOST_ERROR
+from analysis.capacity.money import money
 from analysis.capacity.units import bound
-from analysis.capacity.words import best, hosts, money
+from analysis.capacity.words import best, hosts
 from analysis.section import ShownTable
 from analysis.shown import assemble
 
@@ -220,7 +222,7 @@ def _time(seconds: float | None) -> str:
     return "never" if math.isinf(seconds) else quantities.duration(seconds * 1e9)
 
 
-ALL = (plans, constraints, shortfall, steps, recovery, what_ifs, influences, checks)
+ALL = (plans, *mix_shown.ALL, constraints, shortfall, steps, recovery, what_ifs, influences, checks)
 
 
 def tables(answer: Answer) -> Sequence[ShownTable]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.capacity import mix_tables
 from analysis.capacity.answer import Answer, Plan
 from analysis.capacity.checks import MOST_ERROR
 from analysis.section import Field, frame
@@ -102,6 +103,7 @@ FIELDS = {
         Field("less_share", "Float64", "share of draws in which it needs fewer"),
         Field("withheld", "string", "why nothing may be said"),
     ),
+    **mix_tables.FIELDS,
     "notes": (
         Field("kind", "string", "assumption, or missing"),
         Field("text", "string", "a sentence"),
@@ -120,6 +122,7 @@ def tables_of(answer: Answer) -> dict[str, pd.DataFrame]:
         "what_if": _each(answer, _what_ifs),
         "checks": _each(answer, _checks),
         "differences": _differences(answer),
+        **mix_tables.rows_of(answer.mixes),
         "notes": [
             *({"kind": "assumption", "text": text} for text in answer.assumptions),
             *({"kind": "missing", "text": text} for text in answer.missing),

@@ -5,8 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from analysis import quantities
+from analysis.capacity import mix_words
 from analysis.capacity.answer import Answer, Difference, Plan
 from analysis.capacity.checks import MOST_ERROR
+from analysis.capacity.money import money
 
 METHOD = (
     (
@@ -30,6 +32,7 @@ MOST_DOMAINS = 12
 def summary(answer: Answer) -> tuple[str, ...]:
     """One sentence per shape and variant: how many hosts of which class, and what binds there."""
     said = [_recommend(plan, answer.confidence) for plan in best(answer.plans)]
+    said += [mix_words.summary(mix, answer.confidence) for mix in answer.mixes]
     said += [_differs(one) for one in answer.differences if one.basis == "measured"]
     return tuple(said) or ("Nothing was measured that the demand could be planned with.",)
 
@@ -45,7 +48,8 @@ def caveats(answer: Answer) -> tuple[str, ...]:
     for text, plans in of_text.items():
         names = list(dict.fromkeys(plans))
         said.append(text if len(names) == every else f"{quantities.listed(names, 3)}: {text}")
-    return (*said, *answer.missing)
+    mixed = dict.fromkeys(f"Shared hosts: {text}" for mix in answer.mixes for text in mix.cautions)
+    return (*said, *mixed, *answer.missing)
 
 
 def best(plans: Sequence[Plan]) -> list[Plan]:
@@ -70,13 +74,6 @@ def _cheapest(plans: Sequence[Plan]) -> Plan:
 def hosts(number: float) -> str:
     """A number of hosts; that none would do is said so."""
     return "none would do" if math.isinf(number) else quantities.count(number)
-
-
-def money(price: float | None) -> str:
-    """A price; empty without one."""
-    if price is None:
-        return ""
-    return quantities.count(price) if price >= 100 or price == round(price) else f"{price:.2f}"
 
 
 def _recommend(plan: Plan, confidence: float) -> str:
