@@ -44,7 +44,7 @@ class Columns:
     short_bound: float
     """No plan leaves fewer instances without a host than this; 0 where nothing better is known."""
     whole_bound: float = 0.0
-    """As ``bound``, of whole hosts; 0 where it was not sought."""
+    """No plan costs less, with failure domains and whole hosts; 0 where it was not sought."""
 
 
 def columns_of(task: PackingTask) -> Columns:

@@ -19,7 +19,7 @@ from analysis.capacity.packing import MixedPlan, pack
 from analysis.capacity.packing_task import PackingTask
 from analysis.statistics.blocks import Floats
 
-EFFORT = Effort(time_limit_s=6.0, gap=0.001)
+EFFORT = Effort(time_limit_s=3.0, gap=0.001)
 """Of one plan; one mix takes up to eight."""
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
 _REFINED = 2

@@ -20,6 +20,7 @@ from analysis.capacity.hindrances import Hindrance, Remedy, blocked_by, hindranc
 from analysis.capacity.packing_task import PackingTask
 from analysis.capacity.patterns import Ints
 from analysis.capacity.placing import Stack, faults_of, held_now
+from analysis.capacity.relaxed import relaxed_bound
 
 _VARIABLES = 500
 """Patterns × domains above which only the most promising patterns are left to choose from."""
@@ -87,8 +88,8 @@ def _covered(task: PackingTask, columns: Columns, effort: Effort) -> tuple[Colum
 
     What holds a share of 1/(f−k) in each of f domains holds everything after the loss of any k.
     """
-    if task.lost:
-        columns = replace(columns, whole_bound=_whole_bound(task, columns, effort))
+    relaxed = _whole(task, relaxed_bound(task, columns.rooms, effort))
+    columns = replace(columns, whole_bound=relaxed)
     effort = replace(effort, floor=_floor(task, columns))
     if not task.lost or task.sizes:
         return columns, least_cost(task, columns, effort)
@@ -101,13 +102,6 @@ def _covered(task: PackingTask, columns: Columns, effort: Effort) -> tuple[Colum
     used = np.flatnonzero(start.hosts[:, 0])
     every = merged(columns, small.patterns[used], small.kind[used])
     return every, least_cost(task, every, effort, _in_all(task, every, (small, start)))
-
-
-def _whole_bound(task: PackingTask, columns: Columns, effort: Effort) -> float:
-    """What whole hosts cost at least that hold everything, failure domains apart."""
-    bare = replace(task, domains=1, lost=0, sizes=(), whole=False)
-    found = least_cost(bare, columns, replace(effort, floor=_floor(bare, columns)))
-    return 0.0 if found is None else _bound(bare, (columns, found))
 
 
 def _equal_share(task: PackingTask) -> PackingTask:
@@ -182,8 +176,8 @@ def _surplus(task: PackingTask) -> float:
 
 
 def _floor(task: PackingTask, columns: Columns) -> float:
-    alone = max(_whole(task, columns.bound), columns.whole_bound)
-    return _whole(task, alone * _surplus(task))
+    spread = _whole(task, _whole(task, columns.bound) * _surplus(task))
+    return max(spread, columns.whole_bound)
 
 
 def _whole(task: PackingTask, bound: float) -> float:
