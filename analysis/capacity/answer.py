@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.capacity.mix import Mix
+from analysis.capacity.services import Services
 from analysis.statistics.blocks import Floats
 
 Basis = Literal["measured", "guaranteed"]
@@ -189,3 +190,5 @@ class Answer:
     """What the dataset could not say, in sentences."""
     mixes: tuple[Mix, ...] = ()
     """Plans with shapes on shared hosts; empty where there is nothing to share."""
+    services: Services = field(default_factory=Services)
+    """Waiting and availability, of shapes that ask for them."""

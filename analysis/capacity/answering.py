@@ -17,6 +17,7 @@ from analysis.capacity.mix_task import Placed
 from analysis.capacity.mixing import mixes_of
 from analysis.capacity.planning import plan
 from analysis.capacity.reading import Readings
+from analysis.capacity.services import services_of
 from analysis.capacity.situation import MONTE_CARLO, Pick, Situation, pick_draws
 from analysis.dataset import Dataset
 from analysis.statistics.blocks import Floats
@@ -62,6 +63,7 @@ def answer(dataset: Dataset, demand: Demand, source: YamlSource) -> Answer:
         assumptions=assumptions_of(demand, hosts, every) + (mix_words.METHOD if mixes else ()),
         missing=tuple(dict.fromkeys(missing)),
         mixes=mixes,
+        services=services_of(dataset, demand, [(one.now.shape, one.now.evidence) for one in placed]),
     )
 
 

@@ -1,48 +1,17 @@
 """The demand: what must be carried, how well, on which hosts. One YAML file, frozen once loaded."""
 
-import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from analysis.capacity.demand_service import Service, Uptime
+from analysis.capacity.forecast import Count
 from analysis.capacity.units import Bytes, BytesPerSecond, Growing, Seconds, Share
 from contract.campaign import Frozen, Name, Scalar
 from contract.yaml_source import YamlSource, load_yaml
 
-Z_95 = 1.6448536269514722
-"""The standard normal distribution's 95 % point: how p50 and p95 of a forecast make a spread."""
 MOST_DOMAINS = 1_000_000
-
-
-class Forecast(Frozen):
-    """A number that is not known for sure: log-normal, by its median and its 95 % point."""
-
-    p50: float = Field(gt=0, le=1e9, description="as likely too low as too high")
-    p95: float = Field(gt=0, le=1e9, description="passed in one case of twenty")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.p95 < self.p50:
-            raise ValueError("p95 not below p50")
-        return self
-
-    @property
-    def sigma(self) -> float:
-        """Standard deviation of the logarithm."""
-        return math.log(self.p95 / self.p50) / Z_95
-
-
-def _forecast(given: Any) -> Any:
-    """A bare number is a forecast without spread."""
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return {"p50": given, "p95": given}
-    if isinstance(given, dict | Forecast):
-        return given
-    raise ValueError("a number of instances, or {p50: …, p95: …}")
-
-
-Count = Annotated[Forecast, BeforeValidator(_forecast, json_schema_input_type=float | Forecast)]
 
 
 class Growth(Frozen):
@@ -68,7 +37,7 @@ class Shape(Frozen):
     """One kind of instance, and how many of it must run."""
 
     name: Name
-    count: Count = Field(description="instances, or {p50, p95}")
+    count: Count = Field(description="instances, or {p50, p95}; may be left out with 'service'")
     growth: Growth | None = None
     variants: tuple[str, ...] = Field(
         (), description="what it may run as, as reports name it; none: all that were measured"
@@ -78,6 +47,19 @@ class Shape(Frozen):
     )
     reserve: Reserve | None = None
     most_per_host: int | None = Field(None, ge=1, description="instances that one host may take with it")
+    service: Service | None = Field(None, description="requests that it serves")
+    uptime: Uptime | None = Field(None, description="failures of its instances")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted_by_its_service(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "count" not in given and isinstance(given.get("service"), dict):
+            try:
+                service = Service.model_validate(given["service"])
+            except ValidationError:
+                return given | {"count": 1}  # what is wrong with the service is said of the service
+            return given | {"count": service.instances().model_dump()}
+        return given
 
 
 class Slo(Frozen):

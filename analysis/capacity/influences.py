@@ -7,8 +7,9 @@ import numpy as np
 
 from analysis.capacity import model
 from analysis.capacity.answer import Influence, WhatIf
-from analysis.capacity.demand import Forecast, HostClassEntry
+from analysis.capacity.demand import HostClassEntry
 from analysis.capacity.domains import ALONE
+from analysis.capacity.forecast import Forecast
 from analysis.capacity.situation import (
     Amounts,
     Pick,

@@ -1,6 +1,8 @@
 """What hosts cost at least, if only hosts were whole and what lies on them could be cut at will."""
 
+import itertools
 import math
+from typing import Any
 
 import numpy as np
 from scipy import optimize, sparse
@@ -14,9 +16,9 @@ from analysis.capacity.solver import integer_programme
 def relaxed_bound(task: PackingTask, rooms: tuple[Room, ...], effort: Effort) -> float:
     """A lower bound of every plan, losses of domains included; 0 where nothing was proven.
 
-    Of every kind in every domain: N whole hosts, and y instances of each shape that together keep N times
-    the linear limits that every pattern keeps. A few variables per kind and domain, whatever the number
-    of patterns.
+    Of every kind in every domain: N whole hosts, and y instances of each shape that together keep N
+    times the linear limits that every pattern keeps. A few variables per kind and domain, whatever the
+    number of patterns.
     """
     spread, shapes = task.spread, len(task.shapes)
     places = [(kind, domain) for domain in range(spread) for kind in range(len(rooms))]
@@ -24,7 +26,7 @@ def relaxed_bound(task: PackingTask, rooms: tuple[Room, ...], effort: Effort) ->
     extra = shapes * (1 + spread) if task.lost else 0
     limits = [linear_rows(room) for room in rooms]
     blocks = [limits[kind] for kind, _ in places]
-    room_rows = sparse.hstack(
+    room_rows: Any = sparse.hstack(
         [
             sparse.block_diag([rows for rows, _ in blocks]),
             -sparse.block_diag([most[:, None] * (1 + 1e-9) for _, most in blocks]),
@@ -95,7 +97,7 @@ def _host_rows(
     costs = np.array([task.cost_of(task.kinds[kind]) for kind, _ in places])
     for size, mine in zip(task.sizes, here, strict=False):
         found.append((mine, -np.inf, float(size)))
-    for first, second in zip(here, here[1:], strict=False):
+    for first, second in itertools.pairwise(here):
         if task.whole:
             found.append((first - second, 0.0, 0.0))
         if not task.sizes:

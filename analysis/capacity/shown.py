@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from analysis import quantities
-from analysis.capacity import mix_shown
+from analysis.capacity import mix_shown, services_shown
 from analysis.capacity.answer import Answer, Constraint, Influence, ModelCheck, Plan
 from analysis.capacity.checks import MOST_ERROR
 from analysis.capacity.money import money
@@ -222,7 +222,18 @@ def _time(seconds: float | None) -> str:
     return "never" if math.isinf(seconds) else quantities.duration(seconds * 1e9)
 
 
-ALL = (plans, *mix_shown.ALL, constraints, shortfall, steps, recovery, what_ifs, influences, checks)
+ALL = (
+    plans,
+    *mix_shown.ALL,
+    *services_shown.ALL,
+    constraints,
+    shortfall,
+    steps,
+    recovery,
+    what_ifs,
+    influences,
+    checks,
+)
 
 
 def tables(answer: Answer) -> Sequence[ShownTable]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.capacity import mix_tables
+from analysis.capacity import mix_tables, services_shown
 from analysis.capacity.answer import Answer, Plan
 from analysis.capacity.checks import MOST_ERROR
 from analysis.section import Field, frame
@@ -104,6 +104,7 @@ FIELDS = {
         Field("withheld", "string", "why nothing may be said"),
     ),
     **mix_tables.FIELDS,
+    **services_shown.FIELDS,
     "notes": (
         Field("kind", "string", "assumption, or missing"),
         Field("text", "string", "a sentence"),
@@ -123,6 +124,7 @@ def tables_of(answer: Answer) -> dict[str, pd.DataFrame]:
         "checks": _each(answer, _checks),
         "differences": _differences(answer),
         **mix_tables.rows_of(answer.mixes),
+        **services_shown.rows_of(answer),
         "notes": [
             *({"kind": "assumption", "text": text} for text in answer.assumptions),
             *({"kind": "missing", "text": text} for text in answer.missing),

@@ -9,9 +9,10 @@ import pytest
 from make_mixed import CPU_EACH, EACH_MIB, GIB, PRICES, SHAPES, demand, mixed_dataset
 from typer.testing import CliRunner
 
-from analysis.capacity import mix_words, tables
+from analysis.capacity import mix_words, mixing, tables
 from analysis.capacity.answer import Answer
 from analysis.capacity.answering import answer
+from analysis.capacity.cover import Effort
 from analysis.capacity.demand import load_demand
 from analysis.dataset import open_dataset
 from orchestrator.cli import app
@@ -22,6 +23,11 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return mixed_dataset(tmp_path_factory.mktemp("mixed"))
+
+
+@pytest.fixture(autouse=True)
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mixing, "EFFORT", Effort(time_limit_s=0.5, gap=0.01))
 
 
 def answered(dataset: Path, file: Path) -> Answer:
