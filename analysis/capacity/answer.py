@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.capacity.mix import Mix
-from analysis.capacity.services import Services
+from analysis.capacity.service_lines import Services
 from analysis.statistics.blocks import Floats
 
 Basis = Literal["measured", "guaranteed"]
