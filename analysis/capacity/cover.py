@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, sparse
@@ -60,11 +60,29 @@ def least_cost(
     values = [float(costs @ hosts.sum(axis=1)) for hosts in guesses]
     if values and min(values) <= effort.floor + 1e-9:
         return Cover(guesses[int(np.argmin(values))], min(values), effort.floor, False)
-    found = _solved(task, columns, (costs, np.zeros(len(task.shapes)), 0.0), effort)
+    found = _searched(task, columns, costs, effort)
     bound, stopped = (found.bound, found.stopped) if found else (0.0, True)
     others = [Cover(hosts, value, bound, stopped) for hosts, value in zip(guesses, values, strict=True)]
     every = [*([found] if found else []), *others]
     return min(every, key=lambda cover: round(cover.value, 9), default=None)
+
+
+def _searched(task: PackingTask, columns: Columns, costs: Floats, effort: Effort) -> Cover | None:
+    """A short search that ends at the floor, then one without it, which does better above it."""
+    objective = (costs, np.zeros(len(task.shapes)), 0.0)
+    short = effort.time_limit_s / 4 if effort.floor else 0.0
+    first = None
+    if effort.floor:
+        first = _solved(task, columns, objective, replace(effort, time_limit_s=short))
+        if first is not None and not first.stopped:
+            return first
+    rest = replace(effort, time_limit_s=effort.time_limit_s - short, floor=0.0)
+    second = _solved(task, columns, objective, rest)
+    if first is None or second is None:
+        return first or second
+    return (
+        replace(second, hosts=first.hosts, value=first.value) if first.value < second.value else second
+    )
 
 
 def least_shortage(task: PackingTask, columns: Columns, effort: Effort) -> Cover | None:
@@ -89,8 +107,11 @@ def _solved(
         return None
     rows = _rows(task, columns, spread)
     free = shapes * (1 + spread) if task.lost else 0
+    costs = np.concatenate([np.tile(per_host, spread), per_short, np.zeros(free)])
+    if effort.floor:  # what is known beforehand ends the search as soon as it is reached
+        rows.append((Matrix(costs[None, :]), effort.floor * (1 - 1e-9), np.inf))
     result = integer_programme(
-        np.concatenate([np.tile(per_host, spread), per_short, np.zeros(free)]),
+        costs,
         constraints=[optimize.LinearConstraint(matrix, low, high) for matrix, low, high in rows],
         integrality=np.concatenate([np.ones(hosts + shapes), np.zeros(free)]),
         bounds=optimize.Bounds(
