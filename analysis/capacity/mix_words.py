@@ -117,11 +117,13 @@ def cautions_of(mixture: Mixture, mix: Mix) -> tuple[str, ...]:
     asked, plan = mixture.demand.domains, mix.plan
     together = asked is not None and asked.number > max(MOST_DOMAINS, asked.lose + 1)
     beyond = _beyond(mixture, plan) if plan is not None else ""
+    unknown = _unknown(mixture)
     late = mix.restore_s is not None and mix.restore_s > (mixture.demand.rto or math.inf)
     said = (
         (mix.virtual, "Time was simulated: nothing here is real."),
         (mix.emulated, "Measured on an emulated CPU: on a real one everything is faster."),
         (bool(beyond), beyond),
+        (bool(unknown), unknown),
         (together, _TOGETHER),
         (plan is not None and plan.feasible and not mix.enough, _UNCERTAIN),
         (plan is not None and plan.stopped and plan.gap > 0, _STOPPED),
@@ -153,6 +155,22 @@ def _late(restore_s: float | None, rto_s: float | None) -> str:
         f"What the worst loss takes is back {when}, later than the RTO of "
         f"{quantities.duration(rto_s * 1e9)}: the mixed plan holds it, and does not start it fast "
         "enough. More hosts, or a smaller 'most_per_host', would do."
+    )
+
+
+def _unknown(mixture: Mixture) -> str:
+    """What was measured of one shape and not of another on the same class: there it counts as none."""
+    lacking = []
+    for kind in mixture.names:
+        uses = {one.now.shape.name: set(one.drawn.uses) for one in mixture.of_kind(kind)}
+        for resource in sorted(set().union(*uses.values())):
+            lacking += [
+                f"{resource} of {shape} on {kind}" for shape, has in uses.items() if resource not in has
+            ]
+    return (
+        f"Not measured, and so counted as none beside other shapes: {quantities.listed(lacking, 6)}."
+        if lacking
+        else ""
     )
 
 

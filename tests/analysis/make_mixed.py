@@ -27,7 +27,7 @@ def mixed_dataset(folder: Path, drivers: tuple[str, ...] = ("docker",)) -> Path:
     return write_trials(folder, *groups)
 
 
-def climb(driver: str, shape: str, name: str) -> list[Made]:
+def climb(driver: str, shape: str, name: str, without: tuple[str, ...] = ()) -> list[Made]:
     """Climbs of one shape on the hosts of one class, to most of the memory."""
     facts = CLASSES[name]
     most = int((facts["mem_bytes"] * 0.8 / (1 << 20) - 600) / EACH_MIB[shape])
@@ -47,6 +47,7 @@ def climb(driver: str, shape: str, name: str) -> list[Made]:
             peak=step * 8,
             step=step,
             down=False,
+            without=without,
         )
     )
     return [
