@@ -208,3 +208,20 @@ def test_a_resource_that_was_not_sampled_is_named(tmp_path: Path) -> None:
     shapes = "".join(SHAPES.splitlines(keepends=True)[:3])
     (mix,) = answered(dataset, demand(tmp_path, shapes=shapes, prices="")).mixes
     assert any("processors of web on big" in text for text in mix.cautions)
+
+
+def test_the_time_to_restore_is_that_of_the_worst_loss(dataset: Path, tmp_path: Path) -> None:
+    rest = "domains: {count: 3}\ndetect: 1s\nrto: "
+    (mix,) = answered(dataset, demand(tmp_path, f"{rest}5min\n")).mixes
+    assert mix.plan is not None
+    assert mix.restore_s is not None
+    assert 1 < mix.restore_s < 300
+    assert not any("later than the RTO" in text for text in mix.cautions)
+    (late,) = answered(dataset, demand(tmp_path, f"{rest}1001ms\n")).mixes
+    assert any("later than the RTO of 1.00 s" in text for text in late.cautions)
+
+
+def test_an_rto_without_domains_asks_for_a_spare_of_each_class(dataset: Path, tmp_path: Path) -> None:
+    (mix,) = answered(dataset, demand(tmp_path, "rto: 5min\ndetect: 1s\n")).mixes
+    assert mix.plan is not None
+    assert mix.spares == {name: 1 for name, n in mix.plan.hosts.items() if n}
