@@ -1,4 +1,4 @@
-"""Answers to demands from datasets with known truth: what is recommended, what cannot be, what is said."""
+"""Answers to demands from datasets with known truth: what is recommended, and what cannot be."""
 
 import json
 import math
