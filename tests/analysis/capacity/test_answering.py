@@ -77,7 +77,7 @@ def test_memory_binds_where_nothing_else_was_asked_for(tmp_path: Path) -> None:
     assert plan.recommended in (math.ceil(2000 / plan.density), math.ceil(2000 / plan.density) + 1)
     assert plan.per_instance["memory"] == pytest.approx(40 * MIB, rel=0.01)
     assert not plan.infeasible
-    assert "memory binds" in say_it(found)
+    assert "bound by memory" in say_it(found)
     assert [c.error for c in plan.checks] == pytest.approx([0, 0], abs=0.05)
 
 
@@ -102,7 +102,9 @@ def test_the_objective_binds_and_lines_are_flagged_beyond_what_was_measured(tmp_
     assert one(free).density > 1000
     assert one(free).density_measured == 200
     assert one(free).hosts_measured >= 10 > one(free).recommended
-    assert "times the 200 that were ever held at once" in say_it(free)
+    said = say_it(free)
+    assert "times the 200 that were ever held at once" in said
+    assert "with no more than the 200 that were held at once, it takes 10" in said
 
 
 def test_an_objective_that_held_to_the_end_is_taken_to_hold_only_there(tmp_path: Path) -> None:
