@@ -130,7 +130,7 @@ def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
             f"Not complete: {quantities.count(missing)} of "
             f"{quantities.plural(planned, 'planned trial')}; see 'What is missing'."
         )
-    unknown = [name for name in dataset.experiments() if name not in shown]
+    unknown = sorted(set(dataset.experiments()) - {*shown, *table_modules()})
     if unknown:
         names = quantities.listed(unknown)
         sentences.append(f"This release has no table for {names}: the raw rows are in the dataset.")

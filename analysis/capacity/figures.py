@@ -96,7 +96,7 @@ def influences(answer: Answer) -> Figure | None:
     ]
     return Figure(
         title="What moves the number of hosts",
-        panels=plots.draw([_tornado(plan, looks) for plan in plans[:MOST_PANELS]]),
+        panels=plots.draw([_tornado(plan, looks) for plan in plans[:MOST_PANELS]], wide=True),
         legend=looks,
         caption="Each input over its 95 % interval, all others at their point; the line is the answer "
         "with everything at its point." + _left_out(len(plans)),

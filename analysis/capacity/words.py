@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis import quantities
 from analysis.capacity import mix_words
 from analysis.capacity.answer import Answer, Difference, Plan
+from analysis.capacity.cautions import FAR
 from analysis.capacity.checks import MOST_ERROR
 from analysis.capacity.money import money
 
@@ -87,11 +88,22 @@ def _recommend(plan: Plan, confidence: float) -> str:
     chance = quantities.share(confidence)
     few = 0 < len(plan.spread) <= MOST_DOMAINS
     domains = f", {' + '.join(map(str, plan.spread))} by failure domain" if few else ""
-    bound = f"; {plan.binding.name} binds" if plan.binding else ""
+    bound = f", bound by {plan.binding.name}" if plan.binding else ""
     density, instances = quantities.count(plan.density), quantities.count(plan.instances)
     return (
         f"{what}: {number} of {plan.host_class}{price} suffice with a chance of {chance}{domains}. A "
-        f"host holds {density} of the {instances} instances{bound}."
+        f"host holds up to {density} instances{bound}; {instances} are asked for.{_within(plan)}"
+    )
+
+
+def _within(plan: Plan) -> str:
+    """The other answer, where the first one lies far beyond what was measured."""
+    if plan.density <= FAR * plan.density_measured:
+        return ""
+    held = quantities.count(plan.density_measured)
+    return (
+        f" That lies far beyond what was measured: with no more than the {held} that were held at once, "
+        f"it takes {hosts(plan.hosts_measured)}."
     )
 
 

@@ -57,6 +57,7 @@ def test_a_page_and_all_tables_are_written(folder: Path, tmp_path: Path) -> None
     page = Page((tmp_path / "plan/capacity.html").read_text())
     assert len(page.all("figure")) == 3
     assert "web as docker" in page.root.text
+    assert "no table for" not in page.root.text
 
 
 def test_the_report_begins_with_the_plan(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Answers to demands from datasets with known truth: what is recommended, what cannot be, what is said."""
+"""Answers to demands from datasets with known truth: what is recommended, and what cannot be."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from make_together import Failovers, failovers
 from make_trials import HOST_BYTES, MIB, Faults, Where, density, recovery, write_trials
 from make_trials import Stairs as AllStairs
 
@@ -77,7 +78,7 @@ def test_memory_binds_where_nothing_else_was_asked_for(tmp_path: Path) -> None:
     assert plan.recommended in (math.ceil(2000 / plan.density), math.ceil(2000 / plan.density) + 1)
     assert plan.per_instance["memory"] == pytest.approx(40 * MIB, rel=0.01)
     assert not plan.infeasible
-    assert "memory binds" in say_it(found)
+    assert "bound by memory" in say_it(found)
     assert [c.error for c in plan.checks] == pytest.approx([0, 0], abs=0.05)
 
 
@@ -102,7 +103,9 @@ def test_the_objective_binds_and_lines_are_flagged_beyond_what_was_measured(tmp_
     assert one(free).density > 1000
     assert one(free).density_measured == 200
     assert one(free).hosts_measured >= 10 > one(free).recommended
-    assert "times the 200 that were ever held at once" in say_it(free)
+    said = say_it(free)
+    assert "times the 200 that were ever held at once" in said
+    assert "with no more than the 200 that were held at once, it takes 10" in said
 
 
 def test_an_objective_that_held_to_the_end_is_taken_to_hold_only_there(tmp_path: Path) -> None:
@@ -241,6 +244,27 @@ def test_detection_comes_from_the_demand_or_from_recovery(tmp_path: Path) -> Non
     assert given.recovery is not None
     assert given.recovery.detect_s == 30
     assert not any("floor" in text for text in given.warnings)
+
+
+def test_detection_of_lost_hosts_goes_before_that_of_instances(tmp_path: Path) -> None:
+    groups = (
+        density(Stairs(each_mib=40, peak=160)),
+        recovery(Faults(median_s=20)),
+        failovers(Failovers(detect_s=12)),
+    )
+    plan = one(ask(tmp_path, WEB + "rto: 1h\ndomains: {count: 4}\n", *groups))
+    assert plan.recovery is not None
+    assert plan.recovery.detect_s == pytest.approx(12, rel=0.3)
+    assert not any("floor" in text for text in plan.warnings)
+
+
+def test_images_that_must_be_fetched_but_were_not_measured_leave_the_rto_out(tmp_path: Path) -> None:
+    text = "rto: 1h\ndetect: 1s\nimages: {prepulled: false, link: 1Gbit/s, registry: 1Gbit/s}\n"
+    found = ask(tmp_path, WEB + text, density(Stairs(each_mib=40, peak=160)))
+    plan = one(found)
+    assert plan.recovery is not None
+    assert (plan.recovery.total_s, plan.recovery.feasible) == (None, None)
+    assert "no deployment was measured, so nothing can be said of the RTO" in say_it(found)
 
 
 def test_no_variance_failed_trials_and_outliers_do_no_harm(tmp_path: Path) -> None:

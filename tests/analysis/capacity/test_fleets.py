@@ -1,4 +1,4 @@
-"""Plans against simulated fleets whose needs are known; `tests/bench/capacity_truth.py` is the long run."""
+"""Plans for simulated fleets whose needs are known; `tests/bench/capacity_truth.py` is the long run."""
 
 from dataclasses import replace
 from pathlib import Path
