@@ -18,6 +18,8 @@ _ANGLES = (0.0, math.pi / 8, math.pi / 4, 3 * math.pi / 8, math.pi / 2)
 NOTHING = Need(0.0)
 _TAKEN = (1, 2, 4, 1 << 40)
 """Instances of one shape that are taken out of a pattern to find those near it; last, all."""
+_FEW_SHAPES, _MANY_SHAPES, _MOST_FIRST = 8, 20, 2
+"""With more shapes fewer patterns near one are looked at, then none: their number grows as the cube."""
 LISTED_AT_MOST = 200_000
 """Patterns looked at for the maximal ones of one kind of host, before columns are generated instead."""
 
@@ -148,11 +150,15 @@ def neighbours(room: Room, patterns: Ints) -> Ints:
     """These patterns, and those with a few instances of one shape less and filled up with another."""
     active = np.flatnonzero(room.upper)
     found = [patterns]
+    if active.size > _MANY_SHAPES:
+        return patterns
+    many = active.size > _FEW_SHAPES
     for shape in active:
-        for taken in _TAKEN:
+        for taken in _TAKEN[:1] if many else _TAKEN:
             fewer = patterns.copy()
             fewer[:, shape] = np.maximum(0, fewer[:, shape] - taken)
-            for first in active[active != shape]:
+            others = active[active != shape]
+            for first in others[:_MOST_FIRST] if many else others:
                 for last in (active, active[::-1]):
                     filled_up = fewer.copy()
                     for index in (first, *last[(last != first) & (last != shape)], shape):
