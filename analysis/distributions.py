@@ -64,7 +64,7 @@ class Distribution:
     """Values of one stage over all cells, sorted by value within each cell."""
 
     def __init__(self, columns: dict[str, Any], cells: Cells) -> None:
-        self._cells = cells
+        self.cells = cells
         self._value: Floats = columns["value"].astype(np.float64)
         self._count: Ints = columns["count"].astype(np.int64)
         self._host: Ints = columns["host"].astype(np.int64)
@@ -77,7 +77,7 @@ class Distribution:
         """The values of a cell in the fleet, on hosts of one class, or on one host."""
         part = self._slice[cell]
         if scope.kind != "host":
-            counts = self._cells.counting(cell, scope)
+            counts = self.cells.counting(cell, scope)
             return self._sample(np.flatnonzero(counts[self._host[part]]) + part.start)
         order, bounds = self._by_host(cell)
         host = min(scope.codes or ())
@@ -91,7 +91,7 @@ class Distribution:
         """Places of a cell's values by host, still by value within each, and where each host begins."""
         hosts = self._host[self._slice[cell]]
         order = np.argsort(hosts, kind="stable")
-        bounds = np.searchsorted(hosts[order], np.arange(len(self._cells.hosts) + 1))
+        bounds = np.searchsorted(hosts[order], np.arange(len(self.cells.hosts) + 1))
         return order, bounds
 
 

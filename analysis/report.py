@@ -12,6 +12,7 @@ import yaml
 from markupsafe import Markup
 
 from analysis import export, palette, provenance, quantities
+from analysis.capacity import section as capacity
 from analysis.dataset import Dataset, open_dataset
 from analysis.diagnostics import section as diagnostics
 from analysis.section import Field, Figure, Section, ShownTable
@@ -32,12 +33,15 @@ class Download:
     embedded: str | None
 
 
-def write_report(dataset: Path, out: Path, *, include_suspect: bool = False) -> Path:
+def write_report(
+    dataset: Path, out: Path, *, include_suspect: bool = False, demand: Path | None = None
+) -> Path:
     """Analyse the dataset in a folder and write ``report.html`` and ``tables/`` into ``out``.
 
     Suspect trials count only with ``include_suspect``, or where a cell has no valid one; the report
-    says so either way. Returns the report's path. Raises DatasetError when the dataset cannot be
-    believed, ResultsError when ``out`` cannot be written.
+    says so either way. With a ``demand`` file the report begins with a capacity plan for it. Returns the
+    report's path. Raises DatasetError when the dataset cannot be believed, ResultsError when ``out``
+    cannot be written, CampaignError when the demand cannot be read.
     """
     with open_dataset(dataset, include_suspect=include_suspect) as opened:
         sections: list[Section] = []
@@ -54,11 +58,29 @@ def write_report(dataset: Path, out: Path, *, include_suspect: bool = False) -> 
             sections.append(diagnostics.section(doubts))
             tables |= {f"{diagnostics.NAME}-{name}": table for name, table in doubts.items()}
             fields |= {f"{diagnostics.NAME}-{name}": diagnostics.FIELDS[name] for name in doubts}
-        export.export_tables(out / "tables", tables, fields)
-        downloads = [_download(name, table) for name, table in tables.items()]
-        html = _render(opened, sections, downloads)
-    export.write_file(out / "report.html", html.encode())
-    return out / "report.html"
+        if demand is not None:
+            planned = capacity.plan_for(opened, demand)
+            sections.insert(0, planned.section)
+            tables |= planned.tables
+            fields |= planned.fields
+        return write_page(opened, out / "report.html", sections, (tables, fields))
+
+
+def write_page(
+    dataset: Dataset,
+    page: Path,
+    sections: Sequence[Section],
+    exported: tuple[dict[str, pd.DataFrame], dict[str, tuple[Field, ...]]],
+) -> Path:
+    """Write a page of some sections, and ``tables/`` beside it: frames and fields by exported name.
+
+    Returns the page's path. Raises ResultsError when it cannot be written.
+    """
+    tables, fields = exported
+    export.export_tables(page.parent / "tables", tables, fields)
+    downloads = [_download(name, table) for name, table in tables.items()]
+    export.write_file(page, _render(dataset, sections, downloads).encode())
+    return page
 
 
 def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[Download]) -> str:
@@ -114,7 +136,7 @@ def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
             f"Not complete: {quantities.count(missing)} of "
             f"{quantities.plural(planned, 'planned trial')}; see 'What is missing'."
         )
-    unknown = [name for name in dataset.experiments() if name not in shown]
+    unknown = sorted(set(dataset.experiments()) - {*shown, *table_modules()})
     if unknown:
         names = quantities.listed(unknown)
         sentences.append(f"This release has no table for {names}: the raw rows are in the dataset.")

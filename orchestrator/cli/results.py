@@ -34,6 +34,9 @@ def report(
     include_suspect: Annotated[
         bool, typer.Option("--include-suspect", help="Count suspect trials as if they were valid.")
     ] = False,
+    demand: Annotated[
+        Path | None, typer.Option("--demand", help="Begin with a capacity plan for this demand (YAML).")
+    ] = None,
 ) -> None:
     """Gather what is there of a campaign and write its report and tables."""
     from analysis.report import write_report
@@ -48,7 +51,8 @@ def report(
     elif not (folder / "manifest.json").is_file():
         raise DatasetError(f"{folder}: neither a results folder (parts/) nor a dataset (manifest.json)")
     target = out or (folder / "report" if dataset != folder else folder.parent / "report")
-    typer.echo(f"report: {write_report(dataset, target, include_suspect=include_suspect)}")
+    page = write_report(dataset, target, include_suspect=include_suspect, demand=demand)
+    typer.echo(f"report: {page}")
 
 
 def schema(
