@@ -45,6 +45,8 @@ class Line:
     """Replicates of ``each``."""
     shareds: Floats
     """Replicates of ``shared``."""
+    noises: Floats
+    """Replicates of ``noise``."""
     flat: bool
     """The interval of ``each`` holds 0: no use that grows with the instances could be seen."""
 

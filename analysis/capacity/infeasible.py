@@ -21,9 +21,22 @@ def why_not(now: Situation, point: Inputs, hosts: float) -> tuple[str, ...]:
     if not said:
         said.append(
             "The evidence is so uncertain that no number of hosts suffices with a chance of "
-            f"{quantities.share(now.demand.confidence)}: measure more blocks or hosts."
+            f"{quantities.share(now.demand.confidence)}: measure more blocks or hosts"
+            f"{_tight(now, point)}."
         )
     return tuple(said)
+
+
+def _tight(now: Situation, point: Inputs) -> str:
+    """How much of the RTO is gone before anything can be started again."""
+    restart, rto = point.restart, now.demand.rto
+    if restart is None or rto is None:
+        return ""
+    gone = float((restart.detect_s + restart.ready_s + restart.image_link_s)[0])
+    return (
+        f", or allow more time: noticing a loss and becoming ready take {_time(gone)} of the RTO of "
+        f"{bound(rto)}"
+    )
 
 
 def _no_room(now: Situation, point: Inputs) -> Iterator[str]:

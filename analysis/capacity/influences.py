@@ -25,6 +25,8 @@ _SHOWN = {
     "mem base": ("memory of the empty host", "bytes"),
     "mem each": ("memory of an instance", "bytes"),
     "mem shared": ("memory of an instance, between hosts", "bytes"),
+    "mem noise": ("memory of the host, how far it wanders", "bytes"),
+    "cpu noise": ("processors of the host, how far it wanders", "cpus"),
     "cpu base": ("processors of the empty host", "cpus"),
     "cpu each": ("processors of an instance", "cpus"),
     "cpu shared": ("processors of one, between hosts", "cpus"),

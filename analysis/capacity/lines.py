@@ -47,7 +47,8 @@ def line_of(some: Sequence[Staircase], resource: Resource, draws: Resample) -> L
         noise=float(np.sqrt(noise**2 + (base.var(ddof=1) if base.size > 1 else 0.0))),
         bases=of.around(mean_base, of.means(base)),
         eaches=eaches,
-        shareds=_shareds(each, error, of),
+        shareds=_spreads(each, -float(error.mean()), of),
+        noises=_spreads(base, noise**2, of),
         flat=bool(np.quantile(eaches, 0.025) <= 0),
     )
 
@@ -107,10 +108,12 @@ def _between(each: Floats, error: Floats) -> float:
     return float(np.sqrt(max(0.0, float(each.var(ddof=1)) - float(error.mean()))))
 
 
-def _shareds(each: Floats, error: Floats, of: Resample) -> Floats:
-    if each.size < 2:
-        return np.zeros(of.weights.shape[0])
+def _spreads(values: Floats, more: float, of: Resample) -> Floats:
+    """Replicates of the standard deviation between staircases, ``more`` added to its square."""
+    if values.size < 2:
+        return np.full(of.weights.shape[0], np.sqrt(max(0.0, more)))
     total = of.weights.sum(axis=1)
-    mean = of.weights @ each / total
-    square = np.maximum(0.0, of.weights @ each**2 / total - mean**2) * of.stretch**2
-    return np.asarray(np.sqrt(np.maximum(0.0, square - error.mean())), dtype=np.float64)
+    centred = values - values.mean()
+    mean = of.weights @ centred / total
+    square = np.maximum(0.0, of.weights @ centred**2 / total - mean**2) * of.stretch**2
+    return np.asarray(np.sqrt(np.maximum(0.0, square + more)), dtype=np.float64)

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from analysis.capacity.evidence import DRAWS
-from analysis.statistics.blocks import Floats
+from analysis.statistics.blocks import Floats, t_quantile
+
+_FARTHEST = 0.99
+"""Level of the interval that a draw may be stretched to: two blocks say nothing of what lies beyond."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,13 @@ def resample(blocks: int, rng: np.random.Generator) -> Resample:
 
     The bootstrap of few blocks is too narrow by √((b − 1)/b), and takes its own spread for known
     (Hesterberg, The American Statistician 69, 2015). Deviations are stretched by √(b/(b − 1)) and by
-    √(df/χ²), which makes Student's distribution out of a normal one. With fewer than two blocks
-    nothing is known of how much they differ: every draw is then the same.
+    √(df/χ²), which makes Student's distribution out of a normal one, but by no more than what reaches
+    its 99 % interval. With fewer than two blocks nothing is known of how much they differ: every draw is
+    then the same.
     """
     weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=DRAWS).astype(np.float64)
     if blocks < 2:
         return Resample(weights, np.ones(DRAWS))
     chi = rng.chisquare(blocks - 1, size=DRAWS) / (blocks - 1)
-    return Resample(weights, np.sqrt(blocks / (blocks - 1) / chi))
+    most = t_quantile(blocks - 1, _FARTHEST) / float(special.ndtri((1 + _FARTHEST) / 2))
+    return Resample(weights, np.sqrt(blocks / (blocks - 1)) * np.minimum(1 / np.sqrt(chi), most))

@@ -111,6 +111,7 @@ def amounts_at_point(now: Situation) -> Amounts:
             f"{line.resource} base": np.array([line.base]),
             f"{line.resource} each": np.array([line.each]),
             f"{line.resource} shared": np.array([line.shared]),
+            f"{line.resource} noise": np.array([line.noise]),
         }
     found |= {name: np.array([cap.low * times]) for name, (cap, times) in now.caps().items()}
     if now.evidence.starts is not None:
@@ -130,6 +131,7 @@ def amounts_in_draws(now: Situation, pick: Pick) -> Amounts:
             f"{line.resource} base": line.bases[at],
             f"{line.resource} each": line.eaches[at],
             f"{line.resource} shared": line.shareds[at],
+            f"{line.resource} noise": line.noises[at],
         }
     found |= {name: cap.draws[at] * times for name, (cap, times) in now.caps().items()}
     # starts and detection come from trials of their own: their replicates are independent
@@ -154,7 +156,7 @@ def inputs_of(now: Situation, amounts: Amounts) -> Inputs:
             each=np.full_like(each, reserved) if fixed else each,
             own=np.full_like(each, 0.0 if fixed else line.own),
             shared=np.zeros_like(shared) if fixed else shared,
-            noise=np.full_like(each, line.noise),
+            noise=amounts[f"{line.resource} noise"],
             capacity=np.full_like(each, capacity),
         )
     like = np.ones_like(amounts["demand"])

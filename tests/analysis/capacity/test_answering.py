@@ -328,3 +328,17 @@ def test_draws_are_shared_by_all_plans_of_a_shape(tmp_path: Path) -> None:
     )
     draws = np.abs(found.differences[0].draws)
     assert np.median(draws) <= 2 < found.plans[0].hosts["p95"] - found.plans[0].hosts["p50"]
+
+
+def test_an_rto_that_only_luck_would_meet_says_how_little_time_is_left(tmp_path: Path) -> None:
+    groups = (
+        density(Stairs(each_mib=40, peak=160)),
+        recovery(Faults(median_s=20, sigma=1.0, injections=30)),
+    )
+    seen = one(ask(tmp_path, WEB + "rto: 1h\n", *groups)).recovery
+    assert seen is not None
+    assert seen.detect_s is not None
+    found = ask(tmp_path / "x", WEB + f"rto: {1.05 * seen.detect_s:.3f}s\n", *groups)
+    (why,) = one(found).infeasible
+    assert "The evidence is so uncertain" in why
+    assert "or allow more time: noticing a loss and becoming ready take" in why
