@@ -108,6 +108,12 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
     return Estimate(value, value / stretch, min(horizon, value * stretch))
 
 
+def mean_time_within(life: Lifetimes, horizon: float) -> float:
+    """The restricted mean alone, as of one block."""
+    events, at_risk = life.of_blocks
+    return float(_area(life.moments, np.ones((1, life.blocks)), events, at_risk, horizon)[0])
+
+
 def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
     """Time by which it has happened to half of all; infinite when that was not reached.
 
