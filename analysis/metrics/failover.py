@@ -7,10 +7,10 @@ from analysis.cells import Cell, Cells
 from analysis.failover.returns import Losses
 from analysis.failover.rows import cell_rows, loss_rows
 from analysis.metrics.base import (
+    EVERY_HOST,
     Measure,
     Measured,
     Metric,
-    EVERY_HOST,
     Row,
     estimate_in,
     fleet_rows,

@@ -5,10 +5,10 @@ from typing import Any
 
 from analysis.cells import Cell, Cells
 from analysis.metrics.base import (
+    EVERY_HOST,
     Measure,
     Measured,
     Metric,
-    EVERY_HOST,
     Row,
     estimate_in,
     fleet_rows,
