@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import Cell, Cells
+from analysis.cells import Cells
 from analysis.compare.differing import DIFFERENCE_FIELDS, Difference, differences
 from analysis.compare.effects import Effect, Method, effect_of
 from analysis.compare.matching import Pair, match_cells
@@ -137,7 +137,7 @@ class _OneExperiment:
     def __init__(self, sides: Sides, experiment: str, options: Options) -> None:
         self._experiment = experiment
         self._freed, self._options = sides.freed, options
-        self._cells = tuple(Cells(side.dataset, experiment) for side in (sides.a, sides.b))
+        self._cells = Cells(sides.a.dataset, experiment), Cells(sides.b.dataset, experiment)
         self._method = Method(sides.same_dataset, options.drift, _codes(sides, self._cells))
         matched = match_cells(*self._cells, sides.freed)
         self._pairs, self.alone = matched.pairs, matched.alone
@@ -195,7 +195,7 @@ class _OneExperiment:
         return "; ".join(said) or None
 
 
-def _codes(sides: Sides, cells: tuple[Cells, ...]) -> tuple[Mapping[int, int], Mapping[int, int]]:
+def _codes(sides: Sides, cells: tuple[Cells, Cells]) -> tuple[Mapping[int, int], Mapping[int, int]]:
     """One code for every host name, or one for both sides when two hosts are what is compared."""
     names = sorted({*cells[0].hosts, *cells[1].hosts})
     common = dict.fromkeys(names, 0) if sides.one_host_each else {n: i for i, n in enumerate(names)}
@@ -238,9 +238,3 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "blocks": effect.blocks,
         "hosts": effect.hosts,
     }
-
-
-def cell_words(cells: Cells, cell: Cell) -> str:
-    """A cell as a person names it: ``docker with concurrency 8``."""
-    said = cells.condition(cell)
-    return cell.variant if said == "same for all" else f"{cell.variant} with {said}"

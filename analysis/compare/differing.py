@@ -65,8 +65,8 @@ def _values(side: Side) -> dict[str, dict[tuple[str, str], set[str]]]:
             if name.split(".")[0] != _RESULTS:
                 found[name][row["host"], variant].add(value)
         for name, value in _flat(row["versions"]):
-            name = name if name.endswith("_version") else f"{name}_version"
-            found[name][row["host"], variant] = {value}
+            version = f"{name.removesuffix('_version')}_version"
+            found[version][row["host"], variant].add(value)
         for name, value in _flat(row["settings"]):
             found[f"setting {name}"][row["host"], variant].add(value)
     return found

@@ -89,13 +89,16 @@ def _unpaired(a: BlockMedians, b: BlockMedians, drift: float) -> Effect:
     why = None
     if found.value is None:
         why = "a block's value is 0, negative or lies among failures"
-    elif found.low is None and found.pairing == "none":
+    elif found.within is None and found.pairing == "none":
         why = f"no host measured both sides, and {FEWEST_HOSTS} of each would be needed then"
-    elif found.low is None:
+    elif found.within is None:
         why = f"fewer than {MINIMUM_BLOCKS} blocks of a host on one side"
-    ends = found.low, found.high, found.claim_low, found.claim_high
-    paired = found.pairing, found.blocks, found.hosts
-    return Effect("ratio", found.value, *ends, found.p_value, *paired, why)
+    low, high = found.within or (None, None)
+    claim_low, claim_high = found.claim or (None, None)
+    return Effect(
+        "ratio", found.value, low, high, claim_low, claim_high, found.p_value,
+        found.pairing, found.blocks, found.hosts, why,
+    )  # fmt: skip
 
 
 def _of_shares(a: ShareBlocks, b: ShareBlocks) -> Effect:

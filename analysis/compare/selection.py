@@ -159,7 +159,8 @@ def _facets(trial: Mapping[str, Any], classes: Mapping[str, str]) -> dict[str, A
         "date": trial["started_at"],
         "image": trial["image"],
     }
-    return json.loads(trial["params"]) | limits | own
+    params: dict[str, Any] = json.loads(trial["params"])
+    return params | limits | own
 
 
 def _meets(key: str, value: Any, terms: Sequence[Term]) -> bool:
@@ -179,9 +180,9 @@ def _equals(key: str, value: Any, text: str) -> bool:
 def _is_ordered(key: str, value: Any, term: Term) -> bool:
     if key == "date":
         begin, end = _moment(term.value)
-        bound = end if term.sign in ("<=", ">") else begin
+        moment = end if term.sign in ("<=", ">") else begin
         sign = {"<=": "<", ">": ">="}.get(term.sign, term.sign)
-        return value is not None and _SIGNS[sign](_utc(value), bound)
+        return value is not None and _SIGNS[sign](_utc(value), moment)
     try:
         bound = float(term.value)
     except ValueError:

@@ -20,6 +20,7 @@ FEWEST_HOSTS = 3
 _MOST_CORRELATION = 0.9
 
 Pairing = Literal["host", "none"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,10 @@ class RunsRatio:
     """How many times the baseline's value, from two runs."""
 
     value: float | None
-    low: float | None
-    high: float | None
-    """Ends of the 95 % interval of the noise within the runs and between the hosts measured."""
-    claim_low: float | None
-    claim_high: float | None
-    """Ends of the one that verdicts rest on: wider by what a host may drift between two runs."""
+    within: Interval | None
+    """95 % interval of the noise within the runs, and between the hosts that were measured."""
+    claim: Interval | None
+    """The one that verdicts rest on: wider by what a host may drift between two runs."""
     p_value: float | None
     """From the wider one."""
     hosts: int
@@ -79,7 +78,7 @@ def ratio_between_runs(
     One run each cannot show how much a host drifts between runs. The claim therefore adds ``drift`` for
     both runs, moderated by what the hosts measured show: the assumption counts as ``DRIFT_COUNTS_AS``
     hosts (a moderated variance as in Smyth, Statistical Applications in Genetics and Molecular Biology
-    3, 2004). Degrees of freedom are Satterthwaite's. Without a common host the sides are compared as two
+    3, 2004), and never lowers what they show. Degrees of freedom are Satterthwaite's. Without a common host the sides are compared as two
     samples of hosts (Welch, Biometrika 34, 1947), at least ``FEWEST_HOSTS`` each.
     """
     above, below = _side(other), _side(baseline)
@@ -88,7 +87,7 @@ def ratio_between_runs(
     usable = blocks > 0 and all(np.isfinite(one).all() for one in every)
     common = sorted(set(above.series) & set(below.series))
     if not usable:
-        return RunsRatio(None, None, None, None, None, None, len(common), blocks, "host")
+        return RunsRatio(None, None, None, None, len(common), blocks, "host")
     if not common:
         return _of_samples(above, below)
     return _of_hosts(above.select(common), below.select(common), common, drift)
@@ -106,7 +105,7 @@ def _of_hosts(above: _Side, below: _Side, hosts: list[int], drift: float) -> Run
     centre, blocks = float(effects.mean()), min(above.blocks, below.blocks)
     (spread_a, df_a), (spread_b, df_b) = above.variance(), below.variance()
     if min(df_a, df_b) < MINIMUM_BLOCKS - 1:
-        return RunsRatio(math.exp(centre), *[None] * 5, len(hosts), blocks, "host")
+        return RunsRatio(math.exp(centre), None, None, None, len(hosts), blocks, "host")
     correlation = _correlation([*above.series.values(), *below.series.values()])
     of_host = np.array(
         [
@@ -115,18 +114,21 @@ def _of_hosts(above: _Side, below: _Side, hosts: list[int], drift: float) -> Run
             for h in hosts
         ]
     )
-    within, df_within = float(of_host.mean()), df_a + df_b
+    within, df_within = float(of_host.mean()), float(df_a + df_b)
     if spread_a + spread_b > 0:
         df_within = satterthwaite(spread_a / (spread_a + spread_b), df_a, df_b)
     seen, df_seen = 0.0, len(hosts) - 1
     if len(hosts) >= FEWEST_HOSTS:
         seen = max(0.0, float(effects.var(ddof=1)) - within)
-    assumed = (DRIFT_COUNTS_AS * 2 * drift**2 + df_seen * seen) / (DRIFT_COUNTS_AS + df_seen)
-    shown = _half(within, seen, len(hosts), (df_within, max(1, df_seen)))
-    claim = _half(within, assumed, len(hosts), (df_within, DRIFT_COUNTS_AS + df_seen))
-    ends = [math.exp(centre + sign * half) for half in (shown[0], claim[0]) for sign in (-1, 1)]
+    df_between = DRIFT_COUNTS_AS + df_seen
+    moderated = (DRIFT_COUNTS_AS * 2 * drift**2 + df_seen * seen) / df_between
+    shown = _half(within, seen, len(hosts), (df_within, df_between))
+    claim = _half(within, max(seen, moderated), len(hosts), (df_within, df_between))
+    within_runs, claimed = (
+        (math.exp(centre - half), math.exp(centre + half)) for half in (shown[0], claim[0])
+    )
     p_value = _p(centre, *claim[1:])
-    return RunsRatio(math.exp(centre), *ends, p_value, len(hosts), blocks, "host")
+    return RunsRatio(math.exp(centre), within_runs, claimed, p_value, len(hosts), blocks, "host")
 
 
 def _half(
@@ -146,15 +148,16 @@ def _of_samples(above: _Side, below: _Side) -> RunsRatio:
     centre = float(sides[0].mean() - sides[1].mean())
     hosts, blocks = min(one.size for one in sides), min(above.blocks, below.blocks)
     if hosts < FEWEST_HOSTS:
-        return RunsRatio(math.exp(centre), *[None] * 5, hosts, blocks, "none")
+        return RunsRatio(math.exp(centre), None, None, None, hosts, blocks, "none")
     parts = [float(one.var(ddof=1)) / one.size for one in sides]
     error = math.sqrt(sum(parts))
     df = float(sum(one.size - 1 for one in sides))
     if error > 0:
         df = satterthwaite(parts[0] / sum(parts), sides[0].size - 1, sides[1].size - 1)
     half = t_quantile(df) * error
-    ends = [math.exp(centre - half), math.exp(centre + half)]
-    return RunsRatio(math.exp(centre), *ends, *ends, _p(centre, error, df), hosts, blocks, "none")
+    ends = math.exp(centre - half), math.exp(centre + half)
+    p_value = _p(centre, error, df)
+    return RunsRatio(math.exp(centre), ends, ends, p_value, hosts, blocks, "none")
 
 
 def _p(centre: float, error: float, df: float) -> float:
