@@ -27,7 +27,7 @@ COMPARISON_FIELDS = (
     Field("variant_b", "string", "what it is compared with"),
     Field("metric", "string", "what was measured"),
     Field("quantile", "string", "of a distribution: p50, p95 or p99; missing for other metrics"),
-    Field("unit", "string", "unit of the values: ns, bytes, cpus, share, per_s or count"),
+    Field("unit", "string", "unit of the values: ns, bytes, cpus, share, per_s, bytes_per_s, count"),
     Field("better", "string", "which values are better: lower or higher"),
     Field("main", "boolean", "whether it is what the experiment is about, not a stage or a tail"),
     *(

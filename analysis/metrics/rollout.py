@@ -29,7 +29,7 @@ def measures(cells: Cells) -> list[Measure]:
         rollouts.measure(Metric(name, meaning, "ns", main=name == "last"), f"{name}{{}}_ns")
         for name, meaning in TIMES.items()
     ]
-    rate = Metric("bytes_per_s", "bytes of the registry per second", "bytes", "higher", main=False)
+    rate = Metric("bytes_per_s", "bytes of the registry per second", "bytes_per_s", "higher", main=False)
     return [*times, rollouts.measure(rate, "bytes_per_s{}")]
 
 

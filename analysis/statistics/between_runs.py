@@ -76,10 +76,10 @@ def ratio_between_runs(
     varies between hosts beyond that.
 
     One run each cannot show how much a host drifts between runs. The claim therefore adds ``drift`` for
-    both runs, moderated by what the hosts measured show: the assumption counts as ``DRIFT_COUNTS_AS``
-    hosts (a moderated variance as in Smyth, Statistical Applications in Genetics and Molecular Biology
-    3, 2004), and never lowers what they show. Degrees of freedom are Satterthwaite's. Without a common host the sides are compared as two
-    samples of hosts (Welch, Biometrika 34, 1947), at least ``FEWEST_HOSTS`` each.
+    both runs, moderated by what the hosts measured show and never below that: the assumption counts as
+    ``DRIFT_COUNTS_AS`` hosts (a moderated variance as in Smyth, Statistical Applications in Genetics and
+    Molecular Biology 3, 2004). Degrees of freedom are Satterthwaite's. Without a common host the sides
+    are compared as two samples of hosts (Welch, Biometrika 34, 1947), at least ``FEWEST_HOSTS`` each.
     """
     above, below = _side(other), _side(baseline)
     blocks = min(above.blocks, below.blocks)

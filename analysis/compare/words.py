@@ -1,0 +1,104 @@
+"""A comparison in plain words: one sentence first, then what it rests on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from analysis import quantities
+from analysis.compare.comparison import Comparison
+from analysis.metrics.shown import change_in_words, changes_in_words, range_in_words, value_in_words
+
+WORDS = ("slower", "worse", "faster", "better", "equivalent", "undecided", "withheld")
+"""Verdicts in the order in which a reader wants to know of them."""
+CLAIMS = ("slower", "worse", "faster", "better")
+_MOST_NAMED = 4
+
+COLUMNS = ("measured", "metric", "A", "B", "change", "95 % interval", "verdict", "why")
+
+Row = Mapping[str, Any]
+
+
+def summary(found: Comparison) -> str:
+    """One sentence: how many comparisons ended how, and which made a difference."""
+    total = len(found.rows)
+    if not total:
+        return "Nothing could be compared: the two sides have no metric in equal cells."
+    parts = []
+    for word in WORDS:
+        some = [row for row in found.rows if row["verdict"] == word]
+        if word in CLAIMS[:1] or some:
+            count = f"{len(some)} of {total}" if some else "none"
+            named = f" ({_named(some)})" if some and word in CLAIMS else ""
+            parts.append(f"{word}: {count}{named}")
+    return "; ".join(parts) + "."
+
+
+def _named(rows: Sequence[Row]) -> str:
+    ranked = sorted(rows, key=lambda row: (not row["main"], row["experiment"], row["metric"]))
+    said = [
+        f"{measured(row)}, {metric(row)} {change_in_words(row['change'], row['kind'])}"
+        for row in ranked[:_MOST_NAMED]
+    ]
+    more = len(rows) - len(said)
+    return "; ".join([*said, f"{more} more"] if more else said)
+
+
+def measured(row: Row) -> str:
+    """What was measured on both sides: ``lifecycle docker, concurrency 8``."""
+    variants = list(dict.fromkeys([row["variant_a"], row["variant_b"]]))
+    given = "" if row["conditions"] == "same for all" else f", {row['conditions']}"
+    return f"{row['experiment']} {' and '.join(variants)}{given}"
+
+
+def metric(row: Row) -> str:
+    """Name of the metric with its quantile: ``e2e p99``."""
+    return f"{row['metric']} {row['quantile']}" if row["quantile"] else str(row["metric"])
+
+
+def method(found: Comparison) -> tuple[str, ...]:
+    """What the numbers rest on, in sentences."""
+    pairings = {row["pairing"] for row in found.rows if row["kind"] == "ratio"}
+    said = []
+    if "block" in pairings:
+        said.append("Both sides were measured in the same blocks: every block is compared with itself.")
+    if "host" in pairings:
+        said.append(
+            "The sides were not measured in the same blocks: every host is compared with itself. "
+            "Intervals hold the noise within the runs only; how much a host drifts from run to run "
+            f"cannot be known from one run each. Verdicts assume {found.options.drift:.2g} of it "
+            "(one sigma; --run-drift) and are more careful than the intervals."
+        )
+    if "none" in pairings:
+        said.append("Without a common host the sides are compared as two samples of hosts.")
+    floor = quantities.share(found.options.floor)
+    said.append(
+        f"Ratios within {floor} of 1 make no difference (--floor), nor do shares within 1 point. "
+        "Verdicts are about B, after Holm's correction over the whole answer."
+    )
+    return tuple(said)
+
+
+def is_shown(row: Row) -> bool:
+    """Whether a row is worth a line: main metrics, and what made a difference."""
+    return bool(row["main"]) or row["verdict"] in CLAIMS
+
+
+def cells_of(row: Row) -> tuple[str, ...]:
+    """One row in words, by ``COLUMNS``."""
+    unit = row["unit"]
+    return (
+        measured(row),
+        metric(row),
+        value_in_words(row["a"], unit),
+        value_in_words(row["b"], unit),
+        change_in_words(row["change"], row["kind"]),
+        changes_in_words(row["change_low"], row["change_high"], row["kind"]),
+        row["verdict"],
+        row["why"] or "",
+    )
+
+
+def intervals_of(row: Row) -> tuple[str, str]:
+    """The intervals of both values."""
+    ends = ((row[f"{side}_low"], row[f"{side}_high"]) for side in "ab")
+    one, two = (range_in_words(*pair, row["unit"]) for pair in ends)
+    return one, two
