@@ -121,6 +121,8 @@ class Dataset:
 
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments that have trials, sorted."""
+        if self._chosen is not None:
+            return tuple(sorted({trial["experiment"] for trial in self.trials()}))
         found = self.query("SELECT DISTINCT experiment FROM trials ORDER BY 1")
         return tuple(found.column(0).to_pylist())
 

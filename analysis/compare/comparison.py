@@ -10,12 +10,13 @@ from analysis.cells import Cells
 from analysis.compare.differing import DIFFERENCE_FIELDS, Difference, differences
 from analysis.compare.effects import Effect, Method, effect_of
 from analysis.compare.matching import Pair, match_cells
-from analysis.compare.sides import Sides
+from analysis.compare.sides import Side, Sides
 from analysis.compare.verdicts import FLOOR, Question, judge
 from analysis.metrics import measures_by_experiment
 from analysis.metrics.base import Measure, Measured, Metric, ShareBlocks
 from analysis.section import Field, frame
 from analysis.statistics.between_runs import RUN_DRIFT
+from contract.errors import UseError
 
 QUANTILES = (None, "p50", "p95", "p99")
 """Of a distribution, those that are compared."""
@@ -86,6 +87,8 @@ class Options:
     drift: float = RUN_DRIFT
     metrics: Collection[str] = ()
     """Names of metrics; empty: all."""
+    experiments: Collection[str] = ()
+    """Names of experiments; empty: all."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,10 @@ def compare(sides: Sides, options: Options) -> Comparison:
     rows: list[dict[str, Any]] = []
     questions: list[Question] = []
     alone: list[str] = []
-    a, b = set(sides.a.dataset.experiments()), set(sides.b.dataset.experiments())
+    a, b = (_experiments(side, options) for side in (sides.a, sides.b))
+    known = measures_by_experiment()
     alone += [f"{name} was measured in A only." for name in sorted(a - b)]
     alone += [f"{name} was measured in B only." for name in sorted(b - a)]
-    known = measures_by_experiment()
     alone += [f"{name} has no metric that could be compared." for name in sorted((a & b) - set(known))]
     for experiment in sorted(a & b & set(known)):
         one = _OneExperiment(sides, experiment, options)
@@ -129,6 +132,25 @@ def compare(sides: Sides, options: Options) -> Comparison:
         row |= {"verdict": verdict.word, "p_holm": verdict.p_holm, "why": verdict.why}
     found = differences(sides)
     return Comparison(tuple(rows), tuple(alone), found, sides.notes, sides.same_dataset, options)
+
+
+def _experiments(side: Side, options: Options) -> set[str]:
+    held = set(side.dataset.experiments())
+    return held & set(options.experiments) if options.experiments else held
+
+
+def check_metrics(sides: Sides, names: Collection[str]) -> None:
+    """Refuse names of metrics that no experiment of either side has. Raises UseError."""
+    held = {*sides.a.dataset.experiments(), *sides.b.dataset.experiments()}
+    known = {
+        measure.metric.name
+        for name, measures in measures_by_experiment().items()
+        if name in held
+        for measure in measures(Cells(sides.a.dataset, name))
+    }
+    if unknown := sorted(set(names) - known):
+        allowed = ", ".join(sorted(known))
+        raise UseError(f"--metric: found {unknown[0]!r}; allowed for what was measured: {allowed}")
 
 
 class _OneExperiment:

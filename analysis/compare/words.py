@@ -64,8 +64,8 @@ def method(found: Comparison) -> tuple[str, ...]:
         said.append(
             "The sides were not measured in the same blocks: every host is compared with itself. "
             "Intervals hold the noise within the runs only; how much a host drifts from run to run "
-            f"cannot be known from one run each. Verdicts assume {found.options.drift:.2g} of it "
-            "(one sigma; --run-drift) and are more careful than the intervals."
+            f"cannot be known from one run each. Verdicts assume {quantities.share(found.options.drift)} "
+            "of it (one sigma; --run-drift) and are more careful than the intervals."
         )
     if "none" in pairings:
         said.append("Without a common host the sides are compared as two samples of hosts.")
