@@ -183,7 +183,9 @@ class _OneExperiment:
                 continue
             if metric.quantile not in (None, "p50") and not (_has(baseline) and _has(new)):
                 continue  # n allows no such tail
-            effect = effect_of(baseline, new, self._method)
+            if _is_nothing(baseline) and _is_nothing(new):
+                continue
+            effect = effect_of(metric, baseline, new, self._method)
             row = self._describe(pair) | _metric(metric) | _values(baseline, new) | _effect(effect)
             yield row, Question(metric, effect, self._withheld(pair, (baseline, new)))
 
@@ -227,6 +229,12 @@ def _codes(sides: Sides, cells: tuple[Cells, Cells]) -> tuple[Mapping[int, int],
 
 def _has(measured: Measured) -> bool:
     return not isinstance(measured.blocks, ShareBlocks) and bool(measured.blocks.keys)
+
+
+def _is_nothing(measured: Measured) -> bool:
+    """Whether a stage took no time, or nothing was moved, in any block."""
+    blocks = measured.blocks
+    return not isinstance(blocks, ShareBlocks) and bool(blocks.keys) and not blocks.medians.any()
 
 
 def _metric(metric: Metric) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import special
 
-from analysis.metrics.base import EVERY_HOST, Measured, ShareBlocks
+from analysis.metrics.base import EVERY_HOST, Measured, Metric, ShareBlocks
 from analysis.statistics.between_runs import FEWEST_HOSTS, ratio_between_runs
 from analysis.statistics.blocks import MINIMUM_BLOCKS, Blocks
 from analysis.statistics.comparison import BlockMedians, paired_ratio
@@ -51,7 +51,7 @@ class Method:
     """The common code of each side's hosts."""
 
 
-def effect_of(baseline: Measured, other: Measured, method: Method) -> Effect:
+def effect_of(metric: Metric, baseline: Measured, other: Measured, method: Method) -> Effect:
     """The effect of one metric in two cells."""
     if isinstance(baseline.blocks, ShareBlocks) and isinstance(other.blocks, ShareBlocks):
         return _of_shares(baseline.blocks, other.blocks)
@@ -65,7 +65,7 @@ def effect_of(baseline: Measured, other: Measured, method: Method) -> Effect:
     if method.same_dataset and len(shared) >= MINIMUM_BLOCKS:
         found = _paired(a.select(shared), b.select(shared))
     else:
-        found = _unpaired(a, b, method.drift)
+        found = _unpaired(a, b, method.drift if metric.drifts else 0.0)
     return _with_grain(found, math.log1p(baseline.grain), math.log1p(other.grain))
 
 

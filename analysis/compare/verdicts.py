@@ -63,7 +63,7 @@ def _judge(question: Question, p_holm: float | None, floor: float) -> Verdict:
     if least <= low and high <= most:
         return Verdict("equivalent", p_holm, None)
     if p_holm > 1 - LEVEL:
-        return Verdict("undecided", p_holm, _unsure(effect, nothing))
+        return Verdict("undecided", p_holm, _unsure(effect, (least, nothing, most)))
     if effect.pairing != "block" and least <= value <= most:
         return Verdict("undecided", p_holm, "smaller than what counts as a difference")
     return Verdict(_word(question.metric, rises=value > nothing), p_holm, None)
@@ -76,13 +76,16 @@ def _band(effect: Effect, floor: float) -> tuple[float, float, float]:
     return 1 - floor, 1 + floor, 1.0
 
 
-def _unsure(effect: Effect, nothing: float) -> str:
+def _unsure(effect: Effect, band: tuple[float, float, float]) -> str:
     low, high = effect.low, effect.high
     assert low is not None
     assert high is not None
-    if low <= nothing <= high:
+    two_runs = (low, high) != (effect.claim_low, effect.claim_high)
+    if two_runs and band[0] <= low and high <= band[2]:
+        return "alike within the runs, but drift between them could hide a difference"
+    if low <= band[1] <= high:
         return "the data cannot tell"
-    if (low, high) != (effect.claim_low, effect.claim_high):
+    if two_runs:
         return "could be chance among so many comparisons, or drift between the runs"
     return "could be chance among so many comparisons"
 

@@ -61,15 +61,16 @@ def method(found: Comparison) -> tuple[str, ...]:
     if "block" in pairings:
         said.append("Both sides were measured in the same blocks: every block is compared with itself.")
     if "host" in pairings:
+        drift = f"{100 * found.options.drift:g} %"
         said.append(
             "The sides were not measured in the same blocks: every host is compared with itself. "
             "Intervals hold the noise within the runs only; how much a host drifts from run to run "
-            f"cannot be known from one run each. Verdicts assume {quantities.share(found.options.drift)} "
-            "of it (one sigma; --run-drift) and are more careful than the intervals."
+            f"cannot be known from one run each. Verdicts assume {drift} of it "
+            "(one sigma; --run-drift) and are more careful than the intervals."
         )
     if "none" in pairings:
         said.append("Without a common host the sides are compared as two samples of hosts.")
-    floor = quantities.share(found.options.floor)
+    floor = f"{100 * found.options.floor:g} %"
     said.append(
         f"Ratios within {floor} of 1 make no difference (--floor), nor do shares within 1 point. "
         "Verdicts are about B, after Holm's correction over the whole answer."

@@ -165,7 +165,11 @@ class _Rule:
             word = "slower" if metric.unit == "ns" else "worse"
             return f"{metric.title} at most {more} {word} than the baseline ({rule.confidence})"
         most = "at most" if rule.at_most is not None else "at least"
-        limit = value_in_words(self._limit, metric.unit)
+        limit = (
+            f"{100 * self._limit:g} %"
+            if metric.unit == "share"
+            else value_in_words(self._limit, metric.unit)
+        )
         return f"{metric.title} {most} {limit} ({rule.confidence})"
 
     def _nothing(self) -> str:

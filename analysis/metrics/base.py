@@ -33,6 +33,11 @@ class Metric:
     """Of a distribution: ``p50``; None when the metric is one number by itself."""
 
     @property
+    def drifts(self) -> bool:
+        """Whether a host's moment moves it: times and rates, not what is counted or held."""
+        return self.unit in ("ns", "cpus", "per_s", "bytes_per_s")
+
+    @property
     def title(self) -> str:
         """``e2e p99``, ``failed_share``."""
         return f"{self.name} {self.quantile}" if self.quantile else self.name

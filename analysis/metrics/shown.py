@@ -76,8 +76,7 @@ def changes_in_words(low: float | None, high: float | None, kind: str) -> str:
 
 
 def _signed(points: float) -> str:
-    rounded = round(points, 2)
-    return f"{rounded:+g}" if rounded else "0"
+    return f"{points:+.2g}" if abs(points) >= 0.005 else "0"
 
 
 def parse_amount(given: object, unit: Unit) -> float | None:

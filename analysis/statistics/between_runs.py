@@ -13,7 +13,7 @@ from analysis.statistics.comparison import BlockMedians
 
 RUN_DRIFT = 0.02
 """Assumed of every host: by how much two runs of the same thing differ without a cause, one sigma."""
-DRIFT_COUNTS_AS = 4
+DRIFT_COUNTS_AS = 8
 """The assumption weighs as if it had been seen on so many hosts; the hosts measured add to it."""
 FEWEST_HOSTS = 3
 """Of each side, to say how much hosts differ."""
@@ -122,8 +122,10 @@ def _of_hosts(above: _Side, below: _Side, hosts: list[int], drift: float) -> Run
         seen = max(0.0, float(effects.var(ddof=1)) - within)
     df_between = DRIFT_COUNTS_AS + df_seen
     moderated = (DRIFT_COUNTS_AS * 2 * drift**2 + df_seen * seen) / df_between
-    shown = _half(within, seen, len(hosts), (df_within, df_between))
-    claim = _half(within, max(seen, moderated), len(hosts), (df_within, df_between))
+    # what the hosts show beyond the assumption is known from these hosts alone
+    df = df_within, float(df_seen if seen > moderated else df_between)
+    shown = _half(within, seen, len(hosts), df)
+    claim = _half(within, max(seen, moderated), len(hosts), df)
     within_runs, claimed = (
         (math.exp(centre - half), math.exp(centre + half)) for half in (shown[0], claim[0])
     )
