@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis import quantities
 from analysis.compare.comparison import Comparison
 from analysis.metrics.shown import change_in_words, changes_in_words, range_in_words, value_in_words
 

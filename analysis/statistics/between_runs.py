@@ -120,10 +120,11 @@ def _of_hosts(above: _Side, below: _Side, hosts: list[int], drift: float) -> Run
     seen, df_seen = 0.0, len(hosts) - 1
     if len(hosts) >= FEWEST_HOSTS:
         seen = max(0.0, float(effects.var(ddof=1)) - within)
-    df_between = DRIFT_COUNTS_AS + df_seen
+    df_between = float(DRIFT_COUNTS_AS + df_seen)
     moderated = (DRIFT_COUNTS_AS * 2 * drift**2 + df_seen * seen) / df_between
-    # what the hosts show beyond the assumption is known from these hosts alone
-    df = df_within, float(df_seen if seen > moderated else df_between)
+    if seen > moderated:  # the more the hosts contradict the assumption, the less it is worth
+        df_between = df_seen + DRIFT_COUNTS_AS * (2 * drift**2 / seen) ** 2
+    df = df_within, df_between
     shown = _half(within, seen, len(hosts), df)
     claim = _half(within, max(seen, moderated), len(hosts), df)
     within_runs, claimed = (
