@@ -64,7 +64,7 @@ def _judge(question: Question, p_holm: float | None, floor: float) -> Verdict:
         return Verdict("equivalent", p_holm, None)
     if p_holm > 1 - LEVEL:
         return Verdict("undecided", p_holm, _unsure(effect, (least, nothing, most)))
-    if effect.pairing != "block" and least <= value <= most:
+    if least <= value <= most:
         return Verdict("undecided", p_holm, "smaller than what counts as a difference")
     return Verdict(_word(question.metric, rises=value > nothing), p_holm, None)
 

@@ -8,6 +8,9 @@ from analysis.statistics.blocks import BlockedSample
 from analysis.statistics.comparison import BlockMedians
 from analysis.statistics.quantiles import estimate_quantile
 
+FEWEST_BEYOND = 10
+"""Independent values beyond the quantile, at least: with fewer, no block says how much it varies."""
+
 
 def block_tails(sample: BlockedSample, p: float) -> BlockMedians | None:
     """The quantile ``p`` of all values as the geometric mean of one value per block.
@@ -16,11 +19,14 @@ def block_tails(sample: BlockedSample, p: float) -> BlockMedians | None:
     exp((p − F_b(q)) / f): the linear part of what the block does to the quantile, where F_b(q) is the
     share of its values up to q and f the density of the logarithm there (Bahadur, Annals of Mathematical
     Statistics 37, 1966). The density is the chord between the ends of the quantile's own interval, as in
-    Woodruff (Journal of the American Statistical Association 47, 1952). None where n gives no interval,
-    where an end lies among failures, or where a value is not above 0.
+    Woodruff (Journal of the American Statistical Association 47, 1952). None where fewer than
+    ``FEWEST_BEYOND`` values lie beyond the quantile, counted at their effective number, where an end of
+    its interval lies among failures, or where a value is not above 0.
     """
     found = estimate_quantile(sample, p)
-    if found.value is None or found.low is None or found.high is None:
+    if found.value is None or found.low is None or found.high is None or found.n_eff is None:
+        return None
+    if min(found.n_eff, sample.n) * (1 - p) < FEWEST_BEYOND * (1 - 1e-9):
         return None
     if not math.isfinite(found.high) or found.low <= 0:
         return None

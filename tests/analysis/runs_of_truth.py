@@ -44,7 +44,9 @@ class InMemory(Dataset):
         super().__init__(Path(name), Manifest(schema_version=1, campaign="truth", files=()))
 
     def _view(self, table: str, paths: list[str]) -> None:
-        self._duckdb.register(table, self._tables[table])
+        self._duckdb.execute("SET threads = 1")
+        self._duckdb.register("given", self._tables[table])
+        self._duckdb.execute(f"CREATE TABLE {table} AS FROM given")
 
 
 def run_of(truth: Truth, hosts: np.ndarray, seed: int, effects: dict[str, float]) -> InMemory:
