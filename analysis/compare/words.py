@@ -42,10 +42,10 @@ def _named(rows: Sequence[Row]) -> str:
 
 
 def measured(row: Row) -> str:
-    """What was measured on both sides: ``lifecycle docker, concurrency 8``."""
+    """What was measured: ``lifecycle docker → docker/crun, concurrency 8``."""
     variants = list(dict.fromkeys([row["variant_a"], row["variant_b"]]))
     given = "" if row["conditions"] == "same for all" else f", {row['conditions']}"
-    return f"{row['experiment']} {' and '.join(variants)}{given}"
+    return f"{row['experiment']} {' → '.join(variants)}{given}"
 
 
 def metric(row: Row) -> str:
