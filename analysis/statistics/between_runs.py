@@ -170,14 +170,19 @@ def _p(centre: float, error: float, df: float) -> float:
 
 
 def _correlation(series: list[Floats]) -> float:
-    """Correlation of neighbouring blocks, 0 to ``_MOST_CORRELATION``, over all series together."""
+    """Correlation of neighbouring blocks over all series together, less its own standard error.
+
+    From 0 to ``_MOST_CORRELATION``: without the error taken off, blocks that do not resemble each other
+    would be taken for such that do in every second case.
+    """
     left = [one - one.mean() for one in series if one.size > 1]
     total = sum(float((one**2).sum()) for one in left)
     length = float(np.mean([one.size for one in left])) if left else 0.0
     if total <= 0 or length <= 5:
         return 0.0
     raw = sum(float((one[1:] * one[:-1]).sum()) for one in left) / total
-    return min(_MOST_CORRELATION, max(0.0, (length * raw + 1) / (length - 4)))
+    found = (length * raw + 1) / (length - 4) - 1 / math.sqrt(sum(one.size for one in left))
+    return min(_MOST_CORRELATION, max(0.0, found))
 
 
 def _of_mean(n: int, correlation: float) -> float:

@@ -29,6 +29,8 @@ class Truth:
     trend: float = 0.03
     """How far a host drifts within a run, half of it up or down."""
     block_sigma: float = 0.06
+    serial: float = 0.0
+    """Correlation of neighbouring blocks of a host."""
     pair_sigma: float = 0.03
     """What a block does to one variant alone."""
     within_sigma: float = 0.15
@@ -58,9 +60,12 @@ def run_of(truth: Truth, hosts: np.ndarray, seed: int, effects: dict[str, float]
     for host in range(truth.hosts):
         drift = hosts[host] + rng.normal(0, truth.run_sigma)
         slope = rng.normal(0, truth.trend)
+        of_block = rng.normal(0, truth.block_sigma)
         for block in range(truth.blocks):
             place = 2 * block / max(1, truth.blocks - 1) - 1
-            moment = drift + slope * place + rng.normal(0, truth.block_sigma)
+            moment = drift + slope * place + of_block
+            fresh = rng.normal(0, truth.block_sigma)
+            of_block = truth.serial * of_block + np.sqrt(1 - truth.serial**2) * fresh
             for order, variant in enumerate(variants):
                 trial = _trial(design, f"h{host}", block, order, variant, 1)
                 record = replace_start(_record(design, trial, variant), seed)
