@@ -160,7 +160,8 @@ class _OneExperiment:
         self._experiment = experiment
         self._freed, self._options = sides.freed, options
         self._cells = Cells(sides.a.dataset, experiment), Cells(sides.b.dataset, experiment)
-        self._method = Method(sides.same_dataset, options.drift, _codes(sides, self._cells))
+        by_block = sides.same_dataset and sides.one_host_each is None
+        self._method = Method(by_block, options.drift, _codes(sides, self._cells))
         matched = match_cells(*self._cells, sides.freed)
         self._pairs, self.alone = matched.pairs, matched.alone
 

@@ -45,7 +45,8 @@ class Effect:
 class Method:
     """How blocks of the two sides belong together."""
 
-    same_dataset: bool
+    by_block: bool
+    """Whether a block that both sides have is the same moment of the same host."""
     drift: float
     codes: tuple[Mapping[int, int], Mapping[int, int]]
     """The common code of each side's hosts."""
@@ -62,7 +63,7 @@ def effect_of(metric: Metric, baseline: Measured, other: Measured, method: Metho
         for blocks, codes in zip((baseline.blocks, other.blocks), method.codes, strict=True)
     )
     shared = sorted(set(a.keys) & set(b.keys))
-    if method.same_dataset and len(shared) >= MINIMUM_BLOCKS:
+    if method.by_block and len(shared) >= MINIMUM_BLOCKS:
         found = _paired(a.select(shared), b.select(shared))
     else:
         found = _unpaired(a, b, method.drift if metric.drifts else 0.0)

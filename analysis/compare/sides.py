@@ -77,7 +77,7 @@ def sides_of(datasets: tuple[Dataset, Dataset], selections: tuple[Selection, Sel
             f"'{selections[0]}' and '{selections[1]}' must not overlap"
         )
     freed = _freed(selections)
-    notes = [] if same else [*_twice(a, b), *_overlap(a, b)]
+    notes = [] if same else [*_missing(a, b), *_twice(a, b), *_overlap(a, b)]
     if not same and "host" not in freed:
         a, b, said = _on_common_hosts(a, b)
         notes += said
@@ -99,6 +99,11 @@ def _on_common_hosts(a: Side, b: Side) -> tuple[Side, Side, list[str]]:
             hosts = quantities.listed(only)
             notes.append(f"Left out, because only {side.name} has it: {hosts}.")
     return a.on(common), b.on(common), notes
+
+
+def _missing(a: Side, b: Side) -> list[str]:
+    counts = [(side.name, len(side.dataset.manifest.missing)) for side in (a, b)]
+    return [f"{name} lacks {quantities.plural(n, 'planned trial')}." for name, n in counts if n]
 
 
 def _twice(a: Side, b: Side) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.compare.comparison import Comparison
 from analysis.metrics.shown import change_in_words, changes_in_words, range_in_words, value_in_words
+from analysis.statistics.blocks import FEW_BLOCKS
 
 WORDS = ("slower", "worse", "faster", "better", "equivalent", "undecided", "withheld")
 """Verdicts in the order in which a reader wants to know of them."""
@@ -69,6 +70,10 @@ def method(found: Comparison) -> tuple[str, ...]:
         )
     if "none" in pairings:
         said.append("Without a common host the sides are compared as two samples of hosts.")
+    if any(row["virtual"] for row in found.rows):
+        said.append("Time was simulated: nothing in these numbers is real.")
+    if any(row["blocks"] < FEW_BLOCKS for row in found.rows):
+        said.append(f"Fewer than {FEW_BLOCKS} blocks: this is a first look.")
     floor = f"{100 * found.options.floor:g} %"
     said.append(
         f"Ratios within {floor} of 1 make no difference (--floor), nor do shares within 1 point. "

@@ -1,6 +1,6 @@
 """A rule about a baseline: how much worse each cell is than its partner there."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from analysis.compare.comparison import Options, compare
@@ -17,10 +17,18 @@ from contract.errors import UseError
 DEFAULT_QUANTILE = "p50"
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How much worse than the baseline is allowed, and what a host is assumed to drift."""
+
+    limit: float
+    drift: float
+
+
 def judge_against(
-    rule: Rule, metric: Metric, both: tuple[Dataset, Dataset], bounds: tuple[float, float]
-) -> Iterator[CellOutcome]:
-    """The outcome of every cell: ``both`` are baseline and dataset, ``bounds`` limit and drift.
+    rule: Rule, metric: Metric, both: tuple[Dataset, Dataset], bounds: Bounds
+) -> tuple[list[CellOutcome], tuple[str, ...]]:
+    """The outcome of every cell, and sentences about the comparison; ``both``: baseline and dataset.
 
     It fails when the value is beyond the limit, passes when all of the interval that verdicts rest on
     is within, and is undecided between.
@@ -29,15 +37,22 @@ def judge_against(
     try:
         sides = sides_of(both, (where, where))
     except UseError as error:
-        yield CellOutcome("no cell", "nothing matched", "nothing", str(error).removeprefix("--a: "))
-        return
-    options = Options(drift=bounds[1], metrics=(metric.name,), experiments=(rule.experiment,))
+        return [CellOutcome("no cell", "nothing matched", "nothing", _plain(error))], ()
+    options = Options(drift=bounds.drift, metrics=(metric.name,), experiments=(rule.experiment,))
     found = compare(sides, options)
-    for row in found.rows:
-        if row["quantile"] in (None, rule.quantile or DEFAULT_QUANTILE):
-            yield _judge(row, metric, bounds[0], rule)
-    for sentence in found.alone:
-        yield CellOutcome("no partner", "undecided", "nothing", sentence)
+    wanted = None, rule.quantile or DEFAULT_QUANTILE
+    rows = [row for row in found.rows if row["quantile"] in wanted]
+    cells = [_judge(row, metric, bounds.limit, rule) for row in rows]
+    cells += [CellOutcome("no partner", "undecided", "nothing", said) for said in found.alone]
+    return cells, found.notes
+
+
+def _plain(error: UseError) -> str:
+    """What went wrong, with the sides called what the reader of a gate calls them."""
+    text = str(error)
+    for option, name in (("--a: ", "baseline: "), ("--b: ", "where: ")):
+        text = text.replace(option, name)
+    return text
 
 
 def _judge(row: dict[str, Any], metric: Metric, limit: float, rule: Rule) -> CellOutcome:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from analysis import quantities
 from analysis.cells import Cell, Cells
 from analysis.compare.selection import select, selection_of
 from analysis.dataset import Dataset
-from analysis.gate.against import DEFAULT_QUANTILE, judge_against
+from analysis.gate.against import DEFAULT_QUANTILE, Bounds, judge_against
 from analysis.gate.outcome import CellOutcome, GateOutcome, RuleOutcome, Undecided
 from analysis.gate.rules import Gate, Rule
 from analysis.metrics import measures_by_experiment
@@ -38,9 +39,10 @@ def judge_gate(gate: Gate, source: YamlSource, judged: Judged) -> GateOutcome:
     for rule in rules:
         rule.check()
     missing = len(judged.dataset.manifest.missing)
-    notes = (f"{missing} planned trials are missing in the dataset.",) if missing else ()
+    notes = [f"{quantities.plural(missing, 'planned trial')} missing in the dataset."] if missing else []
     outcomes = tuple(rule.outcome() for rule in rules)
-    return GateOutcome(gate.gate, outcomes, judged.undecided, notes)
+    notes += [f"{rule.title}: {note}" for rule in rules for note in rule.notes]
+    return GateOutcome(gate.gate, outcomes, judged.undecided, tuple(notes))
 
 
 class _Rule:
@@ -49,6 +51,7 @@ class _Rule:
     def __init__(self, rule: Rule, place: Location, source: YamlSource, judged: Judged) -> None:
         self._rule, self._place, self._source, self._judged = rule, place, source, judged
         self._refused: str | None = None
+        self.notes: tuple[str, ...] = ()
 
     @cached_property
     def _dataset(self) -> Dataset | None:
@@ -103,6 +106,11 @@ class _Rule:
             raise self._source.error((*self._place, *loc), given, allowed_amounts(unit))
         return found
 
+    @property
+    def title(self) -> str:
+        """The rule's name."""
+        return self._rule.title
+
     def check(self) -> None:
         """Refuse what cannot be, before anything is computed."""
         self._limit  # noqa: B018 - raises
@@ -127,7 +135,9 @@ class _Rule:
         elif self._judged.baseline is not None:
             both = self._judged.baseline, self._judged.dataset
             metric = self._measure.metric
-            yield from judge_against(self._rule, metric, both, (self._limit, self._judged.drift))
+            bounds = Bounds(self._limit, self._judged.drift)
+            cells, self.notes = judge_against(self._rule, metric, both, bounds)
+            yield from cells
 
     def _of_cell(self, cells: Cells, cell: Cell) -> CellOutcome:
         named = cell.variant

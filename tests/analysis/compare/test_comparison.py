@@ -102,7 +102,7 @@ def test_blocks_that_are_not_shared_are_compared_by_host(tmp_path):
 
 def test_two_hosts_can_be_what_is_compared(tmp_path):
     answer = in_one(tmp_path, [replace(DESIGN, host_sigma=0.5)], "host=h1", "host=h2")
-    assert row(answer)["hosts"] == 1
+    assert (row(answer)["hosts"], row(answer)["pairing"]) == (1, "host")
     assert row(answer)["change_low"] is not None
 
 
@@ -209,6 +209,21 @@ def test_the_same_measurement_twice_is_said(tmp_path):
     answer = found(tmp_path, [DESIGN], [DESIGN])
     assert any("the same measurement twice" in note for note in answer.notes)
     assert row(answer)["change"] == pytest.approx(1)
+
+
+def test_missing_trials_and_what_is_not_real_are_said(tmp_path):
+    simulated = replace(DESIGN, variants=(Variant("simulated", 100, virtual=True),))
+    missing = [{"trial_id": "x", "host": "h1", "experiment": "lifecycle", "block": 9}]
+    a = write_dataset(tmp_path / "a", simulated)
+    b = write_dataset(tmp_path / "b", simulated, missing=missing)
+    nothing = parse_selection([], "--a")
+    with open_dataset(a) as one, open_dataset(b) as two:
+        said = everything_said(compare(sides_of((one, two), (nothing, nothing)), Options(metrics=MAIN)))
+    assert "B lacks 1 planned trial" in said
+    assert "Time was simulated" in said
+    assert "Fewer than 5 blocks" not in said
+    few = replace(DESIGN, hosts=("h1",), blocks=3)
+    assert "Fewer than 5 blocks" in everything_said(found(tmp_path / "3", [few], [few]))
 
 
 def test_the_floor_is_the_askers(tmp_path):

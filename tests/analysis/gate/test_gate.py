@@ -128,6 +128,16 @@ def test_a_baseline_rule_says_what_has_no_partner(tmp_path, folder):
         judged(tmp_path, folder, text)
 
 
+def test_hosts_that_the_baseline_lacks_are_noted(tmp_path, folder):
+    dataset = write_dataset(tmp_path / "new", replace(DESIGN, hosts=("h1", "h2")))
+    outcome = judged(tmp_path, dataset, rule(against_baseline={"at_most_slower": "50%"}), folder)
+    assert any("Left out, because only B has it: h2." in note for note in outcome.notes)
+    text = rule(against_baseline={"at_most_slower": "50%"}, where={"host": "h2"})
+    outcome = judged(tmp_path, dataset, text, folder)
+    assert outcome.rules[0].word == "nothing matched"
+    assert "baseline: nothing in" in outcome.rules[0].cells[0].why
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
