@@ -141,6 +141,8 @@ def _experiments(side: Side, options: Options) -> set[str]:
 
 def check_metrics(sides: Sides, names: Collection[str]) -> None:
     """Refuse names of metrics that no experiment of either side has. Raises UseError."""
+    if not names:
+        return
     held = {*sides.a.dataset.experiments(), *sides.b.dataset.experiments()}
     known = {
         measure.metric.name

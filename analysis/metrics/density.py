@@ -1,6 +1,7 @@
 """density: what one instance more costs, how many a host held, and with how many the objective held."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 
@@ -35,13 +36,17 @@ _BY_REQUEST = "count"
 def measures(cells: Cells) -> list[Measure]:
     """What can be asked of how many instances a host holds."""
     staircases = Staircases(cells)
-    limits = fleet_rows(limit_rows(staircases))
+
+    @cache
+    def limits() -> Mapping[tuple[str, str], Row]:
+        return fleet_rows(limit_rows(staircases))
+
     peak = Metric("peak", "most instances held at once", "count", "higher")
     knee = Metric("slo_n", "most instances that met the objective", "count", "higher")
     return [
         *(_slope(staircases, place, grows) for place, grows in enumerate(MEASURES)),
         Measure(peak, lambda cell: _peak(staircases, cell)),
-        Measure(knee, lambda cell: _knee(staircases, limits, cell)),
+        Measure(knee, lambda cell: _knee(staircases, limits(), cell)),
     ]
 
 

@@ -1,6 +1,7 @@
 """recovery: how fast instances come back after a fault, and how many do not."""
 
 from collections import defaultdict
+from functools import cache
 
 import numpy as np
 
@@ -31,13 +32,17 @@ __all__ = ["EXPERIMENT", "measures"]
 def measures(cells: Cells) -> list[Measure]:
     """What can be asked of recoveries."""
     injections = AllInjections(cells)
-    rows = fleet_rows(outcome_rows(injections))
+
+    @cache
+    def rows() -> dict[tuple[str, str], Row]:
+        return fleet_rows(outcome_rows(injections))
+
     down = Metric("down", "expected time until recovery within the deadline", "ns")
     lost = Metric("unrecovered_share", "injections without a recovery, of all", "share")
     return [
         *stage_measures(Reduction(cells), STAGES, (RECOVER.name,)),
-        Measure(down, lambda cell: _down(injections, rows, cell)),
-        Measure(lost, lambda cell: _lost(injections, rows, cell)),
+        Measure(down, lambda cell: _down(injections, rows(), cell)),
+        Measure(lost, lambda cell: _lost(injections, rows(), cell)),
     ]
 
 

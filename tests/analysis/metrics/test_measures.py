@@ -5,6 +5,7 @@ import pytest
 from make_dataset import Design, Variant, write_dataset
 from make_together import Failovers, Rollouts, failovers, rollouts
 from make_trials import MIB, SECOND, Faults, Stairs, Where, density, recovery, write_trials
+from simulated_campaign import run_simulated
 
 from analysis.cells import Cells
 from analysis.dataset import open_dataset
@@ -79,3 +80,27 @@ def test_rollout_and_failover(tmp_path):
     found = measured(write_trials(tmp_path / "f", failovers(Failovers(where))), "failover")
     assert found["back_share"].estimate.value is not None
     assert np.mean(found["down"].blocks.medians) == pytest.approx(found["down"].estimate.value, rel=1e-6)
+
+
+def test_churn_and_deployment_of_simulated_hosts(tmp_path):
+    churn = {
+        "experiment": "churn",
+        "drivers": ["simulated"],
+        "params": {"rate_per_s": 5, "duration_s": 20, "residents": 0},
+    }
+    deployment = {
+        "experiment": "deployment",
+        "drivers": ["simulated"],
+        "params": {"deployments": 3, "cache": "image_cold"},
+    }
+    content = {"campaign": "both", "blocks": 3, "experiments": [churn, deployment]}
+    dataset = run_simulated(tmp_path, content) / "dataset"
+    found = measured(dataset, "churn")
+    achieved = found["achieved_per_s"]
+    assert achieved.estimate.value == pytest.approx(5, rel=0.3)
+    assert np.mean(achieved.blocks.medians) == pytest.approx(achieved.estimate.value, rel=0.1)
+    assert found["shed_share"].estimate.value == 0
+    found = measured(dataset, "deployment")
+    assert found["bytes_wire"].estimate.value > MIB
+    assert found["bytes_wire"].n == 9
+    assert len(found["pull p50"].blocks.keys) == 3
