@@ -7,8 +7,7 @@ from analysis.markdown import escaped, folded, table_lines
 
 def as_markdown(found: Comparison, a: str, b: str) -> str:
     """The whole comparison; ``a`` and ``b`` say what was compared."""
-    shown = [row for row in found.rows if words.is_shown(row)]
-    rest = [row for row in found.rows if not words.is_shown(row)]
+    shown, rest = words.shown_and_rest(found.rows)
     lines = [
         "### Tonnage: comparison",
         "",

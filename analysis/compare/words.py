@@ -11,6 +11,7 @@ WORDS = ("slower", "worse", "faster", "better", "equivalent", "undecided", "with
 """Verdicts in the order in which a reader wants to know of them."""
 CLAIMS = ("slower", "worse", "faster", "better")
 _MOST_NAMED = 4
+MOST_DETAILS = 12
 
 COLUMNS = ("measured", "metric", "A", "B", "change", "95 % interval", "verdict", "why")
 
@@ -82,9 +83,17 @@ def method(found: Comparison) -> tuple[str, ...]:
     return tuple(said)
 
 
-def is_shown(row: Row) -> bool:
-    """Whether a row is worth a line: main metrics, and what made a difference."""
-    return bool(row["main"]) or row["verdict"] in CLAIMS
+def shown_and_rest(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Rows that deserve a line, and the others: main metrics first, then what made a difference.
+
+    Of stages and tails in which something changed at most ``MOST_DETAILS``: where everything moved, they
+    only repeat what the main metrics say.
+    """
+    main = [row for row in rows if row["main"]]
+    changed = [row for row in rows if not row["main"] and row["verdict"] in CLAIMS]
+    shown = [*main, *changed[:MOST_DETAILS]]
+    chosen = {id(row) for row in shown}
+    return shown, [row for row in rows if id(row) not in chosen]
 
 
 def cells_of(row: Row) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def compare(
         typer.Option("--run-drift", help="By how much a host drifts between two runs, one sigma."),
     ] = "2%",
     everything: Annotated[
-        bool, typer.Option("--all", help="Show stages and tails even where nothing changed.")
+        bool, typer.Option("--all", help="Show all stages and tails, changed or not.")
     ] = False,
     include_suspect: Annotated[
         bool, typer.Option("--include-suspect", help="Count suspect trials as if they were valid.")
@@ -132,13 +132,13 @@ def _print(found: "Comparison", names: tuple[str, str], *, everything: bool) -> 
     from analysis.compare import words
 
     typer.echo(f"A: {names[0]}\nB: {names[1]}\n\n{words.summary(found)}\n")
-    shown = [row for row in found.rows if everything or words.is_shown(row)]
+    shown, rest = (found.rows, ()) if everything else words.shown_and_rest(found.rows)
     if shown:
         for line in tabulate([words.COLUMNS, *(words.cells_of(row) for row in shown)]):
             typer.echo(line)
         typer.echo()
-    if hidden := len(found.rows) - len(shown):
-        typer.echo(f"{hidden} stages and tails without a difference are not shown: --all shows them.")
+    if rest:
+        typer.echo(f"{len(rest)} stages and tails are not shown: --all shows them.")
     if found.differs:
         typer.echo("What differs besides:")
         for line in tabulate([("", d.fact, f"{d.a} → {d.b}") for d in found.differs]):

@@ -47,7 +47,7 @@ def test_compare_says_the_summary_first_and_ends_with_0(tonnage):
     assert lines[0] == "A: old"
     assert lines[3].startswith("slower: ")
     assert any(line.startswith("lifecycle docker") and " slower" in line for line in lines)
-    assert "not shown: --all shows them" in out
+    assert "stages and tails are not shown: --all shows them" in out
     assert len(tonnage("compare", "old", "new", "--all")[1].splitlines()) > len(lines)
 
 
