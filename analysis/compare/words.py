@@ -19,22 +19,32 @@ Row = Mapping[str, Any]
 
 
 def summary(found: Comparison) -> str:
-    """One sentence: how many comparisons ended how, and which made a difference."""
-    total = len(found.rows)
-    if not total:
+    """One sentence: how many comparisons of main metrics ended how, which differ, and what else does."""
+    if not found.rows:
         return "Nothing could be compared: the two sides have no metric in equal cells."
+    main = [row for row in found.rows if row["main"]]
+    counted = main or found.rows
     parts = []
     for word in WORDS:
-        some = [row for row in found.rows if row["verdict"] == word]
-        if word in CLAIMS[:1] or some:
-            count = f"{len(some)} of {total}" if some else "none"
+        some = [row for row in counted if row["verdict"] == word]
+        if word == CLAIMS[0] or some:
+            count = f"{len(some)} of {len(counted)}" if some else "none"
             named = f" ({_named(some)})" if some and word in CLAIMS else ""
             parts.append(f"{word}: {count}{named}")
+    if main and (rest := _in_details([row for row in found.rows if not row["main"]])):
+        parts.append(rest)
     return "; ".join(parts) + "."
 
 
+def _in_details(rows: Sequence[Row]) -> str:
+    """What changed among stages and tails: ``of 20 stages and tails 3 slower``."""
+    counts = [(sum(row["verdict"] == word for row in rows), word) for word in CLAIMS]
+    said = ", ".join(f"{count} {word}" for count, word in counts if count)
+    return f"of {len(rows)} stages and tails {said or 'none differs'}" if rows else ""
+
+
 def _named(rows: Sequence[Row]) -> str:
-    ranked = sorted(rows, key=lambda row: (not row["main"], row["experiment"], row["metric"]))
+    ranked = sorted(rows, key=lambda row: row["experiment"])
     said = [
         f"{measured(row)}, {metric(row)} {change_in_words(row['change'], row['kind'])}"
         for row in ranked[:_MOST_NAMED]

@@ -43,7 +43,9 @@ def judge_against(
     wanted = None, rule.quantile or DEFAULT_QUANTILE
     rows = [row for row in found.rows if row["quantile"] in wanted]
     cells = [_judge(row, metric, bounds.limit, rule) for row in rows]
-    cells += [CellOutcome("no partner", "undecided", "nothing", said) for said in found.alone]
+    cells += [
+        CellOutcome(said.partition(" is in ")[0], "undecided", "nothing", said) for said in found.alone
+    ]
     return cells, found.notes
 
 

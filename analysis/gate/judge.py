@@ -41,6 +41,8 @@ def judge_gate(gate: Gate, source: YamlSource, judged: Judged) -> GateOutcome:
     missing = len(judged.dataset.manifest.missing)
     notes = [f"{quantities.plural(missing, 'planned trial')} missing in the dataset."] if missing else []
     outcomes = tuple(rule.outcome() for rule in rules)
+    if judged.baseline is not None:
+        notes.append("Where A and B are spoken of, A is the baseline and B the dataset.")
     notes += [f"{rule.title}: {note}" for rule in rules for note in rule.notes]
     return GateOutcome(gate.gate, outcomes, judged.undecided, tuple(notes))
 

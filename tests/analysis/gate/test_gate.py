@@ -123,7 +123,9 @@ def test_a_baseline_rule_says_what_has_no_partner(tmp_path, folder):
     text = rule(against_baseline={"at_most_worse": "5%"})
     outcome = judged(tmp_path, dataset, text, baseline=folder)
     assert not outcome.passed
-    assert any("no partner" in cell.cell for cell in outcome.rules[0].cells)
+    cells = outcome.rules[0].cells
+    assert all("no partner" in cell.why for cell in cells)
+    assert len({cell.cell for cell in cells}) == len(cells) == 4
     with pytest.raises(UseError, match="needs --baseline DATASET"):
         judged(tmp_path, folder, text)
 
