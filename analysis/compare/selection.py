@@ -19,6 +19,7 @@ PLAIN_KEYS = ("driver", "profile", "host", "class", "campaign", "block", "date")
 ORDERED = ("block", "date")
 _TERM = re.compile(r"\s*(?P<key>\w+)\s*(?P<sign>>=|<=|=|<|>)\s*(?P<value>.*?)\s*")
 _COMMA = re.compile(r",(?=\s*\w+\s*(?:>=|<=|=|<|>))")
+_BOUND = re.compile(r"(>=|<=|<|>)\s*(.+)")
 _MOST_VALUES = 12
 _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: a >= b,
@@ -84,14 +85,16 @@ ALLOWED = (
 
 
 def selection_of(where: Mapping[str, Any]) -> Selection:
-    """A selection from a mapping as YAML files have it: a value per key, or a list of them."""
-    return Selection(
-        tuple(
-            Term(key, "=", _scalar(one))
-            for key, value in where.items()
-            for one in (value if isinstance(value, list) else [value])
-        )
-    )
+    """A selection from a mapping as YAML files have it: a value per key, or a list of them.
+
+    Text that begins with ``<``, ``<=``, ``>`` or ``>=`` is a bound.
+    """
+    terms = []
+    for key, value in where.items():
+        for one in value if isinstance(value, list) else [value]:
+            bound = _BOUND.fullmatch(one) if isinstance(one, str) else None
+            terms.append(Term(key, *(bound.groups() if bound else ("=", _scalar(one)))))
+    return Selection(tuple(terms))
 
 
 def select(dataset: Dataset, selection: Selection, option: str) -> Dataset:

@@ -63,6 +63,8 @@ def test_errors_say_what_is_allowed_and_what_there_is(dataset, text, said):
 def test_a_mapping_of_a_rule_is_a_selection(dataset):
     where = {"driver": ["docker", "process"], "concurrency": 8, "graceful": False}
     assert len(select(dataset, selection_of(where), "where").trials()) == 24
+    bounds = {"block": [">=1", "<3"], "date": ">= 2026-02-01"}
+    assert len(select(dataset, selection_of(bounds), "where").trials()) == 24
 
 
 def test_a_selected_dataset_knows_its_own_experiments_only(tmp_path):

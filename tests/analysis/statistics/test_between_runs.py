@@ -129,3 +129,26 @@ def test_ten_percent_on_four_hosts_is_found():
         assert p is not None
         found += p <= 0.05
     assert found / 200 >= 0.85
+
+
+def test_the_error_is_that_of_resampled_blocks():
+    """Blocks drawn anew within every host on both sides: what the closed form stands for."""
+    rng = np.random.default_rng(7)
+    hosts, blocks = 3, 12
+    sides = []
+    for _ in range(2):
+        noise = rng.normal(0, 0.05, (hosts, blocks))
+        noise -= noise.mean(axis=1, keepdims=True)  # hosts alike: nothing between them
+        sides.append(noise[:, np.argsort(rng.random(blocks))])
+    drawn = np.mean(
+        [
+            [side[h][rng.integers(0, blocks, (4000, blocks))].mean(axis=1) for h in range(hosts)]
+            for side in sides
+        ],
+        axis=1,
+    )
+    error = float((drawn[0] - drawn[1]).std()) * math.sqrt(blocks / (blocks - 1))
+    below, above = (blocks_of(dict(enumerate(side))) for side in sides)
+    found = ratio_between_runs(above, below, drift=0.0)
+    assert found.within is not None
+    assert math.log(found.within[1]) / error == pytest.approx(2.0, abs=0.15)  # t of about 66 degrees
