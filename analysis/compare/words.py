@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.compare.comparison import Comparison
-from analysis.metrics.shown import change_in_words, changes_in_words, range_in_words, value_in_words
+from analysis.metrics.shown import change_in_words, changes_in_words, value_in_words
 from analysis.statistics.blocks import FEW_BLOCKS
 
 WORDS = ("slower", "worse", "faster", "better", "equivalent", "undecided", "withheld")
@@ -119,10 +119,3 @@ def cells_of(row: Row) -> tuple[str, ...]:
         row["verdict"],
         row["why"] or "",
     )
-
-
-def intervals_of(row: Row) -> tuple[str, str]:
-    """The intervals of both values."""
-    ends = ((row[f"{side}_low"], row[f"{side}_high"]) for side in "ab")
-    one, two = (range_in_words(*pair, row["unit"]) for pair in ends)
-    return one, two

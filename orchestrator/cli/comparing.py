@@ -14,7 +14,7 @@ from orchestrator.cli.outputs import STANDARD_OUTPUT, only_one, put_text
 from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
-    from analysis.compare.comparison import Comparison
+    from analysis.compare.comparison import Comparison, Options
     from analysis.compare.sides import Sides
 
 SELECTED = "driver, profile, host, class, campaign, block, date or a parameter, such as concurrency=8."
@@ -85,17 +85,16 @@ def compare(
 def _compare(
     folders: tuple[Path, Path | None],
     said: tuple[list[str], list[str]],
-    options: object,
+    options: "Options",
     *,
     include_suspect: bool,
 ) -> tuple["Comparison", tuple[str, str]]:
-    from analysis.compare.comparison import Options, check_metrics
+    from analysis.compare.comparison import check_metrics
     from analysis.compare.comparison import compare as compare_sides
     from analysis.compare.selection import parse_selection
     from analysis.compare.sides import sides_of
     from analysis.dataset import open_dataset
 
-    assert isinstance(options, Options)
     selections = parse_selection(said[0], "--a"), parse_selection(said[1], "--b")
     paths = [dataset_in(folder).resolve() for folder in folders if folder is not None]
     with ExitStack() as stack:
