@@ -1,9 +1,10 @@
 """Opening a gathered dataset: checked against its manifest, then read with DuckDB."""
 
+import copy
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -75,6 +76,7 @@ class Dataset:
         self.path = path
         self.manifest = manifest
         self.include_suspect = include_suspect
+        self._chosen: frozenset[str] | None = None
         self._duckdb = duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,
@@ -119,6 +121,8 @@ class Dataset:
 
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments that have trials, sorted."""
+        if self._chosen is not None:
+            return tuple(sorted({trial["experiment"] for trial in self.trials()}))
         found = self.query("SELECT DISTINCT experiment FROM trials ORDER BY 1")
         return tuple(found.column(0).to_pylist())
 
@@ -128,7 +132,17 @@ class Dataset:
             SELECT * EXCLUDE (facts, versions, settings, deadline_ns, seed)
             FROM trials ORDER BY host, block, "order", trial_id
         """
-        return self.rows(sql)
+        rows = self.rows(sql)
+        return rows if self._chosen is None else [r for r in rows if r["trial_id"] in self._chosen]
+
+    def selected(self, trial_ids: Collection[str]) -> "Dataset":
+        """The same dataset with these trials only in ``trials``, from which cells are made.
+
+        It shares the views, and closes with this one.
+        """
+        view = copy.copy(self)
+        view._chosen = frozenset(trial_ids)
+        return view
 
     def _view(self, table: str, paths: list[str]) -> None:
         if not paths:

@@ -13,10 +13,23 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from pages import PAGES, ROOT, Block, Command, blocks, commands, heading_slugs, prose, spans, tables
+from pages import (
+    PAGES,
+    ROOT,
+    Block,
+    Command,
+    blocks,
+    commands,
+    heading_slugs,
+    prose,
+    spans,
+    split,
+    tables,
+)
 from pydantic import BaseModel, TypeAdapter
 from typer.main import get_command
 
+from analysis.gate.rules import Gate, Rule, load_gate
 from contract import errors
 from contract.campaign import Campaign, ExperimentEntry, HostSelection, Limits, Profile, load_campaign
 from orchestrator import cli
@@ -107,7 +120,10 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
 
 POLICIES = [block for block in blocks("yaml") if block.file_name == "policy.yaml"]
 DEMANDS = [block for block in blocks("yaml") if "\nshapes:" in block.text]
-CAMPAIGNS = [block for block in blocks("yaml") if block not in [*POLICIES, *DEMANDS]]
+GATES = [block for block in blocks("yaml") if (block.file_name or "").startswith("gate")]
+WORKFLOWS = [block for block in blocks("yaml") if "jobs" in yaml.safe_load(block.text)]
+_OTHERS = (*POLICIES, *DEMANDS, *GATES, *WORKFLOWS)
+CAMPAIGNS = [block for block in blocks("yaml") if block not in _OTHERS]
 
 
 def test_the_policy_page_shows_and_names_every_rule(tmp_path: Path) -> None:
@@ -117,6 +133,33 @@ def test_the_policy_page_shows_and_names_every_rule(tmp_path: Path) -> None:
     assert load_policy(path) != Policy()
     rules = {row[0].strip("`") for row in tables(ROOT / "docs/operations.md")["Policy"]}
     assert rules == set(Policy.model_fields)
+
+
+@pytest.mark.parametrize("block", GATES, ids=lambda block: block.file_name)
+def test_every_gate_can_be_read(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / "gate.yaml"
+    path.write_text(block.text)
+    load_gate(path)
+
+
+def test_the_page_names_every_key_of_a_gate() -> None:
+    keys = [row[0] for row in tables(ROOT / "docs/compare.md")["A gate"] if len(row) == 2]
+    named = {name for key in keys for name in re.findall(r"`(\w+)`", key)}
+    assert named >= {*Gate.model_fields, *Rule.model_fields}
+
+
+def test_commands_of_a_workflow_exist() -> None:
+    runs = [
+        step["run"]
+        for block in WORKFLOWS
+        for job in yaml.safe_load(block.text)["jobs"].values()
+        for step in job["steps"]
+        if "run" in step
+    ]
+    words = [found for run in runs for found in split(run)]
+    assert len(words) >= 3
+    for _, name, *rest in [w for w in words if w[0] == "tonnage"]:
+        COMMANDS[name].make_context(name, rest)
 
 
 @pytest.mark.parametrize("block", CAMPAIGNS, ids=lambda b: f"{b.page.stem}-{b.number}")

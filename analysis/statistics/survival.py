@@ -162,6 +162,11 @@ def _stretched(value: float, draws: Floats, replication: Replication) -> tuple[f
     return value / stretch, value * stretch
 
 
+def mean_time_within(life: Lifetimes, horizon: float) -> float:
+    """The restricted mean alone, as of one block."""
+    return float(_area(life, np.ones((1, life.blocks)), horizon)[0][0])
+
+
 def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
     """Time by which it has happened to half of all; infinite when that was not reached.
 

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from contract.errors import CampaignError, TonnageError
-from orchestrator.cli import campaigns, capacity, hosts, results, standing
+from orchestrator.cli import campaigns, capacity, comparing, gating, hosts, results, standing
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
@@ -17,13 +17,15 @@ app = typer.Typer(
     help="How much can your fleet carry, how fast does it load and unload, and how fast does it "
     "right itself? Containers and virtual machines, measured side by side.",
     epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, "
-    "5 interrupted.",
+    "4 gate failed, 5 interrupted.",
 )
 campaigns.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
 results.add_to(app)
 capacity.add_to(app)
+comparing.add_to(app)
+gating.add_to(app)
 
 
 def main() -> None:

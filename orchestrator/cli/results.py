@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from contract.errors import DatasetError
+from orchestrator.cli.folders import dataset_in
 
 
 class SchemaOf(StrEnum):
@@ -40,16 +40,8 @@ def report(
 ) -> None:
     """Gather what is there of a campaign and write its report and tables."""
     from analysis.report import write_report
-    from orchestrator.gather import gather
-    from orchestrator.results import Results
 
-    dataset = folder
-    if (folder / "parts").is_dir():
-        results = Results(folder)
-        with results.locked():
-            dataset = gather(results, results.planned()).dataset
-    elif not (folder / "manifest.json").is_file():
-        raise DatasetError(f"{folder}: neither a results folder (parts/) nor a dataset (manifest.json)")
+    dataset = dataset_in(folder)
     target = out or (folder / "report" if dataset != folder else folder.parent / "report")
     page = write_report(dataset, target, include_suspect=include_suspect, demand=demand)
     typer.echo(f"report: {page}")

@@ -1,0 +1,31 @@
+"""Answers that go to the terminal or into files, whole or not at all."""
+
+from pathlib import Path
+
+import typer
+
+from contract.errors import ResultsError, UseError
+
+STANDARD_OUTPUT = "-"
+
+
+def put_text(where: str, text: str) -> None:
+    """Write a text into a file, or to standard output for ``-``. Raises ResultsError."""
+    if where == STANDARD_OUTPUT:
+        typer.echo(text, nl=not text.endswith("\n"))
+        return
+    path = Path(where)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def only_one(given: dict[str, bool]) -> None:
+    """Refuse options that all want the standard output. Raises UseError."""
+    wanted = [name for name, wants in given.items() if wants]
+    if len(wanted) > 1:
+        raise UseError(f"{' and '.join(wanted)}: only one of them can go to standard output")
