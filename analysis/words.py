@@ -13,6 +13,7 @@ from analysis.shown import Metric, Row, Tables, marked, of_metric
 from analysis.statistics.blocks import FEW_BLOCKS, MINIMUM_BLOCKS
 
 MOST_SENTENCES = 8
+MORE_BLOCKS = "raise 'blocks' in the campaign and run it again"
 
 _QUANTILES_FOUND = (
     "Quantiles are order statistics, and their 95 % intervals assume no distribution. Instances of one "
@@ -156,7 +157,7 @@ def few_blocks(fleet: Sequence[Row]) -> list[str]:
     only = f"Some cells were measured in {quantities.plural(fewest, 'block')} only"
     if fewest < MINIMUM_BLOCKS:
         need = f"Intervals and verdicts need {MINIMUM_BLOCKS} or more"
-        return [f"{only}. {need}; raise 'blocks' in the campaign and run it again."]
+        return [f"{only}. {need}; {MORE_BLOCKS}."]
     if fewest < FEW_BLOCKS:
         first_look = "their intervals are a first look, and too narrow where blocks differ"
         return [f"{only}: {first_look}. {FEW_BLOCKS} or more are wanted."]

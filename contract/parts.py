@@ -28,7 +28,7 @@ from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
 from contract.trial import Outcome, Receipt, Trial, VerdictWord, canonical_json
 
 IMPORTED = "imported"
-"""Among a trial's facts: that others measured it, with format, files and whatever is known of its origin."""
+"""Among a trial's facts: that others measured it, with format, files and what is known of its origin."""
 MAX_PART_BYTES = 512 * 1024 * 1024
 _RECORD = "trial.json"
 _NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")

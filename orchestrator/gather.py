@@ -80,9 +80,7 @@ def _write_tables(
     ordered = sorted(trials, key=lambda t: (t.experiment, t.host, t.block, t.order))
     attempts = results.attempts()
     for (experiment, host), group in groupby(ordered, key=lambda t: (t.experiment, t.host)):
-        paths = {
-            table: place_of(building, table, experiment, host) for table in ROW_TABLES
-        }
+        paths = {table: place_of(building, table, experiment, host) for table in ROW_TABLES}
         with ExitStack() as stack:
             files_of = {t: stack.enter_context(CompactFile(paths[t], t)) for t in ROW_TABLES}
             for part in _parts(results, list(group), attempts, found):

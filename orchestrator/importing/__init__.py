@@ -1,4 +1,4 @@
-"""Results of others as datasets: files are read as a mapping describes them, and written as gathered ones."""
+"""Results of others as datasets: read as a mapping describes them, written as gathered ones."""
 
 from enum import StrEnum
 

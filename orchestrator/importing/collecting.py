@@ -108,7 +108,7 @@ class Collection:
         found.started_at_ns = found.started_at_ns or started_at_ns
 
     def trials(self) -> Iterator[tuple[TrialRecord, Rows]]:
-        """A record and its rows per cell and block, host by host. Raises SourceError for what cannot be."""
+        """A record and its rows per cell and block, host by host. Raises SourceError."""
         if sum(map(len, self._cells.values())) > MOST_TRIALS:
             raise SourceError(f"more than {MOST_TRIALS:,} blocks: take more rows into one")
         ordered = sorted(self._cells.items(), key=lambda item: item[0].host)
@@ -165,7 +165,7 @@ def _rows_of(
         ended: dict[str, Any] = {"outcome": "ok"}
         if seen.failed is not None:
             ended = {"outcome": failed_as, "error_class": "said_failed", "error_text": seen.failed}
-        stamps = lay_out(dict(seen.durations))
+        stamps: dict[str, Any] = dict(lay_out(dict(seen.durations)))
         rows.append(InstanceRow(index, warm_up=seen.warm_up, **same, **ended, **stamps))
     return rows
 
@@ -180,29 +180,31 @@ def _facts_of(mapping: Mapping, form: str, *, interleaved: bool) -> dict[str, An
         "interleaved": interleaved,
     }
     labels = {"labels": mapping.labels} if mapping.labels else {}
-    facts = json.loads(json.dumps(mapping.facts, default=str))
+    facts: dict[str, Any] = json.loads(json.dumps(mapping.facts, default=str))
     return facts | labels | {IMPORTED: {key: value for key, value in origin.items() if value != ""}}
 
 
+class Said(NamedTuple):
+    """What a file's entry says of a cell; where it says nothing, the mapping speaks."""
+
+    host: str
+    driver: str
+    profile: str
+    image: str | None = None
+    limits: Limits | None = None
+
+
 def cell_of(
-    mapping: Mapping,
-    *,
-    host: str,
-    driver: str,
-    profile: str,
-    params: dict[str, Any],
-    image: str | None = None,
-    limits: Limits | None = None,
-    settings: dict[str, Any] | None = None,
+    mapping: Mapping, said: Said, params: dict[str, Any], settings: dict[str, Any] | None = None
 ) -> ImportedCell:
     """The cell of what is said, with what the mapping says of all."""
     return ImportedCell(
-        host=host,
-        driver=driver,
-        profile=profile,
+        host=said.host,
+        driver=said.driver,
+        profile=said.profile,
         params=canonical_json(params),
-        image=image or mapping.image,
-        limits=canonical_json((limits or mapping.limits).model_dump()),
+        image=said.image or mapping.image,
+        limits=canonical_json((said.limits or mapping.limits).model_dump()),
         settings=canonical_json(settings or {}),
     )
 

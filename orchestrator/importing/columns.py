@@ -7,11 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from contract.campaign import _NAME, Scalar
 from contract.errors import SourceError
-from orchestrator.importing.collecting import Collection, ImportedCell, Observation, SourceFile, cell_of
+from orchestrator.importing.collecting import (
+    Collection,
+    ImportedCell,
+    Observation,
+    Said,
+    SourceFile,
+    cell_of,
+)
 from orchestrator.importing.mapping import (
     BlockRule,
     ColumnReference,
@@ -42,8 +48,10 @@ class Line:
         return SourceError(f"{self.path}:{self.number}: {what}: found {found!r}; allowed: {allowed}")
 
 
-def read_columns(source: SourceFile, mapping: ColumnsMapping, entry: FileEntry, into: Collection) -> None:
-    """Put the rows of one file into the collection. Raises SourceError with file, line, found, allowed."""
+def read_columns(
+    source: SourceFile, mapping: ColumnsMapping, entry: FileEntry, into: Collection
+) -> None:
+    """Put the rows of one file into the collection. Raises SourceError with file and line."""
     layout = entry.layout or mapping.layout
     reader = _Reader(mapping, entry, into, source)
     rows = _lines(source.path, layout)
@@ -66,7 +74,7 @@ def _lines(path: Path, layout: Layout) -> Iterator[Line]:
 
     def counted(lines: Iterator[str]) -> Iterator[str]:
         nonlocal at
-        for at, text in enumerate(lines, start=1):  # noqa: B020 - the reader below wants to know it
+        for at, text in enumerate(lines, start=1):
             comment = layout.comment and text.lstrip().startswith(layout.comment)
             if at > layout.skip_lines and text.strip() and not comment:
                 yield text
@@ -118,7 +126,9 @@ class _Reader:
         durations, failed = self._durations(line)
         failed = self._said_failed(line) or failed
         if failed:  # a duration of an attempt that failed is not one of getting there
-            durations = {name: ns if name not in ("e2e", "reply") else None for name, ns in durations.items()}
+            durations = {
+                name: ns if name not in ("e2e", "reply") else None for name, ns in durations.items()
+            }
         try:
             lay_out(durations)
         except StagesDoNotFit as error:
@@ -136,15 +146,14 @@ class _Reader:
             count = params.get(name, 0)
             if isinstance(count, bool) or not isinstance(count, int) or not least <= count < 2**31:
                 raise line.error(name, count, "a whole number from 0")
-        return cell_of(
-            mapping,
+        said = Said(
             host=self._name(line, "host", entry.host or mapping.host),
             driver=self._name(line, "driver", entry.driver),
             profile=self._name(line, "profile", entry.profile),
-            params=params,
             image=entry.image,
             limits=entry.limits,
         )
+        return cell_of(mapping, said, params)
 
     def _name(self, line: Line, what: str, given: str | ColumnReference) -> str:
         if isinstance(given, str):

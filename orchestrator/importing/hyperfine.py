@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from contract.errors import SourceError
-from orchestrator.importing.collecting import Collection, Observation, SourceFile, cell_of
+from orchestrator.importing.collecting import Collection, Observation, Said, SourceFile, cell_of
 from orchestrator.importing.mapping import CommandEntry, HyperfineMapping
 
 MOST_BYTES = 500_000_000
@@ -27,9 +27,7 @@ class _Command:
     runs: Sequence[tuple[float, int | None]]
 
 
-def read_hyperfine(
-    sources: Sequence[SourceFile], mapping: HyperfineMapping, into: Collection
-) -> None:
+def read_hyperfine(sources: Sequence[SourceFile], mapping: HyperfineMapping, into: Collection) -> None:
     """Put all runs into the collection: a file is a block of every command in it.
 
     Raises SourceError with file, place, what was found and what is allowed.
@@ -61,11 +59,9 @@ def _add(
     taken = {ours: _plain(command.parameters[theirs]) for ours, theirs in said.parameters.items()}
     cell = cell_of(
         mapping,
-        host=str(mapping.host),
-        driver=said.driver,
-        profile=said.profile or "default",
-        params={"concurrency": 1, "ready": "exit"} | said.params | taken,
-        settings={"command": command.text, "parameters": command.parameters},
+        Said(str(mapping.host), said.driver, said.profile or "default"),
+        {"concurrency": 1, "ready": "exit"} | said.params | taken,
+        {"command": command.text, "parameters": command.parameters},
     )
     every = mapping.block.every
     block = number

@@ -1,14 +1,14 @@
 """CSV of ``incus-benchmark --report-file`` (and lxd-benchmark): one row per run of the tool.
 
 Its columns are a subset of JMeter's: timeStamp (ms since 1970, taken when the run was over), elapsed (ms
-of the whole run, cut to whole ones), label, responseCode (always empty) and success (always ``true``: a run
-that fails writes no row). There is no time of a single instance in it.
+of the whole run, cut to whole ones), label, responseCode (always empty) and success (always ``true``: a
+run that fails writes no row). There is no time of a single instance in it.
 """
 
 import csv
 
 from contract.errors import SourceError
-from orchestrator.importing.collecting import Collection, Observation, SourceFile, cell_of
+from orchestrator.importing.collecting import Collection, Observation, Said, SourceFile, cell_of
 from orchestrator.importing.mapping import IncusMapping, LabelEntry
 
 COLUMNS = ("timeStamp", "elapsed", "label", "responseCode", "success")
@@ -71,10 +71,8 @@ def _take(
     said = labels[label]
     cell = cell_of(
         mapping,
-        host=str(mapping.host),
-        driver=said.driver or mapping.driver,
-        profile=said.profile or mapping.profile,
-        params={"action": label, "batch": mapping.count, "concurrency": mapping.parallel},
+        Said(str(mapping.host), said.driver or mapping.driver, said.profile or mapping.profile),
+        {"action": label, "batch": mapping.count, "concurrency": mapping.parallel},
     )
     took_ms, over_ms = _milliseconds(where, "elapsed", elapsed), _milliseconds(where, "timeStamp", stamp)
     failed = None if success == "true" else "success: false"
@@ -84,5 +82,7 @@ def _take(
 
 def _milliseconds(where: str, name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > _MOST_MS:
-        raise SourceError(f"{where}: {name}: found {text!r:.60}; allowed: a whole number of milliseconds")
+        raise SourceError(
+            f"{where}: {name}: found {text!r:.60}; allowed: a whole number of milliseconds"
+        )
     return int(text)

@@ -27,7 +27,9 @@ def check_stages(names: Sequence[str]) -> None:
         raise ValueError("every stage once")
     phases = _phases(names)
     if phases and not _without_gap(phases):
-        raise ValueError(f"phases without a gap between them, of {', '.join(PHASES)} (boot may be absent)")
+        raise ValueError(
+            f"phases without a gap between them, of {', '.join(PHASES)} (boot may be absent)"
+        )
     ends = {"queue", "reply"} & set(phases)
     if "e2e" in names and phases and len(ends) != 1:
         raise ValueError(
@@ -80,7 +82,9 @@ def _from_the_beginning(phases: Sequence[str], durations: Durations) -> dict[str
     return stamps
 
 
-def _from_the_end(phases: Sequence[str], durations: Durations, whole: int | None) -> dict[str, int | None]:
+def _from_the_end(
+    phases: Sequence[str], durations: Durations, whole: int | None
+) -> dict[str, int | None]:
     stamps: dict[str, int | None] = {}
     at = whole
     for phase in reversed(phases):
@@ -105,7 +109,5 @@ def _down(durations: Durations, stamps: Mapping[str, int | None]) -> dict[str, i
     last = None if any(at is None for at in stamps.values()) else max(stamps.values(), default=0)  # type: ignore[type-var]  # none is None
     if not ways or last is None:
         return {}
-    ends = {
-        _DOWN[name]: None if (took := durations[name]) is None else last + took for name in ways
-    }
+    ends = {_DOWN[name]: None if (took := durations[name]) is None else last + took for name in ways}
     return {"t_stop_call": last} | ends

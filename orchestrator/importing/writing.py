@@ -45,7 +45,9 @@ def write_dataset(
     building = target.with_name(f".{target.name}.importing")
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise ResultsError(f"{target}: there is something already; choose another --out or remove it")
+            raise ResultsError(
+                f"{target}: there is something already; choose another --out or remove it"
+            )
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         files = _write_tables(imported, trials, building)
