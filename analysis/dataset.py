@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,8 @@ from contract.tables import SCHEMA_VERSION, TABLES, schema_of
 
 MEMORY_LIMIT = "1GB"
 """What DuckDB may hold before it uses a temporary folder."""
+BATCH_ROWS = 100_000
+"""Rows of one batch of a streamed answer."""
 _PARTITIONS = ("experiment", "host")
 
 
@@ -117,6 +119,22 @@ class Dataset:
         found: list[dict[str, Any]] = self.query(sql, values, **tables).to_pylist()
         return found
 
+    def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
+        """The answer to a query in batches, for answers larger than the memory. Read it to its end."""
+        try:
+            return self._duckdb.execute(sql, dict(values or {})).to_arrow_reader(BATCH_ROWS)
+        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
+            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
+
+    def keep_only(self, trial_ids: Sequence[str]) -> None:
+        """Leave all other trials out of every table, until the dataset is closed."""
+        self._duckdb.register("kept_trials", pa.table({"trial_id": pa.array(trial_ids, pa.string())}))
+        for table in TABLES:
+            self._duckdb.execute(
+                f"CREATE OR REPLACE TEMP VIEW {table} AS SELECT * FROM all_{table} "  # noqa: S608 - ours
+                "WHERE trial_id IN (SELECT trial_id FROM kept_trials)"
+            )
+
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments that have trials, sorted."""
         found = self.query("SELECT DISTINCT experiment FROM trials ORDER BY 1")
@@ -134,12 +152,14 @@ class Dataset:
         if not paths:
             names = [*_PARTITIONS] if table != "trials" else []
             columns = [*schema_of(table), *(pa.field(name, pa.string()) for name in names)]
-            self._duckdb.register(table, pa.schema(columns).empty_table())
+            self._duckdb.register(f"all_{table}", pa.schema(columns).empty_table())
+            self._duckdb.execute(f"CREATE TEMP VIEW {table} AS FROM all_{table}")
             return
         # a path may hold what DuckDB would take for a pattern
         files = [re.sub(r"([\[*?])", r"[\1]", str(self.path / path)) for path in paths]
         read = "SELECT * FROM read_parquet($f, hive_partitioning=true, hive_types_autocast=false)"
-        self._duckdb.sql(read, params={"f": files}).create_view(table)
+        self._duckdb.sql(read, params={"f": files}).create_view(f"all_{table}")
+        self._duckdb.execute(f"CREATE TEMP VIEW {table} AS FROM all_{table}")
 
 
 def open_dataset(path: Path, *, check_sums: bool = True, include_suspect: bool = False) -> Dataset:

@@ -8,7 +8,7 @@ from analysis.cells import Cells
 from analysis.dataset import Dataset
 from contract.parts import IMPORTED
 
-NOT_IN_TURN = "imported: the two sides were not measured in turn"
+NOT_IN_TURN = "imported, and not measured in turn"
 """Why no verdict is given, however far apart two imported cells are."""
 
 MARK = f"json_extract(facts, '$.{IMPORTED}') IS NOT NULL"

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from contract.errors import CampaignError, TonnageError
-from orchestrator.cli import campaigns, hosts, importing, results, standing
+from orchestrator.cli import campaigns, exporting, hosts, importing, results, standing
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
@@ -24,6 +24,7 @@ standing.add_to(app)
 hosts.add_to(app)
 results.add_to(app)
 importing.add_to(app)
+exporting.add_to(app)
 
 
 def main() -> None:
