@@ -122,7 +122,7 @@ class Dataset:
     def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
         """The answer to a query in batches, for answers larger than the memory. Read it to its end."""
         try:
-            return self._duckdb.execute(sql, dict(values or {})).to_arrow_reader(BATCH_ROWS)
+            return self._duckdb.sql(sql, params=dict(values or {})).to_arrow_reader(BATCH_ROWS)
         except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
             raise DatasetError(f"{self.path}: cannot be read: {error}") from error
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from analysis.exporting import meaning_of
 from analysis.tables import table_modules
 
-
 _ABOUT = """\
 The same as `tonnage schema reports --markdown`; without the option, as JSON. They lie beside a report in
-`tables/` as CSV, Parquet and JSON, and `tonnage export` writes single ones. A number that is not known is
-missing, never 0; a quantile that lies among failures is infinite. Times are nanoseconds."""
+`tables/` as CSV, Parquet and JSON, and `tonnage export` writes single ones. A number that is not known
+is missing, never 0; a quantile that lies among failures is infinite. Times are nanoseconds."""
 
 
 def column_rows() -> list[dict[str, str]]:
