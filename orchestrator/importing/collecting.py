@@ -21,6 +21,8 @@ from orchestrator.importing.stages import lay_out
 MOST_TRIALS = 1_000_000
 NOT_JUDGED = "imported: not judged by Tonnage"
 NOT_SAID = "not said"
+SAID_FAILED = "said_failed"
+"""Error class of an attempt of which the file itself says that it failed."""
 _NO_DEADLINE_S = 1.0
 """A trial needs a deadline; of an imported one nobody knows it, and its table holds null."""
 
@@ -66,6 +68,8 @@ class Observation(NamedTuple):
     failed: str | None = None
     """How the file says that the attempt failed; None for one that did not."""
     warm_up: bool = False
+    failed_as: InstanceOutcome = "failed"
+    """How its row ends, where it failed."""
 
 
 @dataclass(slots=True)
@@ -83,7 +87,6 @@ class Collection:
         self._facts = _facts_of(mapping, form, interleaved=interleaved)
         self._cells: dict[ImportedCell, dict[int, _Block]] = {}
         self._labels: dict[str, int] = {}
-        self.failed_as: InstanceOutcome = "failed"
 
     def next_block(self, cell: ImportedCell) -> int:
         """The number of a block that the cell does not have yet."""
@@ -148,13 +151,11 @@ class Collection:
             facts=self._facts | {IMPORTED: self._facts[IMPORTED] | {"files": files}},
             versions=self._mapping.versions,
         )
-        rows = _rows_of(block.observations, params, self.failed_as)
+        rows = _rows_of(block.observations, params)
         return record, Rows(instances=rows)
 
 
-def _rows_of(
-    observations: Sequence[Observation], params: dict[str, Any], failed_as: InstanceOutcome
-) -> list[InstanceRow]:
+def _rows_of(observations: Sequence[Observation], params: dict[str, Any]) -> list[InstanceRow]:
     same: dict[str, Any] = {
         "concurrency": int(params["concurrency"]),
         "residents": int(params.get("residents") or 0),
@@ -164,7 +165,7 @@ def _rows_of(
     for index, seen in enumerate(observations):
         ended: dict[str, Any] = {"outcome": "ok"}
         if seen.failed is not None:
-            ended = {"outcome": failed_as, "error_class": "said_failed", "error_text": seen.failed}
+            ended = {"outcome": seen.failed_as, "error_class": SAID_FAILED, "error_text": seen.failed}
         stamps: dict[str, Any] = dict(lay_out(dict(seen.durations)))
         rows.append(InstanceRow(index, warm_up=seen.warm_up, **same, **ended, **stamps))
     return rows

@@ -136,7 +136,7 @@ class _Reader:
         warm_up = sum(self._seen.values()) < self._entry.warm_ups
         block = self._block_of(line, cell)
         self._seen[cell] += 1
-        observation = Observation(tuple(durations.items()), failed, warm_up)
+        observation = Observation(tuple(durations.items()), failed, warm_up, self._failure.outcome)
         self._into.add(cell, block, observation, self._source)
 
     def _cell(self, line: Line) -> ImportedCell:
