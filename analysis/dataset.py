@@ -20,7 +20,7 @@ MEMORY_LIMIT = "1GB"
 """What DuckDB may hold before it uses a temporary folder."""
 BATCH_ROWS = 100_000
 """Rows of one batch of a streamed answer."""
-_PARTITIONS = ("experiment", "host")
+PARTITIONS = ("experiment", "host")
 
 
 class _Read(BaseModel):
@@ -150,7 +150,7 @@ class Dataset:
 
     def _view(self, table: str, paths: list[str]) -> None:
         if not paths:
-            names = [*_PARTITIONS] if table != "trials" else []
+            names = [*PARTITIONS] if table != "trials" else []
             columns = [*schema_of(table), *(pa.field(name, pa.string()) for name in names)]
             self._duckdb.register(f"all_{table}", pa.schema(columns).empty_table())
             self._duckdb.execute(f"CREATE TEMP VIEW {table} AS FROM all_{table}")
@@ -221,8 +221,8 @@ def _check_file(folder: Path, entry: FileEntry, *, check_sums: bool) -> None:
 
 
 def _check_schema(file: Path, schema: pa.Schema, table: str) -> None:
-    found = {field.name: field.type for field in schema if field.name not in _PARTITIONS}
-    wanted = {field.name: field.type for field in schema_of(table) if field.name not in _PARTITIONS}
+    found = {field.name: field.type for field in schema if field.name not in PARTITIONS}
+    wanted = {field.name: field.type for field in schema_of(table) if field.name not in PARTITIONS}
     wrong = sorted(name for name in wanted if found.get(name) != wanted[name])
     if wrong:
         raise DatasetError(f"{file}: columns missing or of another type: {', '.join(wrong)}")

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from analysis.dataset import BATCH_ROWS, Dataset
+from analysis.dataset import BATCH_ROWS, PARTITIONS, Dataset
 from analysis.export import FORMULA, as_arrow
 from analysis.host_classes import class_of_host, host_classes
 from analysis.tables import table_modules
 from contract.errors import UseError
-from contract.tables import TABLES
+from contract.tables import TABLES, schema_of
 
 Format = Literal["parquet", "csv", "arrow", "json"]
 
@@ -111,17 +111,22 @@ class Tables:
         if name not in known:
             raise UseError(f"--table: found {name!r}; allowed: {', '.join(known)}")
         if name in TABLES:
-            columns = ", ".join(f'"{column.name}"' for column in TABLES[name])
-            partitions = "experiment, host, " if name != "trials" else ""
-            order = 'ORDER BY host, block, "order", trial_id' if name == "trials" else ""
-            sql = f"SELECT {partitions}{columns} FROM {name} {order}"  # noqa: S608 - ours
-            return self._dataset.stream(sql)
+            return self._stream_raw(name)
         experiment, _, table = name.partition("-")
         module = table_modules()[experiment]
         if experiment not in self._made:
             self._made[experiment] = module.table(self._dataset)
         whole = as_arrow(self._made[experiment][table], module.FIELDS[table])
         return pa.RecordBatchReader.from_batches(whole.schema, whole.to_batches(BATCH_ROWS))
+
+    def _stream_raw(self, name: str) -> pa.RecordBatchReader:
+        """A raw table with the published types; the names of its folders are columns here."""
+        partitions = [pa.field(key, pa.string()) for key in PARTITIONS if name != "trials"]
+        schema = pa.schema([*partitions, *schema_of(name)], metadata=schema_of(name).metadata)
+        columns = ", ".join(f'"{column}"' for column in schema.names)
+        order = 'ORDER BY host, block, "order", trial_id' if name == "trials" else ""
+        found = self._dataset.stream(f"SELECT {columns} FROM {name} {order}")  # noqa: S608 - ours
+        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in found))
 
 
 def write_stream(reader: pa.RecordBatchReader, form: Format, out: IO[bytes]) -> int:

@@ -17,7 +17,7 @@ from pages import PAGES, ROOT, Block, Command, blocks, commands, heading_slugs, 
 from pydantic import BaseModel, TypeAdapter
 from typer.main import get_command
 
-from analysis.report_tables import page
+from analysis import report_tables
 from contract import errors
 from contract.campaign import Campaign, ExperimentEntry, HostSelection, Limits, Profile, load_campaign
 from orchestrator import cli
@@ -206,7 +206,7 @@ def test_schema_page_holds_the_generated_tables() -> None:
 
 def test_page_of_report_tables_is_the_generated_one() -> None:
     told = "tonnage schema reports --markdown says something else"
-    assert (ROOT / "docs/report-tables.md").read_text() == page(), told
+    assert (ROOT / "docs/report-tables.md").read_text() == report_tables.page(), told
 
 
 def test_schema_page_names_manifest_facts_and_causes(simulated_results: Path) -> None:
