@@ -181,8 +181,9 @@ def _facts_of(mapping: Mapping, form: str, *, interleaved: bool) -> dict[str, An
         "interleaved": interleaved,
     }
     labels = {"labels": mapping.labels} if mapping.labels else {}
-    facts: dict[str, Any] = json.loads(json.dumps(mapping.facts, default=str))
-    return facts | labels | {IMPORTED: {key: value for key, value in origin.items() if value != ""}}
+    return (
+        mapping.facts | labels | {IMPORTED: {key: value for key, value in origin.items() if value != ""}}
+    )
 
 
 class Said(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from contract.campaign import _NAME, Scalar
+from contract.campaign import Scalar, plain_name
 from contract.errors import SourceError
 from orchestrator.importing.collecting import (
     Collection,
@@ -159,11 +159,10 @@ class _Reader:
         if isinstance(given, str):
             return given
         text = self._text(line, given.column)
-        if not _NAME.fullmatch(text):
-            raise line.error(
-                what, text, "1 to 63 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends"
-            )
-        return text
+        try:
+            return plain_name(text)
+        except ValueError as error:
+            raise line.error(what, text, str(error)) from error
 
     def _value(self, line: Line, given: Scalar | ColumnReference) -> Scalar:
         """A parameter's value; text that is a number is one."""

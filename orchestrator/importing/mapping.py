@@ -1,12 +1,13 @@
 """The mapping: what the columns, commands or labels of somebody's result files mean. One YAML file."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from contract.campaign import Frozen, Limits, Name, Scalar
+from contract.campaign import Frozen, Limits, Name, Scalar, plain_name
 from contract.errors import CampaignError
 from contract.yaml_source import YamlSource, load_yaml
 from orchestrator.importing.stages import StageName, check_stages
@@ -15,28 +16,67 @@ Unit = Literal["ns", "us", "ms", "s"]
 FailureOutcome = Literal["failed", "timeout", "censored"]
 
 
+def _column(given: Any) -> Any:
+    """One complaint where pydantic would give one for each type of a union, here and below."""
+    number = isinstance(given, int) and not isinstance(given, bool) and given >= 1
+    if number or (isinstance(given, str) and given):
+        return given
+    raise ValueError("a name in the header, or a number from 1")
+
+
+ColumnName = Annotated[str | int, BeforeValidator(_column)]
+
+
 class ColumnReference(Frozen):
     """A column whose text in each row is the value: ``{column: runtime}``."""
 
-    column: str | int = Field(description="name in the header, or number from 1")
+    column: ColumnName
 
 
 def _name_or_column(given: Any) -> Any:
-    """One complaint where pydantic would give one for each kind."""
-    if isinstance(given, dict):
-        return ColumnReference.model_validate(given)
-    return given
+    if isinstance(given, str):
+        return plain_name(given)
+    return _reference(given, "a name, or {column: NAME}")
 
 
-NameOrColumn = Annotated[Name | ColumnReference, BeforeValidator(_name_or_column)]
-ValueOrColumn = Annotated[Scalar | ColumnReference, BeforeValidator(_name_or_column)]
+def _value_or_column(given: Any) -> Any:
+    if isinstance(given, Scalar):
+        return given
+    return _reference(given, "text, a number, true, false, null, or {column: NAME}")
+
+
+def _reference(given: Any, allowed: str) -> ColumnReference:
+    if isinstance(given, ColumnReference):
+        return given
+    if not isinstance(given, dict) or set(given) != {"column"}:
+        raise ValueError(allowed)
+    return ColumnReference(column=_column(given["column"]))
+
+
+def _names(given: Any) -> Any:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(n, str) for n in names):
+        raise ValueError("a name or pattern, or a list of these")
+    return tuple(names)
+
+
+def _as_json(given: Any) -> Any:
+    """Facts as JSON has them; a date of YAML becomes text."""
+    try:
+        return json.loads(json.dumps(given, default=str, allow_nan=False))
+    except ValueError as error:
+        raise ValueError("numbers that are finite") from error
+
+
+NameOrColumn = Annotated[str | ColumnReference, BeforeValidator(_name_or_column)]
+ValueOrColumn = Annotated[Scalar | ColumnReference, BeforeValidator(_value_or_column)]
 
 
 class StageColumn(Frozen):
     """Where the durations of one stage stand: in a column, or the same value in every row."""
 
     stage: StageName
-    column: str | int | None = Field(None, description="name in the header, or number from 1")
+    column: ColumnName | None = Field(None, description="name in the header, or number from 1")
     value: float | None = Field(None, ge=0, description="the same in every row, instead of a column")
     unit: Unit
 
@@ -59,7 +99,7 @@ class BlockRule(Frozen):
     """How rows form blocks, the unit of replication: every N rows, by a column, or the whole file."""
 
     every: int | None = Field(None, ge=1, description="this many rows of a cell, in file order")
-    column: str | int | None = Field(None, description="rows with the same text are one block")
+    column: ColumnName | None = Field(None, description="rows with the same text are one block")
 
     @model_validator(mode="before")
     @classmethod
@@ -76,7 +116,7 @@ class FailureRule(Frozen):
 
     values: tuple[str, ...] = Field((), description="texts in a duration column that stand for none")
     negative: bool = Field(False, description="a negative duration stands for none")
-    column: str | int | None = Field(None, description="a column that says how the row ended")
+    column: ColumnName | None = Field(None, description="a column that says how the row ended")
     ok: tuple[str, ...] = Field(("ok", "0", "true"), description="its texts that say: well")
     outcome: FailureOutcome = "failed"
 
@@ -119,7 +159,9 @@ class Mapping(Frozen):
     image: str = Field("not said", min_length=1, max_length=1000)
     limits: Limits = Limits()
     emulated: bool = Field(False, description="virtual machines ran on an emulated CPU")
-    facts: dict[str, Any] = Field({}, description="what shaped the numbers on that host")
+    facts: Annotated[dict[str, Any], BeforeValidator(_as_json)] = Field(
+        {}, description="what shaped the numbers on that host"
+    )
     labels: dict[str, str] = Field({}, description="labels of the host; 'class' names its class")
     versions: dict[str, str] = {}
 
@@ -136,7 +178,9 @@ class Mapping(Frozen):
 class FileEntry(Frozen):
     """Some files of columns, and what is the same in all their rows. It wins over the top level."""
 
-    files: str | tuple[str, ...] = Field(description="names or patterns such as boot-*.csv")
+    files: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        description="names or patterns such as boot-*.csv"
+    )
     driver: NameOrColumn
     profile: NameOrColumn = "default"
     host: NameOrColumn | None = None
@@ -148,11 +192,6 @@ class FileEntry(Frozen):
     block: BlockRule | None = None
     failure: FailureRule | None = None
     layout: Layout | None = None
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """Names or patterns of its files."""
-        return (self.files,) if isinstance(self.files, str) else self.files
 
 
 class ColumnsMapping(Mapping):
@@ -252,9 +291,9 @@ def _check_named_columns(mapping: ColumnsMapping, entry: FileEntry, error: Campa
     block, failure = entry.block or mapping.block, entry.failure or mapping.failure
     used = [stage.column for stage in entry.stages or mapping.stages]
     used += [block.column, failure.column]
-    from_columns = (entry.driver, entry.profile, entry.host or mapping.host)
-    from_columns += tuple((mapping.params | entry.params).values())  # type: ignore[assignment]  # scalars
-    used += [value.column for value in from_columns if isinstance(value, ColumnReference)]
+    said = [entry.driver, entry.profile, entry.host or mapping.host]
+    said += (mapping.params | entry.params).values()
+    used += [value.column for value in said if isinstance(value, ColumnReference)]
     if any(isinstance(column, str) for column in used) and not (entry.layout or mapping.layout).header:
         raise error
 

@@ -93,13 +93,14 @@ def _read_columns(
 ) -> list[str]:
     used: dict[str, SourceFile] = {}
     for number, entry in enumerate(mapping.entries):
-        for pattern in entry.patterns:
+        for pattern in entry.files:
             names = [name for name in files if _matches(name, pattern)]
             if not names:
                 allowed = f"a name or pattern of: {', '.join(list(files)[:20])}"
                 raise yaml.error(("entries", number, "files"), pattern, allowed)
             for name in names:
-                used.setdefault(name, SourceFile.at(files[name], name))
+                if name not in used:
+                    used[name] = SourceFile.at(files[name], name)
                 read_columns(used[name], mapping, entry, into)
     return [name for name in files if name not in used]
 
