@@ -291,7 +291,7 @@ def _check_named_columns(mapping: ColumnsMapping, entry: FileEntry, error: Campa
     block, failure = entry.block or mapping.block, entry.failure or mapping.failure
     used = [stage.column for stage in entry.stages or mapping.stages]
     used += [block.column, failure.column]
-    said = [entry.driver, entry.profile, entry.host or mapping.host]
+    said: list[object] = [entry.driver, entry.profile, entry.host or mapping.host]
     said += (mapping.params | entry.params).values()
     used += [value.column for value in said if isinstance(value, ColumnReference)]
     if any(isinstance(column, str) for column in used) and not (entry.layout or mapping.layout).header:

@@ -101,6 +101,8 @@ def test_its_report_is_whole_and_says_whose_numbers_these_are(published: Path) -
     assert "All of it comes from one host" in text
     assert "Variants were not measured in turn" in text
     assert "Ready per second" not in text
+    assert "firecracker from 161 ms to 217 ms" in text
+    assert "qemu from" not in text, "it was measured at one level only"
     assert "boot-serial-fc-api.dat" in text
     assert all(figure.all("svg") for figure in page.all("figure"))
 

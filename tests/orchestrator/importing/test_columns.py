@@ -185,6 +185,13 @@ def test_names_in_columns_are_checked(importer: Importer) -> None:
         (ONE.replace("files: a.csv", "files: b.csv"), r"'entries\[0\].files': found 'b.csv'; allowed"),
         (ONE + "experiment: density\n", "found 'density'; allowed: 'lifecycle'"),
         ("- 1\n", "a mapping with 'measured_by'"),
+        (ONE.replace("driver: docker", "driver: Docker"), r"driver': found 'Docker'; allowed: 1 to 63"),
+        (ONE.replace("driver: docker", "driver: {colum: 1}"), r"allowed: a name, or \{column: NAME\}"),
+        (ONE.replace("files: a.csv", "files: 3"), "found 3; allowed: a name or pattern"),
+        (ONE.replace("column: 1", "column: 0"), "found 0; allowed: a name in the header, or a number"),
+        (ONE.replace("{every: 2}", "{every: 0}"), "greater than or equal to 1"),
+        (ONE.replace("concurrency: 4", "concurrency: [4]"), r"found \[4\]; allowed: text, a number"),
+        (ONE + "facts: {n: .inf}\n", "allowed: numbers that are finite"),
     ],
 )
 def test_a_bad_mapping_is_named_by_line(importer: Importer, mapping: str, said: str) -> None:
