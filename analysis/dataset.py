@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,9 @@ from contract.tables import SCHEMA_VERSION, TABLES, schema_of
 
 MEMORY_LIMIT = "1GB"
 """What DuckDB may hold before it uses a temporary folder."""
-_PARTITIONS = ("experiment", "host")
+BATCH_ROWS = 100_000
+"""Rows of one batch of a streamed answer."""
+PARTITIONS = ("experiment", "host")
 
 
 class _Read(BaseModel):
@@ -119,6 +121,22 @@ class Dataset:
         found: list[dict[str, Any]] = self.query(sql, values, **tables).to_pylist()
         return found
 
+    def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
+        """The answer to a query in batches, for answers larger than the memory. Read it to its end."""
+        try:
+            return self._duckdb.sql(sql, params=dict(values or {})).to_arrow_reader(BATCH_ROWS)
+        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
+            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
+
+    def keep_only(self, trial_ids: Sequence[str]) -> None:
+        """Leave all other trials out of every table, until the dataset is closed."""
+        self._duckdb.register("kept_trials", pa.table({"trial_id": pa.array(trial_ids, pa.string())}))
+        for table in TABLES:
+            self._duckdb.execute(
+                f"CREATE OR REPLACE TEMP VIEW {table} AS SELECT * FROM all_{table} "  # noqa: S608 - ours
+                "WHERE trial_id IN (SELECT trial_id FROM kept_trials)"
+            )
+
     def experiments(self) -> tuple[str, ...]:
         """Names of the experiments that have trials, sorted."""
         if self._chosen is not None:
@@ -146,14 +164,16 @@ class Dataset:
 
     def _view(self, table: str, paths: list[str]) -> None:
         if not paths:
-            names = [*_PARTITIONS] if table != "trials" else []
+            names = [*PARTITIONS] if table != "trials" else []
             columns = [*schema_of(table), *(pa.field(name, pa.string()) for name in names)]
-            self._duckdb.register(table, pa.schema(columns).empty_table())
+            self._duckdb.register(f"all_{table}", pa.schema(columns).empty_table())
+            self._duckdb.execute(f"CREATE TEMP VIEW {table} AS FROM all_{table}")
             return
         # a path may hold what DuckDB would take for a pattern
         files = [re.sub(r"([\[*?])", r"[\1]", str(self.path / path)) for path in paths]
         read = "SELECT * FROM read_parquet($f, hive_partitioning=true, hive_types_autocast=false)"
-        self._duckdb.sql(read, params={"f": files}).create_view(table)
+        self._duckdb.sql(read, params={"f": files}).create_view(f"all_{table}")
+        self._duckdb.execute(f"CREATE TEMP VIEW {table} AS FROM all_{table}")
 
 
 def open_dataset(path: Path, *, check_sums: bool = True, include_suspect: bool = False) -> Dataset:
@@ -241,8 +261,8 @@ def _check_version(file: Path, schema: pa.Schema) -> None:
 
 
 def _check_schema(file: Path, schema: pa.Schema, table: str) -> None:
-    found = {field.name: field.type for field in schema if field.name not in _PARTITIONS}
-    wanted = {field.name: field.type for field in schema_of(table) if field.name not in _PARTITIONS}
+    found = {field.name: field.type for field in schema if field.name not in PARTITIONS}
+    wanted = {field.name: field.type for field in schema_of(table) if field.name not in PARTITIONS}
     wrong = sorted(name for name in wanted if found.get(name) != wanted[name])
     if wrong:
         raise DatasetError(f"{file}: columns missing or of another type: {', '.join(wrong)}")

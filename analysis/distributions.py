@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from analysis.cells import Cells
+from analysis.imported import MARK
 from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
 
@@ -72,6 +73,11 @@ class Distribution:
         bounds = np.searchsorted(columns["cell"], np.arange(len(cells.cells) + 1))
         self._slice = [slice(a, b) for a, b in pairwise(bounds)]
         self._by_host = lru_cache(maxsize=2)(self._sort_by_host)
+
+    @property
+    def n(self) -> int:
+        """Values in all cells."""
+        return int(self._count.sum())
 
     def sample(self, cell: int, scope: Scope = FLEET) -> BlockedSample:
         """The values of a cell in the fleet, on hosts of one class, or on one host."""
@@ -158,7 +164,8 @@ class Reduction:
     def counts(self) -> list[dict[str, Any]]:
         """Measured rows per cell, host, block and role, by how they ended, and the time they took.
 
-        ``span_ns`` is the time from the first intent to the last ready, summed over trials.
+        ``span_ns`` is the time from the first intent to the last ready, summed over trials; 0 for
+        imported ones, whose instances each begin at their own zero.
         """
         sql = f"""
             WITH per_trial AS (
@@ -170,12 +177,12 @@ class Reduction:
                     count(*) FILTER (WHERE i.outcome = 'lost') AS lost,
                     max(i.t_ready) - min(i.t_intent) AS span_ns
                 FROM instances i JOIN members m USING (trial_id) WHERE {_MEASURED} GROUP BY ALL
-            )
+            ), imported AS (SELECT trial_id FROM trials WHERE {MARK})
             SELECT cell, host, block, role, count(*) AS trials, sum(planned)::BIGINT AS planned,
                 sum(attempted)::BIGINT AS attempted, sum(ok)::BIGINT AS ok, sum(ready)::BIGINT AS ready,
                 sum(skipped)::BIGINT AS skipped, sum(lost)::BIGINT AS lost,
-                coalesce(sum(span_ns), 0)::BIGINT AS span_ns
-            FROM per_trial GROUP BY ALL ORDER BY ALL
+                coalesce(sum(span_ns) FILTER (i.trial_id IS NULL), 0)::BIGINT AS span_ns
+            FROM per_trial LEFT JOIN imported i USING (trial_id) GROUP BY ALL ORDER BY ALL
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed", "failed", "set aside")
         return self._dataset.rows(sql, self._experiment, members=members)

@@ -18,7 +18,7 @@ from contract.errors import ResultsError
 
 FORMATS = ("csv", "parquet", "json")
 _ARROW = {"string": pa.string(), "Int64": pa.int64(), "Float64": pa.float64(), "boolean": pa.bool_()}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would run text that begins so."""
 
 
@@ -35,7 +35,7 @@ def export_tables(
     for name, table in tables.items():
         write_file(folder / f"{name}.csv", as_csv(table).encode())
         write_file(folder / f"{name}.json", _as_json(table).encode())
-        arrow = _as_arrow(table, fields[name])
+        arrow = as_arrow(table, fields[name])
         replace_file(folder / f"{name}.parquet", partial(pq.write_table, arrow, compression="zstd"))
     described = {
         name: {"rows": len(table), "columns": {f.name: f.meaning for f in fields[name]}}
@@ -49,7 +49,7 @@ def as_csv(table: pd.DataFrame) -> str:
     safe = table.copy()
     for column in safe.columns:
         if pd.api.types.is_string_dtype(safe[column]):
-            risky = safe[column].str.startswith(_FORMULA).fillna(value=False)
+            risky = safe[column].str.startswith(FORMULA).fillna(value=False)
             safe.loc[risky, column] = "'" + safe.loc[risky, column]
     return safe.to_csv(index=False, lineterminator="\n")
 
@@ -86,7 +86,8 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
-def _as_arrow(table: pd.DataFrame, fields: Sequence[Field]) -> pa.Table:
+def as_arrow(table: pd.DataFrame, fields: Sequence[Field]) -> pa.Table:
+    """A table with the types and meanings that its fields declare."""
     schema = pa.schema(
         [pa.field(f.name, _ARROW[f.dtype], metadata={"meaning": f.meaning}) for f in fields]
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.cells import Cell, Cells
 from analysis.distributions import Distribution, Reduction, Stage
+from analysis.imported import NOT_IN_TURN, cells_out_of_turn
 from analysis.scopes import FLEET
 from analysis.section import Field
 from analysis.statistics.blocks import MINIMUM_BLOCKS
@@ -54,14 +55,19 @@ def pair_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, A
     """Every variant against every other under the same conditions, in table order: baseline first."""
     cells = reduction.cells
     rows: list[dict[str, Any]] = []
+    apart = cells_out_of_turn(cells)
     for stage in stages:
         distribution = reduction.distribution(stage)
+        if not distribution.n:  # imported results seldom hold every stage
+            continue
         for group in cells.groups() if len(cells.cells) > 1 else ():
             rng = np.random.default_rng([SEED, len(rows)])
             medians = {c.index: block_medians(distribution.sample(c.index), rng) for c in group}
             for baseline, other in combinations(group, 2):
                 pair = medians[baseline.index], medians[other.index]
                 withheld = _withheld(cells, distribution, (baseline, other))
+                if baseline.index in apart or other.index in apart:
+                    withheld = withheld or NOT_IN_TURN
                 rows.append(
                     _describe(cells, baseline, other)
                     | {"metric": stage.name, "withheld": withheld}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from analysis import quantities
 from analysis.cells import variant_name
 from analysis.dataset import Dataset
+from contract.parts import IMPORTED
 
 TRIALS_PER_HOST = 20
 """Trials of a host and variant whose facts are read: facts of a host seldom change."""
@@ -17,6 +18,9 @@ MOST_HOSTS_NAMED = 12
 
 RESULTS = "findings"
 """Among a trial's facts: what its experiment found, which is a result and shapes nothing."""
+
+_NO_FACTS = (RESULTS, IMPORTED)
+"""What stands among a trial's facts and shapes no number; where imports come from is told by itself."""
 
 _Origin = tuple[str, str]
 """Host and variant."""
@@ -156,7 +160,7 @@ def _observations(dataset: Dataset) -> Iterator[tuple[_Origin, str, str]]:
     for row in dataset.rows(sql):
         versions = {f"version_of_{key}": value for key, value in _flat(row["versions"])}
         for name, value in [*_flat(row["facts"]), *versions.items()]:
-            if name == RESULTS or name.startswith(f"{RESULTS}."):
+            if name in _NO_FACTS or name.startswith(tuple(f"{kind}." for kind in _NO_FACTS)):
                 continue
             if not name.endswith("_version") or f"version_of_{name}" not in versions:
                 yield (row["host"], variant_name(row["driver"], row["profile"])), name, value

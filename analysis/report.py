@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from analysis import export, palette, provenance, quantities
+from analysis import export, imported, palette, provenance, quantities, words_imported
 from analysis.capacity import section as capacity
 from analysis.dataset import Dataset, open_dataset
 from analysis.diagnostics import section as diagnostics
@@ -44,13 +44,16 @@ def write_report(
     cannot be written, CampaignError when the demand cannot be read.
     """
     with open_dataset(dataset, include_suspect=include_suspect) as opened:
+        origin = imported.origin_of(opened)
         sections: list[Section] = []
         tables: dict[str, pd.DataFrame] = {}
         fields: dict[str, tuple[Field, ...]] = {}
         for experiment, module in table_modules().items():
             if experiment in opened.experiments():
                 found = module.table(opened)
-                sections.append(module.section(opened, found))
+                sections.append(
+                    words_imported.add_caveats(module.section(opened, found), opened, origin)
+                )
                 tables |= {f"{experiment}-{name}": table for name, table in found.items()}
                 fields |= {f"{experiment}-{name}": module.FIELDS[name] for name in found}
         doubts = diagnostics.table(opened)
@@ -100,6 +103,8 @@ def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[D
     reasons, more_reasons = provenance.verdict_reasons(dataset)
     return environment.get_template("report.html.j2").render(
         manifest=dataset.manifest,
+        origin=imported.origin_of(dataset),
+        most_files=MOST_FILES,
         description=_description(dataset.manifest.campaign_file),
         gathered_at=_moment(dataset.manifest.created_at),
         opening=_opening(dataset, [section.experiment for section in sections]),
@@ -126,7 +131,9 @@ def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
     instances = quantities.plural(extent["instances"], "instance")
     where = quantities.plural(extent["hosts"], "host")
     blocks = quantities.plural(extent["blocks"], "block")
+    origin = imported.origin_of(dataset)
     sentences = [
+        *(words_imported.opening(origin) if origin else ()),
         f"Measured on {where} in up to {blocks} each: {trials} with {instances}.",
         f"Trials by verdict: {', '.join(each)}.",
     ]

@@ -241,7 +241,11 @@ def assemble(
     """The table without the columns that say nothing, cut to ``MOST_ROWS``; None when it is empty."""
     if not body:
         return None
-    silent = {"Conditions": {"same for all"}, "Single hosts": {"one host"}}
+    silent = {
+        "Conditions": {"same for all"},
+        "Single hosts": {"one host"},
+        "Ready per second and host": {quantities.NOT_AVAILABLE},
+    }
     kept = [i for i, head in enumerate(heads) if not {row[i] for row in body} <= silent.get(head, set())]
     rows = [tuple(row[i] for i in kept) for row in body[:MOST_ROWS]]
     return ShownTable(

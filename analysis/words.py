@@ -13,6 +13,7 @@ from analysis.shown import Metric, Row, Tables, marked, of_metric
 from analysis.statistics.blocks import FEW_BLOCKS, MINIMUM_BLOCKS
 
 MOST_SENTENCES = 8
+MORE_BLOCKS = "raise 'blocks' in the campaign and run it again"
 
 _QUANTILES_FOUND = (
     "Quantiles are order statistics, and their 95 % intervals assume no distribution. Instances of one "
@@ -51,17 +52,26 @@ def levels(rows: Sequence[Row], metric: Metric, what: str) -> list[str]:
     sentences = []
     for level in LEVELS:
         for rest, some in at_levels(believed, level)[:1]:
+            ends = _ends(some)
             moves = [
                 f"{variant} from {quantities.duration(own[0]['p50_ns'])} to "
                 f"{quantities.duration(own[-1]['p50_ns'])}"
+                + (f" ({_ends(own)})" if _ends(own) != ends else "")
                 for variant, own in by(some, "variant")
+                if len({row["level"] for row in own}) > 1
             ]
-            ends = f"{quantities.plain(some[0]['level'])} to {quantities.plain(some[-1]['level'])}"
+            if not moves:
+                continue
             name = level.replace("_per_s", " per s").replace("_", " ")
             given = f" ({rest})" if rest else ""
             moved = "; ".join(moves[:MOST_SENTENCES])
             sentences.append(f"From {name} {ends}{given}, the median {what} goes: {moved}.")
     return sentences
+
+
+def _ends(rows: Sequence[Row]) -> str:
+    """From the least level to the greatest, of rows in their order."""
+    return f"{quantities.plain(rows[0]['level'])} to {quantities.plain(rows[-1]['level'])}"
 
 
 def verdicts(rows: Sequence[Row], doing: Mapping[str, str]) -> list[str]:
@@ -156,7 +166,7 @@ def few_blocks(fleet: Sequence[Row]) -> list[str]:
     only = f"Some cells were measured in {quantities.plural(fewest, 'block')} only"
     if fewest < MINIMUM_BLOCKS:
         need = f"Intervals and verdicts need {MINIMUM_BLOCKS} or more"
-        return [f"{only}. {need}; raise 'blocks' in the campaign and run it again."]
+        return [f"{only}. {need}; {MORE_BLOCKS}."]
     if fewest < FEW_BLOCKS:
         first_look = "their intervals are a first look, and too narrow where blocks differ"
         return [f"{only}: {first_look}. {FEW_BLOCKS} or more are wanted."]

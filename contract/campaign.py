@@ -24,13 +24,14 @@ from contract.yaml_source import YamlSource, load_yaml
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name itself. Raises ValueError, saying what is allowed, for one that is not plain."""
     if not _NAME.fullmatch(name):
         raise ValueError("1 to 63 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends")
     return name
 
 
-Name = Annotated[str, AfterValidator(_plain_name)]
+Name = Annotated[str, AfterValidator(plain_name)]
 """Names of campaigns, hosts and profiles: they become file, queue and label names."""
 
 Scalar = str | int | float | bool | None

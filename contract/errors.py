@@ -119,6 +119,12 @@ class PartTooLarge(TonnageError):
     code = "too_large"
 
 
+class SourceError(TonnageError):
+    """A file of somebody else's results is not what the import was told."""
+
+    code = "source"
+
+
 class DatasetError(TonnageError):
     """A dataset is missing, incomplete or inconsistent."""
 

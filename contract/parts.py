@@ -27,6 +27,8 @@ from contract.rows import Rows
 from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
 from contract.trial import Outcome, Receipt, Trial, VerdictWord, canonical_json
 
+IMPORTED = "imported"
+"""Among a trial's facts: that others measured it, with format, files and what is known of its origin."""
 MAX_PART_BYTES = 512 * 1024 * 1024
 _RECORD = "trial.json"
 _NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")
@@ -52,7 +54,7 @@ class TrialRecord(Frozen):
     error_text: str | None = None
     emulated: bool = False
     virtual: bool = False
-    started_at_ns: int = Field(description="host's wall clock, ns since 1970 UTC")
+    started_at_ns: int | None = Field(description="host's wall clock, ns since 1970 UTC")
     duration_ns: int | None = None
     clock_offset_ns: int | None = None
     clock_error_ns: int | None = None
@@ -62,9 +64,9 @@ class TrialRecord(Frozen):
 
     def row(self) -> dict[str, Any]:
         """The record as a row of the ``trials`` table."""
-        trial = self.trial
+        trial, imported = self.trial, IMPORTED in self.facts
         same = trial.model_dump(include={"campaign", "host", "block", "order", "experiment"})
-        same |= trial.model_dump(include={"driver", "profile", "image", "seed"})
+        same |= trial.model_dump(include={"driver", "profile", "image"})
         same |= self.model_dump(include={"attempt", "schema_version", "outcome", "verdict"})
         same |= self.model_dump(include={"error_class", "error_text", "emulated", "virtual"})
         same |= self.model_dump(include={"duration_ns", "clock_offset_ns", "clock_error_ns"})
@@ -73,7 +75,8 @@ class TrialRecord(Frozen):
             "settings": canonical_json(trial.settings),
             "params": canonical_json(trial.params),
             "limits": canonical_json(trial.limits.model_dump()),
-            "deadline_ns": round(trial.deadline_s * 1e9),
+            "deadline_ns": None if imported else round(trial.deadline_s * 1e9),
+            "seed": None if imported else trial.seed,
             "group": list(trial.group),
             "reasons": list(self.reasons),
             "started_at": pa.scalar(self.started_at_ns, pa.timestamp("ns", "UTC")).as_py(),

@@ -4,7 +4,6 @@ Layout of a dataset, version 1: ``trials/trials.parquet``; ``instances`` and ``s
 experiment and host under ``experiment=…/host=…/``, which DuckDB, pandas and Spark read as columns.
 """
 
-import hashlib
 import json
 import shlex
 import shutil
@@ -16,19 +15,17 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contract.errors import PartError, ResultsError
 from contract.parts import Part, TrialRecord, trials_table
-from contract.tables import SCHEMA_VERSION, schema_of
+from contract.tables import SCHEMA_VERSION
 from contract.trial import Trial
+from orchestrator.compact import ROW_TABLES, CompactFile, described, place_of
 from orchestrator.results import Results
 
-ROW_GROUP_ROWS = 500_000
-ROW_TABLES = ("instances", "samples")
 _RANK = {"completed": 0, "partial": 1, "failed": 2, "lost": 3, "skipped": 3}
 
 
@@ -83,55 +80,17 @@ def _write_tables(
     ordered = sorted(trials, key=lambda t: (t.experiment, t.host, t.block, t.order))
     attempts = results.attempts()
     for (experiment, host), group in groupby(ordered, key=lambda t: (t.experiment, t.host)):
-        paths = {
-            table: building / table / f"experiment={experiment}" / f"host={host}" / "data-0.parquet"
-            for table in ROW_TABLES
-        }
+        paths = {table: place_of(building, table, experiment, host) for table in ROW_TABLES}
         with ExitStack() as stack:
-            files_of = {t: stack.enter_context(_CompactFile(paths[t], t)) for t in ROW_TABLES}
+            files_of = {t: stack.enter_context(CompactFile(paths[t], t)) for t in ROW_TABLES}
             for part in _parts(results, list(group), attempts, found):
                 for table, file in files_of.items():
                     file.append(part.tables[table])
-        files += [_described(path, building) for path in paths.values() if path.exists()]
+        files += [described(path, building) for path in paths.values() if path.exists()]
     target = building / "trials" / "trials.parquet"
     target.parent.mkdir(parents=True)
     pq.write_table(trials_table(found.records), target, compression="zstd")
-    return [_described(target, building), *files]
-
-
-class _CompactFile:
-    """One Parquet file that many small tables go into, in row groups worth reading."""
-
-    def __init__(self, path: Path, table: str) -> None:
-        self._path, self._schema = path, schema_of(table)
-        self._pending: list[pa.Table] = []
-        self._rows = 0
-        self._writer: pq.ParquetWriter | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        if self._writer is not None:
-            self._writer.close()
-
-    def append(self, table: pa.Table) -> None:
-        """Add rows; they are written once there are enough of them."""
-        if table.num_rows:
-            self._pending.append(table)
-            self._rows += table.num_rows
-        if self._rows >= ROW_GROUP_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._pending:
-            return
-        if self._writer is None:
-            self._path.parent.mkdir(parents=True)
-            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
-        self._writer.write_table(pa.concat_tables(self._pending))
-        self._pending, self._rows = [], 0
+    return [described(target, building), *files]
 
 
 def _parts(
@@ -183,10 +142,3 @@ def _manifest(
         "files": files,
         "campaign_file": campaign_file.read_text(encoding="utf-8") if campaign_file.exists() else "",
     }
-
-
-def _described(path: Path, root: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    rows = pq.read_metadata(path).num_rows
-    return {"path": str(path.relative_to(root)), "rows": rows, "sha256": digest}

@@ -29,6 +29,7 @@ from pages import (
 from pydantic import BaseModel, TypeAdapter
 from typer.main import get_command
 
+from analysis import report_tables
 from analysis.gate.rules import Gate, Rule, load_gate
 from contract import errors
 from contract.campaign import Campaign, ExperimentEntry, HostSelection, Limits, Profile, load_campaign
@@ -119,10 +120,11 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
 
 
 POLICIES = [block for block in blocks("yaml") if block.file_name == "policy.yaml"]
+MAPPINGS = [block for block in blocks("yaml") if block.page.name == "import-export.md"]
 DEMANDS = [block for block in blocks("yaml") if "\nshapes:" in block.text]
 GATES = [block for block in blocks("yaml") if (block.file_name or "").startswith("gate")]
 WORKFLOWS = [block for block in blocks("yaml") if "jobs" in yaml.safe_load(block.text)]
-_OTHERS = (*POLICIES, *DEMANDS, *GATES, *WORKFLOWS)
+_OTHERS = (*POLICIES, *MAPPINGS, *DEMANDS, *GATES, *WORKFLOWS)
 CAMPAIGNS = [block for block in blocks("yaml") if block not in _OTHERS]
 
 
@@ -244,6 +246,11 @@ def test_schema_page_holds_the_generated_tables() -> None:
     page = (ROOT / "docs/schema.md").read_text()
     assert tables_page().strip() in page, "tonnage schema tables --markdown says something else"
     assert metrics_page().strip() in page, "tonnage schema metrics --markdown says something else"
+
+
+def test_page_of_report_tables_is_the_generated_one() -> None:
+    told = "tonnage schema reports --markdown says something else"
+    assert (ROOT / "docs/report-tables.md").read_text() == report_tables.page(), told
 
 
 def test_schema_page_names_manifest_facts_and_causes(simulated_results: Path) -> None:

@@ -5,7 +5,17 @@ import sys
 import typer
 
 from contract.errors import CampaignError, TonnageError
-from orchestrator.cli import campaigns, capacity, comparing, gating, hosts, results, standing
+from orchestrator.cli import (
+    campaigns,
+    capacity,
+    comparing,
+    exporting,
+    gating,
+    hosts,
+    importing,
+    results,
+    standing,
+)
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
@@ -26,6 +36,8 @@ results.add_to(app)
 capacity.add_to(app)
 comparing.add_to(app)
 gating.add_to(app)
+importing.add_to(app)
+exporting.add_to(app)
 
 
 def main() -> None:

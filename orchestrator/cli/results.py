@@ -16,6 +16,7 @@ class SchemaOf(StrEnum):
     CAMPAIGN = "campaign"
     TABLES = "tables"
     METRICS = "metrics"
+    REPORTS = "reports"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,10 +49,13 @@ def report(
 
 
 def schema(
-    what: Annotated[SchemaOf, typer.Argument(help="campaign, tables or metrics")] = SchemaOf.CAMPAIGN,
+    what: Annotated[
+        SchemaOf, typer.Argument(help="campaign, tables, metrics or reports")
+    ] = SchemaOf.CAMPAIGN,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people.")] = False,
 ) -> None:
-    """Print the campaign's JSON schema (for editors), the published tables, or all metrics."""
+    """Print the campaign's JSON schema (for editors), the published tables, all metrics, or the
+    report's tables."""
     from contract.campaign import Campaign
     from orchestrator.cli.schema_page import metrics_page, metrics_rows, tables_page, tables_rows
 
@@ -59,5 +63,9 @@ def schema(
         typer.echo(json.dumps(Campaign.model_json_schema(), indent=2))
     elif what is SchemaOf.TABLES:
         typer.echo(tables_page() if markdown else json.dumps(tables_rows(), indent=2))
+    elif what is SchemaOf.REPORTS:
+        from analysis.report_tables import column_rows, page
+
+        typer.echo(page() if markdown else json.dumps(column_rows(), indent=2), nl=not markdown)
     else:
         typer.echo(metrics_page() if markdown else json.dumps(metrics_rows(), indent=2))
