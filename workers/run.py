@@ -78,6 +78,7 @@ class _Findings:
     rows: list[InstanceRow] = field(default_factory=list)
     planned: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    voids: tuple[str, ...] = ()
     outcome: Outcome = "failed"
     error_class: str | None = None
     error_text: str | None = None
@@ -123,6 +124,7 @@ def run_trial(assignment: Assignment) -> PackedPart:
             clock.run(_conduct(bench, experiment, found, assignment.cancelled))
         finally:
             found.facts |= {"findings": bench.findings} if bench.findings else {}
+            found.voids = tuple(bench.voids)
     except Exception as error:  # whatever a trial meets, its record is written
         found.blame(_first(error))
     finally:
@@ -282,6 +284,7 @@ def _record(
         clock_drift_ns=found.clock_drift_ns,
         swept=found.swept,
         left=found.left,
+        voids=found.voids,
     )
     verdict, reasons = judge(evidence)
     offset = None if virtual else assignment.clock_offset()
