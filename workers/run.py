@@ -90,6 +90,11 @@ class _Findings:
     swept: int = 0
     left: int = 0
 
+    def take(self, bench: Bench) -> None:
+        """What the experiment found beside rows and samples."""
+        self.facts |= {"findings": bench.findings} if bench.findings else {}
+        self.voids = tuple(bench.voids)
+
     def blame(self, error: BaseException) -> None:
         """Keep the first cause. One that is not ours is a defect, and shows where it came from."""
         if self.error_class is None and isinstance(error, TonnageError):
@@ -123,8 +128,7 @@ def run_trial(assignment: Assignment) -> PackedPart:
         try:
             clock.run(_conduct(bench, experiment, found, assignment.cancelled))
         finally:
-            found.facts |= {"findings": bench.findings} if bench.findings else {}
-            found.voids = tuple(bench.voids)
+            found.take(bench)
     except Exception as error:  # whatever a trial meets, its record is written
         found.blame(_first(error))
     finally:

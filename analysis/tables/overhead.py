@@ -23,8 +23,8 @@ _ABOUT = (
     "Time is the host's, from sending a request over the instance's console to the answer, so each "
     "value holds one round trip ('work ping' is that alone). An answer that never came counts as slower "
     "than every other one. A virtual machine whose own clock ran otherwise than the host's by more than "
-    "0.1 % is not believed. The work is small and of one kind each: it bounds what an application may lose, "
-    "and is no application."
+    "0.1 % is not believed. The work is small and of one kind each: it bounds what an application may "
+    "lose, and is no application."
 )
 _MOST_WORKS = 8
 
