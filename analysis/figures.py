@@ -18,7 +18,9 @@ LEVELS = ("concurrency", "residents", "arrival_rate_per_s", "rate_per_s")
 STAGE_COLOURS = ("#7f7f7f", "#3f8fc2", "#8c6bb1", "#a67c00", "#c46f9f", "#4f8a5b")
 
 
-def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure | None:
+def curves(
+    rows: Sequence[Row], variants: Sequence[str], *, what: str, done: str = "ready"
+) -> Figure | None:
     """Distribution curve of every variant, a panel per condition."""
     if not rows:
         return None
@@ -33,10 +35,10 @@ def curves(rows: Sequence[Row], variants: Sequence[str], *, what: str) -> Figure
             if own[-1]["share"] >= 0.5
         ]
         said.append(
-            f"{under(name)}half of the attempts were ready within: {', '.join(halves) or 'none'}."
+            f"{under(name)}half of the attempts were {done} within: {', '.join(halves) or 'none'}."
         )
     return Figure(
-        title="Share of attempts that were ready within a time",
+        title=f"Share of attempts that were {done} within a time",
         panels=plots.draw(
             [plots.curve_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
         ),

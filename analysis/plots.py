@@ -41,6 +41,8 @@ class Axis:
     high: float
     ticks: tuple[float, ...] = ()
     """Where a logarithmic axis is labelled; empty on a linear one."""
+    label: str = _TIME_LABEL
+    """How such a label is written, as a Vega expression of ``datum.value``; by default a time in ns."""
 
     def scaled(self, value: float) -> float:
         """A value in the axis's unit, brought to the axis's end when it lies beyond."""
@@ -54,7 +56,7 @@ class Axis:
     def axis(self) -> alt.Axis:
         """The axis for an encoding."""
         if self.ticks:
-            return alt.Axis(title=self.title, values=list(self.ticks), labelExpr=_TIME_LABEL)
+            return alt.Axis(title=self.title, values=list(self.ticks), labelExpr=self.label)
         return alt.Axis(title=self.title, format="~r", tickCount=5)
 
 

@@ -87,6 +87,8 @@ class Bench:
     findings: dict[str, Any] = field(default_factory=dict)
     """What the experiment found that is no number: a stop reason, a limiting resource. JSON values; they
     become ``findings`` among the trial's facts."""
+    voids: list[str] = field(default_factory=list)
+    """Why the experiment itself finds that its trial must not be believed."""
     begun_ns: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,10 @@ class Bench:
     def now(self) -> int:
         """Nanoseconds since the trial began: the only source of stamps."""
         return self.clock.now_ns() - self.begun_ns
+
+    def void(self, why: str) -> None:
+        """The trial's verdict will be invalid, for this reason."""
+        self.voids.append(why)
 
     def stamp_of(self, release: Release) -> int:
         """A moment that was agreed upon with other hosts, as a stamp."""

@@ -78,6 +78,7 @@ class _Findings:
     rows: list[InstanceRow] = field(default_factory=list)
     planned: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    voids: tuple[str, ...] = ()
     outcome: Outcome = "failed"
     error_class: str | None = None
     error_text: str | None = None
@@ -88,6 +89,11 @@ class _Findings:
     duration_ns: int | None = None
     swept: int = 0
     left: int = 0
+
+    def take(self, bench: Bench) -> None:
+        """What the experiment found beside rows and samples."""
+        self.facts |= {"findings": bench.findings} if bench.findings else {}
+        self.voids = tuple(bench.voids)
 
     def blame(self, error: BaseException) -> None:
         """Keep the first cause. One that is not ours is a defect, and shows where it came from."""
@@ -122,7 +128,7 @@ def run_trial(assignment: Assignment) -> PackedPart:
         try:
             clock.run(_conduct(bench, experiment, found, assignment.cancelled))
         finally:
-            found.facts |= {"findings": bench.findings} if bench.findings else {}
+            found.take(bench)
     except Exception as error:  # whatever a trial meets, its record is written
         found.blame(_first(error))
     finally:
@@ -282,6 +288,7 @@ def _record(
         clock_drift_ns=found.clock_drift_ns,
         swept=found.swept,
         left=found.left,
+        voids=found.voids,
     )
     verdict, reasons = judge(evidence)
     offset = None if virtual else assignment.clock_offset()

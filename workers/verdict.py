@@ -37,6 +37,8 @@ class Evidence:
     """Leftovers of an earlier trial that had to be removed before this one."""
     left: int
     """Things that this trial left and the sweep after it removed."""
+    voids: tuple[str, ...] = ()
+    """Why its experiment says that it must not be believed."""
 
 
 def judge(evidence: Evidence) -> tuple[VerdictWord, tuple[str, ...]]:
@@ -48,7 +50,7 @@ def judge(evidence: Evidence) -> tuple[VerdictWord, tuple[str, ...]]:
 
 
 def _why_invalid(evidence: Evidence) -> list[str]:
-    why = []
+    why = [*evidence.voids]
     if evidence.outcome in ("failed", "skipped", "lost"):
         why.append(f"the trial {evidence.outcome}" if evidence.outcome == "failed" else evidence.outcome)
     if len(evidence.rows) != evidence.planned:

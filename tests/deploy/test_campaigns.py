@@ -27,6 +27,7 @@ CUTS: dict[str, dict[str, Any]] = {
     "density": {"max_instances": 20},
     "deployment": {"deployments": 2},
     "failover": {"loss": "kill"},
+    "overhead": {"repeats": 3},
     "recovery": {"injections": 1},
     "rollout": {},
 }

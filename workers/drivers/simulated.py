@@ -19,6 +19,7 @@ from workers.engines.simulated_churn import LeakingDriver
 from workers.engines.simulated_density import SimulatedHost
 from workers.engines.simulated_deployment import SimulatedDelivery
 from workers.engines.simulated_machine import (
+    WORKS,
     SimulatedConsole,
     SimulatedInstance,
     birthdays,
@@ -109,8 +110,15 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
     async def attach(self, instance: Instance) -> Console:
         """A console that answers by the model."""
         sim = _own(instance)
-        reply_s = self.settings.reply_ms * sim.up_factor / 1e3
-        sim.console = SimulatedConsole(sim, lambda: reply_s * self._simulated_host.slowness)
+        reply_s: float = self.settings.reply_ms * sim.up_factor / 1e3
+        work_s: float = self.settings.work_ms * self.settings.work_factor * self._trial_factor / 1e3
+
+        def answer_s(request: str) -> float:
+            if request in WORKS:
+                return work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
+            return reply_s * self._simulated_host.slowness
+
+        sim.console = SimulatedConsole(sim, answer_s)
         return sim.console
 
     async def start(self, instance: Instance) -> None:

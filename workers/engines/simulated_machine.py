@@ -40,10 +40,10 @@ machines: dict[str, dict[str, SimulatedInstance]] = {}
 class SimulatedConsole(Console):
     """Speaks the agent's protocol: beacon, then one answer per request after the reply time."""
 
-    def __init__(self, instance: SimulatedInstance, reply_s: Callable[[], float]) -> None:
+    def __init__(self, instance: SimulatedInstance, answer_s: Callable[[str], float]) -> None:
         super().__init__()
         self._instance = instance
-        self._reply_s = reply_s
+        self._answer_s = answer_s
         self.lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._unread: list[str] = []
 
@@ -65,8 +65,13 @@ class SimulatedConsole(Console):
         if not self._instance.awake:
             self._unread.append(line)
             return
-        await asyncio.sleep(self._reply_s())
-        self._answer(line)
+        request = line.split(" ")[1]
+        took_s = self._answer_s(request)
+        if request in WORKS:  # it goes on while whoever asked waits, up to a deadline
+            asyncio.get_running_loop().call_later(took_s, self._answer, line, took_s)
+        else:
+            await asyncio.sleep(took_s)
+            self._answer(line)
 
     def speak(self, beacon: str) -> None:
         """The agent's first words, and then what it was asked meanwhile."""
@@ -75,13 +80,15 @@ class SimulatedConsole(Console):
             self._answer(line)
         self._unread.clear()
 
-    def _answer(self, line: str) -> None:
+    def _answer(self, line: str, took_s: float | None = None) -> None:
         """What the agent does with a line that it reads."""
         ticket, _, request = line.partition(" ")
         if request in _ENDS:
             die(self._instance)
             return
         answer: dict[str, Any] = {"re": ticket, "ok": True}
+        if took_s is not None:
+            answer["elapsed_s"] = round(took_s, 2)
         if request.split(" ")[0] not in _REQUESTS:
             answer = {"re": ticket, "ok": False, "error": f"unknown request: {request}"}
         self.lines.put_nowait(json.dumps(answer))
@@ -91,7 +98,8 @@ class SimulatedConsole(Console):
 
 
 _ENDS = frozenset({"die", "oom"})
-_REQUESTS = frozenset({"ping", "uptime", "cpu", "mem", "disk", "sys", "fork", "inspect", "quit"})
+WORKS = frozenset({"cpu", "mem", "disk", "sys", "fork"})
+_REQUESTS = WORKS | {"ping", "uptime", "inspect", "quit"}
 
 
 def boot(sim: SimulatedInstance) -> None:

@@ -11,10 +11,13 @@ from pydantic import Field
 from workers.engines.simulated_churn import ChurnTruth
 from workers.engines.simulated_density import DensitySettings
 from workers.engines.simulated_deployment import SimulatedDeliveryTruth
+from workers.engines.simulated_overhead import OverheadTruth
 from workers.engines.simulated_recovery import RecoveryTruth
 
 
-class SimulatedSettings(DensitySettings, RecoveryTruth, ChurnTruth, SimulatedDeliveryTruth):
+class SimulatedSettings(
+    DensitySettings, RecoveryTruth, ChurnTruth, SimulatedDeliveryTruth, OverheadTruth
+):
     """What a simulated engine is like."""
 
     create_ms: float = Field(20, ge=0, description="median of the create call")

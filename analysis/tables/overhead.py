@@ -1,0 +1,96 @@
+"""overhead: how many times as long the same work takes as in a bare process."""
+
+import pandas as pd
+
+from analysis import figures, figures_overhead, latency, pairs, quantities, shown, words
+from analysis.cells import Cells, condition_words
+from analysis.dataset import Dataset
+from analysis.distributions import Reduction, Stage
+from analysis.section import Section, frame
+from analysis.shown import Row
+
+EXPERIMENT = "overhead"
+
+WORK = Stage(
+    "work",
+    "from asking for the work to its answer",
+    "i.t_call",
+    "i.t_ready",
+    unreached="i.t_call IS NOT NULL AND i.t_ready IS NULL",
+)
+
+_ABOUT = (
+    "Time is the host's, from sending a request over the instance's console to the answer, so each "
+    "value holds one round trip ('work ping' is that alone). An answer that never came counts as slower "
+    "than every other one. A virtual machine whose own clock ran otherwise than the host's by more than "
+    "0.1 % is not believed. The work is small and of one kind each: it bounds what an application may "
+    "lose, and is no application."
+)
+_MOST_WORKS = 8
+
+FIELDS = {
+    "outcomes": latency.OUTCOME_FIELDS,
+    "latency": latency.LATENCY_FIELDS,
+    "comparison": pairs.PAIR_FIELDS,
+    "reasons": latency.REASON_FIELDS,
+    "distribution": latency.CURVE_FIELDS,
+}
+
+
+def table(dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Outcomes, times, paired ratios, reasons of failures and distribution curves."""
+    reduction = Reduction(Cells(dataset, EXPERIMENT))
+    rows = {
+        "outcomes": latency.outcome_rows(reduction),
+        "latency": latency.latency_rows(reduction, (WORK,)),
+        "comparison": pairs.pair_rows(reduction, (WORK,)),
+        "reasons": latency.reason_rows(reduction),
+        "distribution": latency.curve_rows(reduction, WORK),
+    }
+    return {name: frame(FIELDS[name], rows[name]) for name in FIELDS}
+
+
+def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
+    """Summary, plots and tables of overhead."""
+    cells = Cells(dataset, EXPERIMENT)
+    rows = {name: words.records(found) for name, found in tables.items()}
+    looks = cells.variants()
+    work = WORK.name, WORK.basis
+    parts = (
+        figures_overhead.ratios(rows["comparison"], looks),
+        figures.curves(rows["distribution"], looks, what="time for the work", done="answered"),
+        shown.comparison(rows["comparison"], {"work": "time for the work"}),
+        shown.quantiles("Time for the work", WORK.meaning, rows["latency"], work),
+        shown.hosts(rows["latency"], work, "Time for the work"),
+        shown.reasons(rows["reasons"], "Why work was not done"),
+    )
+    return Section(
+        experiment=EXPERIMENT,
+        title="What work costs inside",
+        summary=(
+            *_sentences(rows["comparison"]),
+            *words.verdicts(rows["comparison"], {"work": "do the same work"}),
+        ),
+        caveats=words.caveats(rows, work),
+        conditions=condition_words(cells.constant),
+        about=(_ABOUT, *words.method(rounded=Reduction(cells).rounded)),
+        parts=tuple(part for part in parts if part is not None),
+    )
+
+
+def _sentences(rows: list[Row]) -> list[str]:
+    """The ratios of every variant to the first baseline that it was measured with, one sentence each."""
+    against: dict[str, str] = {}
+    said: dict[str, list[str]] = {}
+    for row in rows:
+        baseline = against.setdefault(row["other"], row["baseline"])
+        if row["baseline"] == baseline and row["ratio"] is not None:
+            interval = quantities.ratio_range(row["ratio_low"], row["ratio_high"])
+            shown_interval = "" if interval == quantities.NOT_AVAILABLE else f" ({interval})"
+            ratio = quantities.ratio(row["ratio"])
+            said.setdefault(row["other"], []).append(f"{row['conditions']} {ratio}{shown_interval}")
+    return [
+        f"Times for the same work in {other} against {against[other]}: "
+        f"{quantities.listed(ratios, _MOST_WORKS)}."
+        for other, ratios in said.items()
+    ]
