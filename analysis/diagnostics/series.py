@@ -68,7 +68,8 @@ class Measured:
         """Place in time of every block number: by the median start of its trials on all hosts."""
         starts: dict[int, list[float]] = defaultdict(list)
         for trial in self.cells.trials:
-            starts[trial["block"]].append(trial["started_at"].timestamp())
+            begun = trial["started_at"]  # null of imported trials: then the blocks' numbers tell
+            starts[trial["block"]].append(begun.timestamp() if begun else 0.0)
         order = sorted(starts, key=lambda number: (float(np.median(starts[number])), number))
         return {number: place for place, number in enumerate(order)}
 
