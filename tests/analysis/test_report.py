@@ -141,21 +141,6 @@ def test_one_dataset_gives_one_report(tmp_path):
         assert (tmp_path / "a/tables" / name).read_bytes() == (tmp_path / "b/tables" / name).read_bytes()
 
 
-def test_a_fleet_keeps_the_page_small(tmp_path):
-    hosts = tuple(f"host-{i:03d}" for i in range(100))
-    design = Design(
-        (Variant("process", 3), Variant("docker", 170)),
-        hosts=hosts,
-        blocks=2,
-        instances=2,
-        concurrency=(1, 2, 4, 8),
-    )
-    out = tmp_path / "report"
-    path = write_report(write_dataset(tmp_path / "d", design), out)
-    assert path.stat().st_size < 3 * 2**20
-    check_page(Page(path.read_text(encoding="utf-8")), out)
-
-
 def test_no_dataset_no_report(tmp_path):
     with pytest.raises(DatasetError):
         write_report(tmp_path, tmp_path / "report")
