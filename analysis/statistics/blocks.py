@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -170,10 +170,17 @@ class BlockedSample:
         quantile's variance (Woodruff, Journal of the American Statistical Association 47, 1952).
         """
         value = self.quantile(p)
-        side: Literal["left", "right"] = "left" if math.isinf(value) else "right"
-        below = int(np.searchsorted(self.values, value, side=side))
-        weights = self.counts[:below].astype(np.float64)
-        hits = np.bincount(self.block[:below], weights=weights, minlength=self.blocks.sizes.size)
+        above = int(np.searchsorted(self.values, value, side="left"))
+        upto = int(np.searchsorted(self.values, value, side="right"))
+        # where many values are equal to the quantile, either side of them may be what differs by block
+        ends = {above} if math.isinf(value) else {above, upto} if upto - above > 1 else {upto}
+        found = [self._effective_below(end) for end in ends]
+        return min((n for n in found if n is not None), default=None)
+
+    def _effective_below(self, end: int) -> float | None:
+        """Effective number of values, for the property of being among the first ``end``."""
+        weights = self.counts[:end].astype(np.float64)
+        hits = np.bincount(self.block[:end], weights=weights, minlength=self.blocks.sizes.size)
         return self.blocks.effective_n(hits.astype(np.float64))
 
     def by_block(self) -> "dict[tuple[int, int], BlockedSample]":

@@ -131,3 +131,12 @@ def test_counting_instances_as_independent_would_not_cover():
         low, high = interval_ranks(300, 0.5)
         hits += values[low - 1] <= 0 <= values[high - 1]
     assert hits / 200 < 0.6
+
+
+def test_values_that_are_equal_within_blocks_are_as_many_as_the_blocks():
+    """Four blocks of one value each: that the largest is the 95 % quantile is no certainty."""
+    sample = blocked_sample(np.repeat([1.0, 2.0, 3.0, 4.0], 20), np.repeat(np.arange(4), 20))
+    found = estimate_quantile(sample, 0.95)
+    assert found.value == 4
+    assert found.n_eff < 6
+    assert (found.low, found.high) == (None, None)
