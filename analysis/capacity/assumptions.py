@@ -48,7 +48,7 @@ def _demand(demand: Demand) -> list[str]:
             f"The recommended hosts suffice with a chance of {sure}{_default(demand, 'confidence')}, "
             f"over {quantities.count(MONTE_CARLO)} draws of demand and evidence."
         ),
-        "Every shape has hosts of its own: what sharing them would save is not counted here.",
+        "A plan of one shape gives it hosts of its own: what sharing them would save is not in it.",
     ]
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from analysis.statistics.blocks import MINIMUM_BLOCKS, Floats, t_quantile
-from analysis.statistics.proportions import Estimate
+from analysis.statistics.blocks import Floats
 
 MOST_POINTS = 120
 """Of one line: pairs are quadratic in it, and more points of a slow line say little more."""
@@ -20,14 +19,3 @@ def theil_sen(times: Floats, values: Floats) -> float | None:
     if not some.any():
         return None
     return float(np.median((values[second] - values[first])[some] / apart[some]))
-
-
-def mean_of_blocks(values: Floats) -> Estimate:
-    """Mean of one number per block, with Student's interval; no interval below three blocks."""
-    if not values.size:
-        return Estimate(None, None, None)
-    mean = float(values.mean())
-    if values.size < MINIMUM_BLOCKS:
-        return Estimate(mean, None, None)
-    half = t_quantile(values.size - 1) * float(values.std(ddof=1)) / float(np.sqrt(values.size))
-    return Estimate(mean, mean - half, mean + half)

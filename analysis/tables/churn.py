@@ -24,7 +24,8 @@ from analysis.section import Field, Section, frame
 from analysis.statistics.blocks import MINIMUM_BLOCKS
 from analysis.statistics.counts import estimate_events
 from analysis.statistics.proportions import Estimate, estimate_rate, estimate_share
-from analysis.statistics.trends import mean_of_blocks, theil_sen
+from analysis.statistics.resampling import mean_of_blocks
+from analysis.statistics.trends import theil_sen
 from analysis.tables.lifecycle import DELETE, PHASES, READY, RECLAIM
 from analysis.traffic import Traffic, TrafficReduction, mean_lines
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract.errors import DatasetError
+from orchestrator.cli.folders import gathered_in
 from orchestrator.cli.options import JsonOption
 from orchestrator.cli.tabulate import tabulate
 
@@ -42,7 +42,7 @@ def capacity(
     from analysis.dataset import open_dataset
     from analysis.report import write_page
 
-    with open_dataset(_dataset_in(dataset), include_suspect=include_suspect) as opened:
+    with open_dataset(gathered_in(dataset), include_suspect=include_suspect) as opened:
         found = plan_for(opened, demand)
         if out is not None:
             write_page(opened, out / "capacity.html", [found.section], (found.tables, found.fields))
@@ -53,16 +53,6 @@ def capacity(
         typer.echo(line)
     if out is not None:
         typer.echo(f"\nreport: {out / 'capacity.html'}")
-
-
-def _dataset_in(folder: Path) -> Path:
-    """The dataset: the folder itself, or the one inside a results folder. Raises DatasetError."""
-    for place in (folder, folder / "dataset"):
-        if (place / "manifest.json").is_file():
-            return place
-    raise DatasetError(
-        f"{folder}: no dataset (manifest.json) here; `tonnage report {folder}` gathers one from parts"
-    )
 
 
 def _lines(found: "Answer") -> Iterator[str]:

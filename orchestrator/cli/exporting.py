@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract.errors import UseError
+from orchestrator.cli.folders import gathered_in
 from orchestrator.cli.options import JsonOption, counted
 from orchestrator.cli.tabulate import tabulate
 
@@ -64,7 +65,7 @@ def export(
 
     if not list_only and not table:
         raise UseError("--table: which table? `tonnage export DATASET --list` names them")
-    with open_dataset(_dataset_in(dataset)) as opened:
+    with open_dataset(gathered_in(dataset)) as opened:
         choose(opened, _chosen(where or []))
         if list_only:
             _list(opened, as_json=as_json)
@@ -75,12 +76,6 @@ def export(
     elif out != STDOUT:
         for path, rows in written.items():
             typer.echo(f"{path}: {counted(rows, 'row')}")
-
-
-def _dataset_in(folder: Path) -> Path:
-    """The dataset itself, where a results folder was named."""
-    inner = folder / "dataset"
-    return inner if not (folder / "manifest.json").is_file() and inner.is_dir() else folder
 
 
 def _chosen(pairs: list[str]) -> dict[str, list[str]]:

@@ -20,3 +20,13 @@ def dataset_in(folder: Path) -> Path:
     if not (folder / "manifest.json").is_file():
         raise DatasetError(f"{folder}: neither a results folder (parts/) nor a dataset (manifest.json)")
     return folder
+
+
+def gathered_in(folder: Path) -> Path:
+    """The dataset as last gathered: the folder itself, or the one in it. Raises DatasetError."""
+    for place in (folder, folder / "dataset"):
+        if (place / "manifest.json").is_file():
+            return place
+    raise DatasetError(
+        f"{folder}: no dataset (manifest.json) here; `tonnage report {folder}` gathers one from parts"
+    )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.trends import MOST_POINTS, mean_of_blocks, theil_sen
+from analysis.statistics.resampling import mean_of_blocks
+from analysis.statistics.trends import MOST_POINTS, theil_sen
 
 
 def test_the_slope_is_that_of_scipy():
