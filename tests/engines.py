@@ -8,6 +8,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 UP_S = 60
 DOWN_S = 40
-OTHERS_S = 600
+OTHERS_S = 900
 """How long an engine that is shared waits for other test processes before it ends."""
 HERE = Path(__file__).parent
 
@@ -232,7 +233,11 @@ def _lock(folder: Path) -> Iterator[int]:
 
 
 def _wait_for_others(users: int) -> None:
-    """Until no other test process holds the lock, which then is ours alone."""
+    """Until no other test process holds the lock, which then is ours alone.
+
+    This is no time of the last test's: the alarm that pytest-timeout set for it is taken back.
+    """
+    signal.setitimer(signal.ITIMER_REAL, 0)
     deadline = time.monotonic() + OTHERS_S
     while time.monotonic() < deadline:
         with contextlib.suppress(BlockingIOError):
