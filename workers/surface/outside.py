@@ -75,7 +75,9 @@ def _process(pid: int) -> ProcessView | None:
     folder = PROC / str(pid)
     try:
         status = dict(
-            line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line
+            line.split(":\t", 1)
+            for line in (folder / "status").read_text().splitlines()
+            if ":\t" in line
         )
         return ProcessView(
             pid=pid,

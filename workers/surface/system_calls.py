@@ -7,9 +7,10 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 PROGRAM = "strace"
 _POLL_S = 0.01
@@ -26,18 +27,40 @@ class SystemCalls:
 
 
 class Tracer(Protocol):
-    """Counts the system calls of one process, its threads and children. Both methods block, bounded."""
+    """Counts the system calls of one instance."""
 
-    def begin(self, pid: int | None) -> None:
+    async def begin(self) -> None:
         """Start to count. Never raises: what went wrong is told at the end."""
 
-    def end(self) -> SystemCalls:
-        """Stop, and let go of the process. May be called again, and without a beginning."""
+    async def end(self) -> SystemCalls:
+        """Stop, and let go of the instance. Belongs after every beginning, however it went."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTracer:
+    """Traces a process of this host by strace, on the threads of a driver."""
+
+    on_thread: Callable[..., Awaitable[Any]]
+    """A driver's ``engine``."""
+    pid: int | None
+    strace: "Strace" = field(default_factory=lambda: Strace())
+
+    async def begin(self) -> None:
+        """Attach."""
+        await self.on_thread(self.strace.begin, self.pid)
+
+    async def end(self) -> SystemCalls:
+        """Detach and read the counts."""
+        calls: SystemCalls = await self.on_thread(self.strace.end)
+        return calls
 
 
 @dataclass(slots=True)
 class Strace:
-    """``strace -c -f -p PID``. Kernel threads of an instance (vhost) make no calls and are not in it."""
+    """``strace -c -f -p PID``. Kernel threads of an instance (vhost) make no calls and are not in it.
+
+    Both methods block, bounded.
+    """
 
     _process: subprocess.Popen[str] | None = None
     _ended: bool = False
