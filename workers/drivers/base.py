@@ -201,7 +201,7 @@ class Driver(ABC, Generic[S]):
         """What the host's /proc says of the instance's own process, and of the host."""
         return await self.engine(look, await self.pid(instance))
 
-    async def confinement(self, instance: Instance) -> dict[str, Any]:  # noqa: ARG002 - no engine, no word
+    async def confinement(self, instance: Instance) -> dict[str, Any]:
         """What the engine's API says of how the instance is confined, in the engine's own words."""
         return {}
 

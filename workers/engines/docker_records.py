@@ -171,11 +171,10 @@ def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]
         "ReadonlyRootfs": settings.read_only,
         "SecurityOpt": _security(settings),
         "RestartPolicy": {"Name": "always" if spec.revived else "no"},
+        "UsernsMode": "" if settings.userns == "default" else settings.userns,
     }
     if settings.read_only:
         config["Tmpfs"] = {"/work": "mode=1777", "/tmp": "mode=1777"}  # noqa: S108 - the container's
-    if settings.userns != "default":
-        config["UsernsMode"] = settings.userns
     if settings.drop_capabilities:
         config["CapDrop"] = ["ALL"]
     if settings.runtime is not None:

@@ -1,4 +1,4 @@
-"""security: what an instance has within reach, as facts from inside and outside. No score, no exploit."""
+"""security: what an instance has within reach, as facts from in and outside. No score, no exploit."""
 
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -49,7 +49,7 @@ class Experiment(base.Experiment):
         _counted("devices", "entries of /dev inside; a guest's are virtual"),
         _counted("block_devices", "block devices in /dev inside, at most 32 are told"),
         _counted(
-            "writable_kernel_paths", "of 11 paths of the host's kernel, those writable from inside"
+            "writable_kernel_paths", "of 10 paths of the host's kernel, those writable from inside"
         ),
         _counted("host_mounts", "mounts inside of file systems that the host has mounted too"),
         _counted("host_processes_visible", "processes of the host that are to be seen inside"),

@@ -131,7 +131,7 @@ number() { # a JSON number, or null
 
 kernel_paths="/proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/vm/drop_caches
     /proc/sysrq-trigger /proc/irq/default_smp_affinity /proc/kcore /proc/mtrr
-    /sys/kernel/uevent_helper /sys/kernel/mm/transparent_hugepage/enabled /sys/fs/cgroup /sys/power/state"
+    /sys/kernel/uevent_helper /sys/kernel/mm/transparent_hugepage/enabled /sys/power/state"
 
 strings() { # a JSON list of the words after the first, at most as many as that says
     left=$1

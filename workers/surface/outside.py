@@ -99,7 +99,7 @@ def _process(pid: int) -> ProcessView | None:
 
 
 def _namespaces(process: str) -> dict[str, str]:
-    return {name: os.readlink(PROC / process / "ns" / name) for name in NAMESPACES}
+    return {name: str((PROC / process / "ns" / name).readlink()) for name in NAMESPACES}
 
 
 def _cgroups(process: str) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ def _open_devices(folder: Path) -> Iterable[str]:
         with suppress(OSError):  # it was closed meanwhile
             mode = link.stat().st_mode
             if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-                found.add(os.readlink(link))
+                found.add(str(link.readlink()))
     return found
 
 

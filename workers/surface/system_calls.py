@@ -6,8 +6,8 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import suppress
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,7 +43,7 @@ class ProcessTracer:
     on_thread: Callable[..., Awaitable[Any]]
     """A driver's ``engine``."""
     pid: int | None
-    strace: "Strace" = field(default_factory=lambda: Strace())
+    strace: "Strace" = field(default_factory=lambda: Strace())  # noqa: PLW0108 - it is defined below
 
     async def begin(self) -> None:
         """Attach."""

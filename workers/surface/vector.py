@@ -139,7 +139,7 @@ def _shared(seen: Seen) -> dict[str, Fact]:
         ),
         "host_mounts": Fact(
             _host_mounts(own, inside, host),
-            "file systems of /proc/PID/mountinfo that the host has mounted too; a guest's 9p and virtiofs",
+            "file systems of /proc/PID/mountinfo that the host mounts too; of a guest: 9p, virtiofs",
         ),
         "host_interfaces": Fact(
             None if shared is None else (inside.get("interfaces") if "net" in shared else []),
@@ -157,7 +157,7 @@ def _surfaces(seen: Seen) -> dict[str, Fact]:
         "writable_kernel_paths": Fact(
             _writable(inside),
             "owner and mode (ls -ldn) of chosen paths in /proc and /sys, and ro or rw of their mount "
-            "(/proc/self/mountinfo) inside; nothing is written",
+            "(/proc/self/mountinfo) inside; nothing is written, and the kernel may ask for more",
             guest,
         ),
     }
