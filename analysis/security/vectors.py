@@ -1,4 +1,4 @@
-"""Vectors of facts: those of the trials of one cell, put together; where they disagree, so it is said."""
+"""Vectors of facts: those of the trials of one cell, together; where they disagree, it says so."""
 
 import json
 from collections import Counter, defaultdict
@@ -49,7 +49,7 @@ class Merged:
 
     @property
     def value(self) -> Any:
-        """What is so: of lists that differ by the moment, all that ever was; None: unknown or disputed."""
+        """What is so; of lists that change by the moment, all that ever was. None: unknown or disputed."""
         values = [value for value, _ in self.distinct]
         if len(values) == 1 or not self.agreed:
             return values[0] if len(values) == 1 else None

@@ -75,7 +75,7 @@ def said(value: Any) -> str:
 
 
 def merged(fact: Merged | None) -> str:
-    """A fact of one cell as the table shows it; where its trials disagree, each value with its number."""
+    """A fact of one cell as the table shows it; where trials disagree, each value with its number."""
     if fact is None or not fact.known:
         return quantities.NOT_AVAILABLE
     guest = f" ({GUEST})" if fact.guest else ""

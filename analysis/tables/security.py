@@ -48,12 +48,12 @@ FIELDS = {
 }
 
 _ABOUT = (
-    "Facts were seen from inside, by the same agent everywhere, and from outside, in the host's /proc and "
-    "the engine's API. They are facts, not a score: how far something can be abused is not tried, and "
-    "fewer of a thing is no proof of safety. Where an instance has a kernel of its own, what is seen "
-    "inside is about that kernel; what stands between it and the host is its process there. System calls "
-    "are those of one small workload, with nothing subtracted: code of the kernel that was reached, not "
-    "all that can be."
+    "Facts were seen from inside, by the same agent everywhere, and from outside, in the host's /proc "
+    "and the engine's API. They are facts, not a score: how far something can be abused is not tried, "
+    "and fewer of a thing is no proof of safety. Where an instance has a kernel of its own, what is seen "
+    "inside is about that kernel; what stands between it and the host is its process there. System "
+    "calls are those of one small workload, with nothing subtracted: what of the kernel was reached, "
+    "not all that can be."
 )
 _MOST_SENTENCES = 8
 
@@ -213,8 +213,8 @@ def _emulated(vectors: list[Vector]) -> list[str]:
     found = []
     if names:
         found.append(
-            f"{quantities.listed(names)}: with hardware support the machine's process makes other system "
-            "calls and opens /dev/kvm; everything else would be the same."
+            f"{quantities.listed(names)}: under an emulated CPU. With hardware support the machine's "
+            "process makes other system calls, and opens /dev/kvm."
         )
     if virtual:
         found.append(f"{quantities.listed(virtual)}: simulated, nothing of it is real.")

@@ -271,6 +271,7 @@ class Driver(base.Driver[LibvirtSettings]):
             boot=boot,
             disk=disk,
             console=socket,
+            user=self.settings.user,
             revived=spec.revived,
         )
 

@@ -33,6 +33,11 @@ class LibvirtSettings(Settings):
     network: str = Field(
         "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="none, or a libvirt network"
     )
+    user: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,10}:[0-9]{1,10}$",
+        description="UID:GID that QEMU runs as, where libvirt can choose; None is libvirt's own choice",
+    )
     uri: str | None = Field(
         None, pattern=r"^qemu:///[!-~]{1,200}$", description="a local libvirt other than the host's own"
     )
