@@ -50,8 +50,8 @@ FIELDS = {
 _ABOUT = (
     "Facts were seen from inside, by the same agent everywhere, and from outside, in the host's /proc "
     "and the engine's API. They are facts, not a score: how far something can be abused is not tried, "
-    "and fewer of a thing is no proof of safety. Where an instance has a kernel of its own, what is seen "
-    "inside is about that kernel; what stands between it and the host is its process there. System "
+    "and fewer of a thing is no proof of safety. Where an instance has a kernel of its own, what is "
+    "seen inside is about that kernel; what stands between it and the host is its process there. System "
     "calls are those of one small workload, with nothing subtracted: what of the kernel was reached, "
     "not all that can be."
 )

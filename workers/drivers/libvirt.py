@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
@@ -79,7 +80,8 @@ class Driver(base.Driver[LibvirtSettings]):
 
     async def open(self) -> None:
         """Connect, and see that QEMU will be able to reach our files."""
-        self._engine = await self._ask(libvirt_calls.examine, self.settings.machine)
+        engine = await self._ask(libvirt_calls.examine, self.settings.machine)
+        self._engine = replace(engine, qemu_user=self.settings.ids or engine.qemu_user)
         for folder in (self._disks, self._sockets):
             await self.engine(_make_folder, folder / self.host.name)
         see_that_qemu_reaches(self._sockets / self.host.name / "any", self._opened.qemu_user, "run_dir")

@@ -42,6 +42,14 @@ class LibvirtSettings(Settings):
         None, pattern=r"^qemu:///[!-~]{1,200}$", description="a local libvirt other than the host's own"
     )
 
+    @property
+    def ids(self) -> tuple[int, int] | None:
+        """User and group of ``user``."""
+        if self.user is None:
+            return None
+        uid, gid = map(int, self.user.split(":"))
+        return uid, gid
+
 
 @dataclass(slots=True)
 class LibvirtInstance(Instance):
