@@ -49,7 +49,7 @@ class Merged:
 
     @property
     def value(self) -> Any:
-        """What is so; of lists that change by the moment, all there ever was. None: unknown, disputed."""
+        """What is so; of lists that change by the moment, all there was. None: unknown or disputed."""
         values = [value for value, _ in self.distinct]
         if len(values) == 1 or not self.agreed:
             return values[0] if len(values) == 1 else None

@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
@@ -80,11 +79,11 @@ class Driver(base.Driver[LibvirtSettings]):
 
     async def open(self) -> None:
         """Connect, and see that QEMU will be able to reach our files."""
-        engine = await self._ask(libvirt_calls.examine, self.settings.machine)
-        self._engine = replace(engine, qemu_user=self.settings.ids or engine.qemu_user)
+        self._engine = await self._ask(libvirt_calls.examine, self.settings.machine)
         for folder in (self._disks, self._sockets):
             await self.engine(_make_folder, folder / self.host.name)
-        see_that_qemu_reaches(self._sockets / self.host.name / "any", self._opened.qemu_user, "run_dir")
+        user = self.settings.ids or self._opened.qemu_user
+        see_that_qemu_reaches(self._sockets / self.host.name / "any", user, "run_dir")
         await self.engine(self._session.listen)
 
     async def close(self) -> None:
@@ -283,7 +282,7 @@ class Driver(base.Driver[LibvirtSettings]):
             kind=self.settings.machine,
             accelerator=(await self._choose()).accelerator,
             network=None if self.settings.network == "none" else self.settings.network,
-            relabels=self._opened.qemu_user is not None,
+            relabels=(self.settings.ids or self._opened.qemu_user) is not None,
         )
 
     async def _power_off(self, own: LibvirtInstance) -> bool:
