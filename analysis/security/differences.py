@@ -59,7 +59,7 @@ def differences_of(pair: Pair) -> list[Difference]:
             continue
         if not (fact.agreed and other.agreed):
             found.append(Difference(pair, name, fact, other, undecided=True))
-        elif (fact.value, fact.guest) != (other.value, other.guest):
+        elif fact.value != other.value:
             found.append(_difference(pair, name, fact, other))
     return found
 

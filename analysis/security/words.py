@@ -10,43 +10,44 @@ from analysis.security.vectors import MEMBERS, Merged, Vector
 
 LABELS = {
     "kernel_shared": "kernel shared with the host",
-    "kernel": "kernel inside",
-    "host_kernel": "kernel of the host",
     "root_is_host_root": "root inside is root on the host",
-    "user": "user inside",
-    "host_user": "user of its process on the host",
+    "shared_namespaces": "namespaces shared with the host",
+    "host_processes_visible": "processes of the host visible inside",
+    "host_file_reachable": "file of the host readable inside",
     "capabilities": "effective capabilities",
-    "capabilities_bounding": "bounding capabilities",
     "host_capabilities": "effective capabilities of its process on the host",
     "seccomp": "seccomp inside",
     "host_seccomp": "seccomp of its process on the host",
     "no_new_privileges": "no new privileges inside",
     "host_no_new_privileges": "no new privileges of its process on the host",
+    "user": "user inside",
+    "host_user": "user of its process on the host",
+    "writable_kernel_paths": "writable kernel paths",
+    "host_mounts": "mounts of the host's file systems",
+    "block_devices": "block devices",
+    "devices": "entries of /dev",
+    "host_interfaces": "network interfaces of the host visible inside",
+    "host_syscalls": "distinct system calls on the host",
+    "host_syscall_count": "system calls on the host",
     "lsm": "label of a security module inside",
     "host_lsm": "label of its process on the host",
-    "shared_namespaces": "namespaces shared with the host",
+    "emulator_sandbox": "sandbox of the emulator",
+    "kernel": "kernel inside",
+    "host_kernel": "kernel of the host",
+    "capabilities_bounding": "bounding capabilities",
+    "host_process": "its process on the host",
     "host_process_namespaces": "namespaces that its process shares with the worker",
+    "host_devices_open": "devices that its process has open",
     "own_cgroup": "control group of its own",
     "processes": "processes visible inside",
     "host_processes": "processes on the host",
-    "host_processes_visible": "processes of the host visible inside",
-    "host_file_reachable": "file of the host readable inside",
-    "host_mounts": "mounts of the host's file systems",
     "interfaces": "network interfaces inside",
-    "host_interfaces": "network interfaces of the host visible inside",
-    "devices": "entries of /dev",
-    "block_devices": "block devices",
-    "writable_kernel_paths": "writable kernel paths",
-    "host_process": "its process on the host",
-    "host_devices_open": "devices that its process has open",
-    "emulator_sandbox": "sandbox of the emulator",
-    "host_syscalls": "distinct system calls on the host",
-    "host_syscall_count": "system calls on the host",
 }
 """In the order in which tables list them and sentences name them."""
 GUEST = "of its own kernel"
 _MOST_ITEMS = 7
 _MOST_NAMED = 6
+_FEW = 2
 
 
 def label(name: str) -> str:
@@ -83,11 +84,12 @@ def merged(fact: Merged | None) -> str:
 
 
 def brief(fact: Merged) -> str:
-    """The same in few words: of a list, how many it has."""
+    """The same in few words: of a list of more than a few, how many it has."""
     guest = f" ({GUEST})" if fact.guest else ""
     value = fact.value
     if isinstance(value, list):
-        return f"{quantities.count(len(value))}{guest}"
+        few = ", ".join(map(str, value)) or "none"
+        return f"{few if len(value) <= _FEW else quantities.count(len(value))}{guest}"
     return f"{_over_trials(fact)}{guest}"
 
 
@@ -98,10 +100,13 @@ def difference(found: Difference) -> str:
         return f"{fact}: trials of one variant disagree, so nothing is said"
     one, other = brief(found.fact), brief(found.other_fact)
     told = f"{fact}: {pair.variant.cell.variant} {one}, {pair.other.cell.variant} {other}"
+    short = all(
+        isinstance(f.value, list) and len(f.value) <= _FEW for f in (found.fact, found.other_fact)
+    )
     only = [
         f"only {vector.cell.variant}: {_named(items)}"
         for vector, items in ((pair.variant, found.only), (pair.other, found.only_other))
-        if items
+        if items and not short
     ]
     return "; ".join([told, *only])
 

@@ -95,13 +95,20 @@ def confinement_of(record: Record) -> dict[str, Any]:
     """What an inspected container may do, in the words of the API; paths only counted."""
     host = record.get("HostConfig") or {}
     names = (
-        *("Privileged", "CapAdd", "CapDrop", "SecurityOpt", "ReadonlyRootfs", "UsernsMode", "PidMode"),
-        *("IpcMode", "NetworkMode", "Runtime", "PidsLimit"),
+        "Privileged",
+        "ReadonlyRootfs",
+        "UsernsMode",
+        "PidMode",
+        "IpcMode",
+        "NetworkMode",
+        "Runtime",
     )
     return {
         "User": (record.get("Config") or {}).get("User") or "",
         "AppArmorProfile": record.get("AppArmorProfile") or "",
         **{name: host[name] for name in names if name in host},
+        **{name: sorted(host.get(name) or []) for name in ("CapAdd", "CapDrop", "SecurityOpt")},
+        "PidsLimit": host.get("PidsLimit") or "not set",
         **{name: len(host.get(name) or []) for name in ("MaskedPaths", "ReadonlyPaths")},
     }
 
