@@ -47,13 +47,13 @@ class Experiment(base.Experiment):
             "shared_namespaces", "of 7 namespaces, those that a program inside shares with the host"
         ),
         _counted("devices", "entries of /dev inside; a guest's are virtual"),
-        _counted("block_devices", "block devices in /dev inside, at most 32 are told"),
+        _counted("block_devices", "block devices in /dev inside, of 1024 at most"),
         _counted(
             "writable_kernel_paths", "of 10 paths of the host's kernel, those writable from inside"
         ),
         _counted("host_mounts", "mounts inside of file systems that the host has mounted too"),
         _counted("host_processes_visible", "processes of the host that are to be seen inside"),
-        _counted("host_interfaces", "network interfaces of the host to be seen inside"),
+        _counted("host_interfaces", "network interfaces of the host to be seen inside, of 1024 at most"),
         _counted("host_syscalls", "distinct system calls made on the host's kernel for the workload"),
         Metric("security.host_syscall_count", "1", "neither", "all of these calls together"),
     )

@@ -133,15 +133,17 @@ kernel_paths="/proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/
     /proc/sysrq-trigger /proc/irq/default_smp_affinity /proc/kcore /proc/mtrr
     /sys/kernel/uevent_helper /sys/kernel/mm/transparent_hugepage/enabled /sys/power/state"
 
-strings() { # a JSON list of the words after the first, at most as many as that says
-    left=$1
-    shift
+strings() { # a JSON list of the words, of 1024 at most
+    left=1024
     printf '['
     comma=
     for word; do
         [ "$left" -gt 0 ] || break
         left=$((left - 1))
-        printf '%s%s' "$comma" "$(quote "$word")"
+        case $word in # a fork for each of a thousand names would take its time
+            *[!A-Za-z0-9/.:@_-]*) printf '%s%s' "$comma" "$(quote "$word")" ;;
+            *) printf '%s"%s"' "$comma" "$word" ;;
+        esac
         comma=,
     done
     printf ']'
@@ -174,17 +176,17 @@ surfaces() { # what of the kernel, devices and network there is to touch; nothin
     done <<END
 $(ls -ln /dev)
 END
-    printf '},"block_devices":%s,"block_device_count":%s' "$(strings 32 "$@")" $#
+    printf '},"block_devices":%s' "$(strings "$@")"
     set --
     while read -r line; do
         case $line in *:*) set -- "$@" "${line%%:*}" ;; esac
     done </proc/net/dev
-    printf ',"interfaces":%s' "$(strings 32 "$@")"
+    printf ',"interfaces":%s' "$(strings "$@")"
     set --
     while read -r _ _ _ _ point _ line; do
         case $line in *'- 9p '* | *'- virtiofs '*) set -- "$@" "$point" ;; esac
     done </proc/self/mountinfo
-    printf ',"passed_mounts":%s' "$(strings 32 "$@")"
+    printf ',"passed_mounts":%s' "$(strings "$@")"
 }
 
 processes() { # into $count: how many there are to be seen

@@ -128,7 +128,7 @@ def test_what_is_not_known_of_one_is_no_difference(made, tmp_path):
 def test_lists_that_change_by_the_moment_are_put_together(made, tmp_path):
     first, second = made("default", CONTAINER)
     facts = second.record.facts["findings"]["security"]
-    facts["host_syscalls"]["value"] = facts["host_syscalls"]["value"][1:] + ["late_call"]
+    facts["host_syscalls"]["value"] = [*facts["host_syscalls"]["value"][1:], "late_call"]
     facts["host_processes"]["value"] = 130
     tables, section = read(tmp_path, [first, second])
     found = {r["fact"]: r for r in tables["facts"]}

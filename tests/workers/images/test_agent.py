@@ -172,7 +172,7 @@ def test_inspect_tells_what_is_there_to_touch(agent: Spoken) -> None:
     assert isinstance(spoken["interfaces"], list)
     assert "lo" in spoken["interfaces"]
     assert isinstance(spoken["block_devices"], list)
-    assert len(spoken["block_devices"]) <= 32
+    assert set(spoken["block_devices"]) <= set(os.listdir("/dev"))
     assert isinstance(spoken["kernel_paths"], dict)
     mode, uid, gid, flag = spoken["kernel_paths"]["/proc/sys/kernel/core_pattern"].split()
     status = Path("/proc/sys/kernel/core_pattern").stat()
