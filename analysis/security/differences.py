@@ -59,15 +59,18 @@ def differences_of(pair: Pair) -> list[Difference]:
             continue
         if not (fact.agreed and other.agreed):
             found.append(Difference(pair, name, fact, other, undecided=True))
-        elif fact.value != other.value:
-            found.append(_difference(pair, name, fact, other))
+        elif fact.value != other.value and (difference := _difference(pair, name, fact, other)):
+            found.append(difference)
     return found
 
 
-def _difference(pair: Pair, name: str, fact: Merged, other: Merged) -> Difference:
+def _difference(pair: Pair, name: str, fact: Merged, other: Merged) -> Difference | None:
+    """None where lists differ by nothing that one has in every trial and the other in none."""
     one, two = fact.value, other.value
     if not (isinstance(one, list) and isinstance(two, list)):
         return Difference(pair, name, fact, other, undecided=False)
-    only = tuple(str(item) for item in one if item not in two)
-    only_other = tuple(str(item) for item in two if item not in one)
+    only = tuple(item for item in fact.always if item not in set(map(str, two)))
+    only_other = tuple(item for item in other.always if item not in set(map(str, one)))
+    if not only and not only_other:
+        return None
     return Difference(pair, name, fact, other, undecided=False, only=only, only_other=only_other)

@@ -58,6 +58,12 @@ class Merged:
         return None
 
     @property
+    def always(self) -> list[str]:
+        """Of lists: what was there in every trial that knew it, sorted."""
+        found = [{str(item) for item in value} for value, _ in self.distinct]
+        return sorted(set.intersection(*found)) if found else []
+
+    @property
     def by_host(self) -> dict[str, list[Any]]:
         """Different values on each host."""
         found: dict[str, list[Any]] = defaultdict(list)

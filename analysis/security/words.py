@@ -87,7 +87,7 @@ def brief(fact: Merged) -> str:
     """The same in few words: of a list of more than a few, how many it has."""
     guest = f" ({GUEST})" if fact.guest else ""
     value = fact.value
-    if isinstance(value, list):
+    if isinstance(value, list) and len(fact.distinct) == 1:
         few = ", ".join(map(str, value)) or "none"
         return f"{few if len(value) <= _FEW else quantities.count(len(value))}{guest}"
     return f"{_over_trials(fact)}{guest}"
@@ -162,8 +162,7 @@ def _over_trials(fact: Merged) -> str:
     if fact.agreed and all(isinstance(value, int | float) for value in values):
         return f"{min(values)} to {max(values)}"
     if fact.agreed and all(isinstance(value, list) for value in values):
-        always = set(values[0]).intersection(*values)
-        return f"{len(always)} in every trial, {len(set().union(*values))} in any"
+        return f"{len(fact.always)} in every trial, {len(set().union(*values))} in any"
     return "; ".join(f"{said(value)} in {quantities.plural(n, 'trial')}" for value, n in fact.distinct)
 
 

@@ -138,6 +138,16 @@ def test_lists_that_change_by_the_moment_are_put_together(made, tmp_path):
     assert not [text for text in section.caveats if "disagree" in text]
 
 
+def test_what_is_there_only_at_times_is_no_difference(made, tmp_path):
+    (first, second), other = made("default", CONTAINER), made("hardened", CONTAINER)
+    first.record.facts["findings"]["security"]["host_syscalls"]["value"].append("restart_syscall")
+    tables, _ = read(tmp_path / "a", [first, second], other)
+    assert tables["differences"] == []
+    second.record.facts["findings"]["security"]["host_syscalls"]["value"].append("restart_syscall")
+    tables, _ = read(tmp_path / "b", [first, second], other)
+    assert [r["only_other"] for r in tables["differences"]] == ['["restart_syscall"]']
+
+
 def test_a_trial_without_a_vector_is_counted_and_tells_nothing(made, tmp_path):
     (only,) = made("default", {"silent_share": 1.0}, blocks=1)
     failed = replace(only, record=only.record.model_copy(update={"outcome": "failed"}))
