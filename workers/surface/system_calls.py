@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 PROGRAM = "strace"
+_NOT_ITS_OWN = frozenset({"restart_syscall", "total"})
+"""What the kernel resumes after the tracer's interruption, and the last line of the table."""
 _POLL_S = 0.01
 _ATTACH_S = 15.0
 _END_S = 15.0
@@ -122,7 +124,7 @@ def counts_in(summary: str) -> dict[str, int]:
         fields = line.split()
         # % time, seconds, usecs/call, calls, errors where there were any, syscall
         numbers = len(fields) in (5, 6) and fields[3].isdecimal() and fields[0][0].isdecimal()
-        if numbers and fields[-1] != "total":
+        if numbers and fields[-1] not in _NOT_ITS_OWN:
             found[fields[-1]] = found.get(fields[-1], 0) + int(fields[3])
     return found
 
