@@ -30,6 +30,7 @@ CUTS: dict[str, dict[str, Any]] = {
     "overhead": {"repeats": 3},
     "recovery": {"injections": 1},
     "rollout": {},
+    "security": {},
 }
 """Parameters that make trials of an experiment short on the simulated driver, in place of a sample's."""
 

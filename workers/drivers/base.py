@@ -23,6 +23,8 @@ from workers.exit_watch import watch_process
 from workers.gauge import Footprint, Gauge, HostPss, pss_of_all, read_gauge
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
+from workers.surface.outside import HostView, look
+from workers.surface.system_calls import ProcessTracer, Tracer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -194,6 +196,18 @@ class Driver(ABC, Generic[S]):
             )
         with suppress(ProcessLookupError):  # dead already: what was wanted
             os.kill(pid, numbers[fault])
+
+    async def surface(self, instance: Instance) -> HostView:
+        """What the host's /proc says of the instance's own process, and of the host."""
+        return await self.engine(look, await self.pid(instance))
+
+    async def confinement(self, instance: Instance) -> dict[str, Any]:
+        """What the engine's API says of how the instance is confined, in the engine's own words."""
+        return {}
+
+    async def tracer(self, instance: Instance) -> Tracer:
+        """What counts the system calls that the instance makes on the host's kernel."""
+        return ProcessTracer(self.engine, await self.pid(instance))
 
     def delivery(self) -> Delivery:
         """How images come to this host from a registry. Offered as Capability.REGISTRY."""

@@ -23,6 +23,7 @@ from workers.engines.docker_events import ContainerEvents
 from workers.engines.docker_records import (
     DockerSettings,
     Places,
+    confinement_of,
     container_body,
     facts_of,
     name_of,
@@ -169,6 +170,10 @@ class Driver(base.Driver[DockerSettings]):
         if pid is not None or own.places == Places():  # a dead one tells less than it did alive
             own.places = places
         return pid
+
+    async def confinement(self, instance: Instance) -> dict[str, Any]:
+        """Privileges, profiles and masks, out of the container's record."""
+        return confinement_of(await self._ask(self.api.inspect_container, _own(instance).container))
 
     async def address(self, instance: Instance) -> str:
         """Its address in the network of the settings. Raises EngineError where that gives none."""

@@ -82,7 +82,8 @@ class Driver(base.Driver[LibvirtSettings]):
         self._engine = await self._ask(libvirt_calls.examine, self.settings.machine)
         for folder in (self._disks, self._sockets):
             await self.engine(_make_folder, folder / self.host.name)
-        see_that_qemu_reaches(self._sockets / self.host.name / "any", self._opened.qemu_user, "run_dir")
+        user = self.settings.ids or self._opened.qemu_user
+        see_that_qemu_reaches(self._sockets / self.host.name / "any", user, "run_dir")
         await self.engine(self._session.listen)
 
     async def close(self) -> None:
@@ -271,6 +272,7 @@ class Driver(base.Driver[LibvirtSettings]):
             boot=boot,
             disk=disk,
             console=socket,
+            user=self.settings.user,
             revived=spec.revived,
         )
 
@@ -280,7 +282,7 @@ class Driver(base.Driver[LibvirtSettings]):
             kind=self.settings.machine,
             accelerator=(await self._choose()).accelerator,
             network=None if self.settings.network == "none" else self.settings.network,
-            relabels=self._opened.qemu_user is not None,
+            relabels=(self.settings.ids or self._opened.qemu_user) is not None,
         )
 
     async def _power_off(self, own: LibvirtInstance) -> bool:

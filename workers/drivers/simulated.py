@@ -7,6 +7,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from contract.catalog import Capability, Settings
@@ -30,10 +31,13 @@ from workers.engines.simulated_machine import (
     until_dead,
 )
 from workers.engines.simulated_recovery import Revival
+from workers.engines.simulated_security import SimulatedTracer, seen_outside, told_inside
 from workers.engines.simulated_truth import SimulatedSettings
 from workers.gauge import Footprint, Gauge, HostPss
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
+from workers.surface.outside import HostView
+from workers.surface.system_calls import Tracer
 
 
 class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
@@ -118,8 +122,16 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
                 return work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
             return reply_s * self._simulated_host.slowness
 
-        sim.console = SimulatedConsole(sim, answer_s)
+        sim.console = SimulatedConsole(sim, answer_s, partial(told_inside, self.settings))
         return sim.console
+
+    async def surface(self, instance: Instance) -> HostView:
+        """As its settings have it."""
+        return seen_outside(self.settings)
+
+    async def tracer(self, instance: Instance) -> Tracer:
+        """Counts what its settings say, without a process to trace."""
+        return SimulatedTracer(self.settings)
 
     async def start(self, instance: Instance) -> None:
         """Wait the start time, then let the beacon come; or fail as fate has it."""

@@ -50,6 +50,14 @@ class DockerSettings(Settings):
     no_new_privileges: bool = Field(False, description="no gain of privileges by set-uid programs")
     drop_capabilities: bool = Field(False, description="drop all capabilities")
     seccomp: Literal["default", "unconfined"] = Field("default", description="system call filter")
+    user: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,10}(:[0-9]{1,10})?$",
+        description="user that the first process is, UID or UID:GID; None is the image's",
+    )
+    userns: Literal["default", "host"] = Field(
+        "default", description="user namespace: the engine's (remapped or not), or the host's"
+    )
     cpuset: str | None = Field(
         None, pattern=r"^[0-9]+([,-][0-9]+)*$", description="processors to be pinned to, like 0-3,8"
     )
@@ -80,6 +88,28 @@ def container_body(spec: InstanceSpec, settings: DockerSettings, owner: Owner) -
         "StdinOnce": False,  # or letting go of the console would end the agent
         "Tty": False,
         "HostConfig": _host_config(spec, settings),
+    } | ({} if settings.user is None else {"User": settings.user})
+
+
+def confinement_of(record: Record) -> dict[str, Any]:
+    """What an inspected container may do, in the words of the API; paths only counted."""
+    host = record.get("HostConfig") or {}
+    names = (
+        "Privileged",
+        "ReadonlyRootfs",
+        "UsernsMode",
+        "PidMode",
+        "IpcMode",
+        "NetworkMode",
+        "Runtime",
+    )
+    return {
+        "User": (record.get("Config") or {}).get("User") or "",
+        "AppArmorProfile": record.get("AppArmorProfile") or "",
+        **{name: host[name] for name in names if name in host},
+        **{name: sorted(host.get(name) or []) for name in ("CapAdd", "CapDrop", "SecurityOpt")},
+        "PidsLimit": host.get("PidsLimit") or "not set",
+        **{name: len(host.get(name) or []) for name in ("MaskedPaths", "ReadonlyPaths")},
     }
 
 
@@ -148,6 +178,7 @@ def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]
         "ReadonlyRootfs": settings.read_only,
         "SecurityOpt": _security(settings),
         "RestartPolicy": {"Name": "always" if spec.revived else "no"},
+        "UsernsMode": "" if settings.userns == "default" else settings.userns,
     }
     if settings.read_only:
         config["Tmpfs"] = {"/work": "mode=1777", "/tmp": "mode=1777"}  # noqa: S108 - the container's

@@ -70,6 +70,8 @@ class Domain:
     disk: OverlayDisk | None
     console: Path
     """Socket that QEMU calls."""
+    user: str | None = None
+    """UID:GID that QEMU runs as; None is libvirt's own choice."""
     revived: bool = False
     """libvirt starts it again when it powers off, restarts or panics. Not when its QEMU is killed."""
 
@@ -92,6 +94,10 @@ def domain_xml(domain: Domain) -> str:
     for event in ("on_poweroff", "on_reboot", "on_crash"):
         _text(top, event, "restart" if domain.revived else "destroy")
     _add_devices(top, domain)
+    if domain.user is not None:
+        # What it needs is handed over to that user while it runs.
+        label = SubElement(top, "seclabel", type="static", model="dac", relabel="yes")
+        _text(label, "label", "+" + domain.user.replace(":", ":+"))  # + says: a number, not a name
     return ET.tostring(top, encoding="unicode")
 
 

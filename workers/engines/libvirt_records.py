@@ -33,9 +33,22 @@ class LibvirtSettings(Settings):
     network: str = Field(
         "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="none, or a libvirt network"
     )
+    user: str | None = Field(
+        None,
+        pattern=r"^[0-9]{1,10}:[0-9]{1,10}$",
+        description="UID:GID that QEMU runs as, where libvirt can choose; None is libvirt's own choice",
+    )
     uri: str | None = Field(
         None, pattern=r"^qemu:///[!-~]{1,200}$", description="a local libvirt other than the host's own"
     )
+
+    @property
+    def ids(self) -> tuple[int, int] | None:
+        """User and group of ``user``."""
+        if self.user is None:
+            return None
+        uid, gid = map(int, self.user.split(":"))
+        return uid, gid
 
 
 @dataclass(slots=True)

@@ -40,10 +40,16 @@ machines: dict[str, dict[str, SimulatedInstance]] = {}
 class SimulatedConsole(Console):
     """Speaks the agent's protocol: beacon, then one answer per request after the reply time."""
 
-    def __init__(self, instance: SimulatedInstance, answer_s: Callable[[str], float]) -> None:
+    def __init__(
+        self,
+        instance: SimulatedInstance,
+        answer_s: Callable[[str], float],
+        told: Callable[[str], dict[str, Any]] = lambda _: {},
+    ) -> None:
         super().__init__()
         self._instance = instance
         self._answer_s = answer_s
+        self._told = told
         self.lines: asyncio.Queue[str | None] = asyncio.Queue()
         self._unread: list[str] = []
 
@@ -86,7 +92,7 @@ class SimulatedConsole(Console):
         if request in _ENDS:
             die(self._instance)
             return
-        answer: dict[str, Any] = {"re": ticket, "ok": True}
+        answer: dict[str, Any] = {"re": ticket, "ok": True} | self._told(request)
         if took_s is not None:
             answer["elapsed_s"] = round(took_s, 2)
         if request.split(" ")[0] not in _REQUESTS:
@@ -99,7 +105,7 @@ class SimulatedConsole(Console):
 
 _ENDS = frozenset({"die", "oom"})
 WORKS = frozenset({"cpu", "mem", "disk", "sys", "fork"})
-_REQUESTS = WORKS | {"ping", "uptime", "inspect", "quit"}
+_REQUESTS = WORKS | {"ping", "uptime", "inspect", "digest", "quit"}
 
 
 def boot(sim: SimulatedInstance) -> None:

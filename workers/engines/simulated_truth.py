@@ -13,10 +13,16 @@ from workers.engines.simulated_density import DensitySettings
 from workers.engines.simulated_deployment import SimulatedDeliveryTruth
 from workers.engines.simulated_overhead import OverheadTruth
 from workers.engines.simulated_recovery import RecoveryTruth
+from workers.engines.simulated_security import SecurityTruth
 
 
 class SimulatedSettings(
-    DensitySettings, RecoveryTruth, ChurnTruth, SimulatedDeliveryTruth, OverheadTruth
+    DensitySettings,
+    RecoveryTruth,
+    ChurnTruth,
+    SimulatedDeliveryTruth,
+    OverheadTruth,
+    SecurityTruth,
 ):
     """What a simulated engine is like."""
 

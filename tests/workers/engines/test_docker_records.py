@@ -5,6 +5,7 @@ from contract.campaign import Limits
 from workers.drivers.base import InstanceSpec
 from workers.engines.docker_records import (
     DockerSettings,
+    confinement_of,
     container_body,
     facts_of,
     name_of,
@@ -59,10 +60,14 @@ def test_a_hardened_profile() -> None:
         no_new_privileges=True,
         drop_capabilities=True,
         seccomp="unconfined",
+        user="1000:1000",
+        userns="host",
         cpuset="0-1,3",
         pids_limit=50,
     )
-    host = container_body(spec(), settings, OWNER)["HostConfig"]
+    body = container_body(spec(), settings, OWNER)
+    host = body["HostConfig"]
+    assert (body["User"], host["UsernsMode"]) == ("1000:1000", "host")
     assert host["ReadonlyRootfs"] is True
     assert "/work" in host["Tmpfs"]
     assert host["CapDrop"] == ["ALL"]
@@ -78,11 +83,29 @@ def test_a_hardened_profile() -> None:
         {"cpuset": "all"},
         {"runtime": "a b"},
         {"pids_limit": 0},
+        {"user": "root"},
+        {"user": "0:0:0"},
+        {"userns": "container:x"},
     ],
 )
 def test_settings_that_could_mean_something_else_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DockerSettings.model_validate(settings)
+
+
+def test_what_confines_a_container_is_told_in_the_words_of_the_api() -> None:
+    record = {
+        "AppArmorProfile": "docker-default",
+        "Config": {"User": "1000"},
+        "HostConfig": {"Privileged": False, "CapDrop": ["ALL"], "MaskedPaths": ["/a", "/b"]},
+    }
+    told = confinement_of(record)
+    assert told["User"] == "1000"
+    assert told["AppArmorProfile"] == "docker-default"
+    assert (told["CapDrop"], told["CapAdd"], told["SecurityOpt"]) == (["ALL"], [], [])
+    assert (told["MaskedPaths"], told["ReadonlyPaths"]) == (2, 0)
+    assert told["PidsLimit"] == "not set"
+    assert confinement_of({})["User"] == ""
 
 
 def test_tiny_is_named_by_its_bytes_and_others_by_themselves() -> None:

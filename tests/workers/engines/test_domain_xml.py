@@ -114,6 +114,14 @@ def test_no_security_label_where_libvirt_has_none() -> None:
     assert xml_of(replace(DOMAIN, disk=DISK, machine=machine)).find(".//seclabel") is None
 
 
+def test_qemus_user_is_a_number_of_the_profile() -> None:
+    assert xml_of(DOMAIN).find("seclabel") is None
+    label = xml_of(replace(DOMAIN, user="64055:100")).find("seclabel")
+    assert label is not None
+    assert label.attrib == {"type": "static", "model": "dac", "relabel": "yes"}
+    assert label.findtext("label") == "+64055:+100"
+
+
 def test_without_a_kernel_the_firmware_boots_the_disk() -> None:
     top = xml_of(replace(DOMAIN, boot=None, disk=DISK))
     assert top.find("os/kernel") is None

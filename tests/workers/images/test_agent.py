@@ -1,12 +1,14 @@
 """The agent itself, spoken to through pipes."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
 import secrets
 import select
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +160,36 @@ def test_inspect_tells_facts_with_their_types(agent: Spoken) -> None:
     assert int(str(spoken["cap_eff"]), 16) >= 0
     assert isinstance(spoken["namespaces"], dict)
     assert spoken["namespaces"]["pid"] == str(Path("/proc/self/ns/pid").readlink())
+
+
+def test_inspect_tells_what_is_there_to_touch(agent: Spoken) -> None:
+    spoken = agent.ask("inspect")
+    assert spoken["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert int(str(spoken["cap_bnd"]), 16) >= 0
+    assert spoken["gid"] == os.getgid()
+    assert isinstance(spoken["processes"], int)
+    assert spoken["processes"] > 1
+    assert isinstance(spoken["interfaces"], list)
+    assert "lo" in spoken["interfaces"]
+    assert isinstance(spoken["block_devices"], list)
+    assert set(spoken["block_devices"]) <= set(os.listdir("/dev"))
+    assert isinstance(spoken["kernel_paths"], dict)
+    mode, uid, gid, flag = spoken["kernel_paths"]["/proc/sys/kernel/core_pattern"].split()
+    status = Path("/proc/sys/kernel/core_pattern").stat()
+    assert (mode, int(uid), int(gid)) == (stat.filemode(status.st_mode), status.st_uid, status.st_gid)
+    assert flag in ("rw", "ro")
+
+
+def test_digest_reads_files_and_nothing_else(agent: Spoken, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"abc")
+    digest = hashlib.sha256(b"abc").hexdigest()
+    assert agent.ask(f"digest {file}") == {"ok": True, "sha256": digest}
+    for path in (tmp_path, tmp_path / "absent", "/dev/zero"):
+        assert agent.ask(f"digest {path}") == {"ok": True, "sha256": None}
+    for path in ("", "$(id)", "a;b", "*", "a" * 401):
+        assert agent.ask(f"digest {path}")["ok"] is False
+    file.unlink()
 
 
 @pytest.mark.parametrize(

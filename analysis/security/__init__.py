@@ -1,0 +1,1 @@
+"""What the tables of security are made of: merged vectors, differences, words."""
