@@ -37,9 +37,7 @@ class Prober:
     moment: slots that fall into a time without one stay unanswered.
     """
 
-    def __init__(
-        self, bench: Bench, nonce: str, rate_per_s: float, request: str = "ping"
-    ) -> None:
+    def __init__(self, bench: Bench, nonce: str, rate_per_s: float, request: str = "ping") -> None:
         self.slots: list[Slot] = []
         """All slots that were due so far, in order."""
         self.on_answer: Callable[[Slot], None] = lambda _: None

@@ -18,6 +18,7 @@ from workers.engines.delivery import Delivery
 from workers.engines.simulated_churn import LeakingDriver
 from workers.engines.simulated_density import SimulatedHost
 from workers.engines.simulated_deployment import SimulatedDelivery
+from workers.engines.simulated_isolation import slowness
 from workers.engines.simulated_machine import (
     WORKS,
     SimulatedConsole,
@@ -114,9 +115,10 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
         work_s: float = self.settings.work_ms * self.settings.work_factor * self._trial_factor / 1e3
 
         def answer_s(request: str) -> float:
+            harm = slowness(self.settings, sim, self._machine.values(), self._rng)
             if request in WORKS:
-                return work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
-            return reply_s * self._simulated_host.slowness
+                return harm * work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
+            return harm * reply_s * self._simulated_host.slowness
 
         sim.console = SimulatedConsole(sim, answer_s)
         return sim.console

@@ -11,12 +11,18 @@ from pydantic import Field
 from workers.engines.simulated_churn import ChurnTruth
 from workers.engines.simulated_density import DensitySettings
 from workers.engines.simulated_deployment import SimulatedDeliveryTruth
+from workers.engines.simulated_isolation import IsolationTruth
 from workers.engines.simulated_overhead import OverheadTruth
 from workers.engines.simulated_recovery import RecoveryTruth
 
 
 class SimulatedSettings(
-    DensitySettings, RecoveryTruth, ChurnTruth, SimulatedDeliveryTruth, OverheadTruth
+    DensitySettings,
+    RecoveryTruth,
+    ChurnTruth,
+    SimulatedDeliveryTruth,
+    OverheadTruth,
+    IsolationTruth,
 ):
     """What a simulated engine is like."""
 
