@@ -85,7 +85,7 @@ def test_what_would_take_the_host_down_is_refused(host_settings: HostSettings) -
     assert part.record.error_class == "campaign"
 
 
-LITTLE = {"phase_s": 1.2, "ramp_s": 0.2, "rate_per_s": 5, "stressors": 1, "work": "ping", "streams": 1}
+LITTLE = {"phase_s": 0.8, "ramp_s": 0.2, "rate_per_s": 10, "stressors": 1, "work": "ping", "streams": 1}
 BOUNDED = {"pids_guard": 40, "pids": 24, "alloc_mib": 64}
 
 
@@ -98,7 +98,7 @@ def check_real(part: Part) -> None:
     assert values(part, "isolation.latency", 2)
 
 
-@pytest.mark.parametrize("stress", ["cpu", "mem", "alloc", "fork", "disk", "flood"])
+@pytest.mark.parametrize("stress", ["fork", "flood"])
 def test_stress_in_processes_ends_without_a_trace(host_settings: HostSettings, stress: str) -> None:
     params = LITTLE | BOUNDED | {"stress": stress, "limited": False}
     check_real(
@@ -107,7 +107,7 @@ def test_stress_in_processes_ends_without_a_trace(host_settings: HostSettings, s
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize(("stress", "limited"), [("fork", True), ("flood", False), ("alloc", True)])
+@pytest.mark.parametrize(("stress", "limited"), [("fork", True), ("flood", False)])
 def test_stress_in_containers_ends(
     docker_engine: DockerEngine, host_settings: HostSettings, stress: str, limited: bool
 ) -> None:

@@ -108,7 +108,8 @@ class SimulatedConsole(Console):
 
 _ENDS = frozenset({"die", "oom"})
 WORKS = frozenset({"cpu", "mem", "disk", "sys", "fork"})
-_REQUESTS = WORKS | {"ping", "uptime", "inspect", "quit", "stress", "calm"}
+ORDERS = frozenset({"stress", "calm"})
+_REQUESTS = WORKS | ORDERS | {"ping", "uptime", "inspect", "quit"}
 
 
 def boot(sim: SimulatedInstance) -> None:
