@@ -8,6 +8,7 @@ import pytest
 from engines import DockerEngine
 from simulation import instances, measure
 
+import workers.run
 from contract.parts import Part
 from workers.settings import HostSettings
 
@@ -15,6 +16,12 @@ MS = 1_000_000
 PARAMS = {"phase_s": 10, "ramp_s": 1, "rate_per_s": 10, "stressors": 3}
 EXACT = {"work_ms": 20, "work_sigma": 0, "harm_per_stressor": 0.5, "harm_limited": 0.2}
 LIMITS = {"cpus": 0.5, "memory_mib": 64}
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here depends on a quiet host."""
+    monkeypatch.setattr(workers.run, "QUIET_WAIT_S", 0.0)
 
 
 def isolation(host: HostSettings, settings: dict[str, Any] | None = None, **params: Any) -> Part:

@@ -251,8 +251,11 @@ def test_stress_does_not_outlive_its_agent_or_its_time(start: Start, end: str, t
 
 @pytest.mark.parametrize(
     "request_line",
-    ["stress", "stress cpu", "stress cpu 1", "stress cpu 0 1", "stress cpu 1 -1", "stress cpu 1 1 1"]
-    + ["stress $(id) 1 1", "stress cpu 12345 1", "stress cpu 1 1234567", "ping 1 1", "strain cpu 1"],
+    [
+        *("stress", "stress cpu", "stress cpu 1", "stress cpu 0 1", "stress cpu 1 -1"),
+        *("stress cpu 1 1 1", "stress $(id) 1 1", "stress cpu 12345 1", "stress cpu 1 1234567"),
+        *("ping 1 1", "strain cpu 1"),
+    ],
 )
 def test_stress_that_is_asked_for_wrongly_is_refused(agent: Spoken, request_line: str) -> None:
     assert agent.ask(request_line)["ok"] is False
