@@ -209,7 +209,7 @@ def _slices(answers: Answers, phase_s: float) -> list[dict[str, Any]]:
     if not phase_s:
         return []
     width_s = phase_s / BINS_PER_PHASE
-    # The middle phase is longer by what the stressors took to end: that belongs to its last slice.
+    # The last phases are longer by what the stressors took to begin and end: part of the last slices.
     within = np.minimum((answers.since_ns / 1e9 / width_s).astype(np.int64), BINS_PER_PHASE - 1)
     place = answers.step * BINS_PER_PHASE + within
     rows = []

@@ -81,7 +81,7 @@ def _returned(row: Row) -> str:
         return ""
     if math.isinf(value):
         return ", not back to normal while it was watched"
-    return f", back to normal {quantities.duration(value)} after the stress"
+    return f", back to normal {quantities.duration(value)} after the stress was told to end"
 
 
 def _reliefs(rows: Sequence[Row]) -> list[str]:

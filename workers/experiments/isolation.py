@@ -21,8 +21,11 @@ from workers.gauge import Gauge
 
 LANES = 4
 """Instances that are brought up or taken down together."""
-AMOUNTS = {"cpu": 1, "mem": 32, "sys": 1000, "fork": 3, "disk": 1}
-"""What the victim does at once where the campaign does not say: some milliseconds natively."""
+AMOUNTS = {"cpu": 8, "mem": 256, "sys": 5000, "fork": 10, "disk": 2}
+"""What the victim does at once where the campaign does not say: some tens of milliseconds natively.
+
+Shorter work slips in between busy neighbours, and would not show what they do.
+"""
 _MIB = 1024 * 1024
 
 
@@ -52,7 +55,7 @@ class IsolationParams(Params):
         "cpu", description="what the victim is asked for, as in overhead"
     )
     amount: int | None = Field(
-        None, ge=1, le=9999, description="how much at once; null: a few milliseconds' worth"
+        None, ge=1, le=9999, description="how much at once; null: tens of milliseconds' worth"
     )
     rate_per_s: float = Field(
         5, gt=0, le=1000, description="requests to the victim, sent when they are planned"

@@ -46,8 +46,8 @@ class Phases:
         if failed:
             self._bench.void(f"{len(failed)} stressors could not be made to begin: {failed[0]}")
         await self._let_pass()
+        self._mark()  # what it takes to end the stress belongs to the return to normal
         await self._all(Stressor.end)
-        self._mark()
         await self._let_pass()
         self._mark()
         await self._await_answers(prober)

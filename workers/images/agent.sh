@@ -159,6 +159,7 @@ begin_stress() { # $1 = kind, $2 = seconds at most, $3 = N
         *) setsid "$busybox" sh "$0" strain "$1" "$3" </dev/null >/dev/null 2>&1 & ;;
     esac
     stress=$!
+    kind=$1
     strained=0
     [ "$1" != disk ] || strained=$3
     centiseconds
@@ -166,12 +167,13 @@ begin_stress() { # $1 = kind, $2 = seconds at most, $3 = N
     ends=$((now + $2 * 100))
 }
 
-end_stress() { # without a fork, for which there may be no room. Fails when something outlives it
+end_stress() { # Fails when something outlives it. After a fork bomb there may be no room for a fork
     kill -9 "$stress" 2>/dev/null # it may not have its session yet
     centiseconds
     patience=$((now + 500))
     while kill -9 "-$stress" 2>/dev/null && [ "$now" -lt "$patience" ]; do
         jobs >/dev/null # reaps what has ended, also what others have left to PID 1
+        [ "$kind" = fork ] || sleep 0.02 # what PID 1 has to reap may take a while
         centiseconds
     done
     wait "$stress" 2>/dev/null

@@ -25,7 +25,7 @@ TRUTH = {
     "harm_limited": LEFT,
 }
 PARAMS = {"stressors": STRESSORS, "limited": [True, False], "rate_per_s": 10, "phase_s": 15}
-# What was lost counts as slower than all else, so the median of all is a higher quantile of the answered.
+# What was lost counts as slower than all else: the median of all is a higher quantile of the answered.
 AMONG_LOST = math.exp(SIGMA * NormalDist().inv_cdf(0.5 / (1 - LOST)))
 UNLIMITED = (1 + HARM * STRESSORS) * AMONG_LOST
 LIMITED = 1 + HARM * LEFT * STRESSORS
