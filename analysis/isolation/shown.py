@@ -64,8 +64,8 @@ def details(rows: Sequence[Row]) -> ShownTable | None:
     caption = (
         "Degradation: ratio of medians, paired within each trial. Tail: the same of the quantile that "
         "is named. Did not report: share of requests under stress without an answer in time. Return to "
-        "normal: from telling the stressors to end to the first of five answers in a row as good as before, median "
-        "over trials. Second line: 95 % interval."
+        "normal: from telling the stressors to end to the first of five answers in a row as good as "
+        "before, median over trials. Second line: 95 % interval."
     )
     return assemble("Degradation, tail and return", caption, heads, body, "degradation")
 

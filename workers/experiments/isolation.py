@@ -21,10 +21,10 @@ from workers.gauge import Gauge
 
 LANES = 4
 """Instances that are brought up or taken down together."""
-AMOUNTS = {"cpu": 8, "mem": 256, "sys": 5000, "fork": 10, "disk": 2}
-"""What the victim does at once where the campaign does not say: some tens of milliseconds natively.
+AMOUNTS = {"cpu": 3, "mem": 64, "sys": 3000, "fork": 5, "disk": 2}
+"""What the victim does at once where the campaign does not say: about ten milliseconds natively.
 
-Shorter work slips in between busy neighbours, and would not show what they do.
+Shorter work slips in between busy neighbours; longer work is bounded by the limits of the victim itself.
 """
 _MIB = 1024 * 1024
 
@@ -55,7 +55,7 @@ class IsolationParams(Params):
         "cpu", description="what the victim is asked for, as in overhead"
     )
     amount: int | None = Field(
-        None, ge=1, le=9999, description="how much at once; null: tens of milliseconds' worth"
+        None, ge=1, le=9999, description="how much at once; null: about ten milliseconds' worth"
     )
     rate_per_s: float = Field(
         5, gt=0, le=1000, description="requests to the victim, sent when they are planned"
