@@ -134,9 +134,9 @@ def test_stress_in_machines_ends(
         host,
         experiment="isolation",
         driver="libvirt",
-        params=LITTLE | {"stress": "fork", "phase_s": 2},
+        params=LITTLE | {"stress": "cpu"},
         settings={"accel": "tcg"},
         limits={"cpus": 1, "memory_mib": 128},
     )
-    assert part.record.outcome == "completed", part.record.error_text
-    assert len(values(part, "isolation.calm")) == 1
+    check_real(part)
+    assert part.record.emulated
