@@ -31,13 +31,13 @@ class Slot:
 
 
 class Prober:
-    """Context manager: while it is open, ``ping`` goes to the instance ``rate_per_s`` times a second.
+    """Context manager: while it is open, a request goes to the instance ``rate_per_s`` times a second.
 
     It is the only reader of the console meanwhile. The console may be changed, or taken away, at any
     moment: slots that fall into a time without one stay unanswered.
     """
 
-    def __init__(self, bench: Bench, nonce: str, rate_per_s: float) -> None:
+    def __init__(self, bench: Bench, nonce: str, rate_per_s: float, request: str = "ping") -> None:
         self.slots: list[Slot] = []
         """All slots that were due so far, in order."""
         self.on_answer: Callable[[Slot], None] = lambda _: None
@@ -52,6 +52,7 @@ class Prober:
         """When the last answer came, to whichever slot."""
         self._bench = bench
         self._nonce = nonce
+        self._request = request
         self._period_ns = round(1e9 / rate_per_s)
         self._console: Console | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -101,7 +102,7 @@ class Prober:
             # One send at a time: where the last one still waits for a full pipe, this slot stays mute.
             if self._console is not None and (self._sending is None or self._sending.done()):
                 ticket = f"{self._nonce}-p{len(self.slots) - 1}"
-                self._sending = asyncio.create_task(_send(self._console, f"{ticket} ping"))
+                self._sending = asyncio.create_task(_send(self._console, f"{ticket} {self._request}"))
             t_ns += self._period_ns
 
     async def _read(self, console: Console) -> None:

@@ -11,7 +11,7 @@ from analysis.statistics.blocks import Floats, Ints
 from analysis.statistics.comparison import BlockKey, BlockMedians
 from analysis.statistics.proportions import Estimate
 
-Unit = Literal["ns", "bytes", "cpus", "share", "per_s", "bytes_per_s", "count"]
+Unit = Literal["ns", "bytes", "cpus", "share", "per_s", "bytes_per_s", "count", "ratio"]
 Better = Literal["lower", "higher"]
 Row = Mapping[str, Any]
 

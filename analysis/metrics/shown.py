@@ -15,6 +15,7 @@ _ONE: dict[Unit, Callable[[float | None], str]] = {
     "per_s": quantities.rate,
     "bytes_per_s": lambda v: quantities.size(v) + ("" if quantities.missing(v) else "/s"),
     "count": lambda v: quantities.NOT_AVAILABLE if v is None else quantities.digits(v),
+    "ratio": quantities.ratio,
 }
 _TIMES = {
     "ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9,
@@ -31,6 +32,7 @@ UNITS: dict[Unit, dict[str, float]] = {
     "per_s": {"/s": 1.0, "/min": 1 / 60},
     "bytes_per_s": {f"{unit}/s": scale for unit, scale in _SIZES.items()},
     "count": {"": 1.0},
+    "ratio": {"": 1.0, "x": 1.0},
 }
 """Units that a limit may be written in, and what one is worth in the metric's own."""
 _EXAMPLES: dict[Unit, str] = {
@@ -41,6 +43,7 @@ _EXAMPLES: dict[Unit, str] = {
     "per_s": "20/s",
     "bytes_per_s": "80MiB/s",
     "count": "200",
+    "ratio": "1.5x",
 }
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*([A-Za-zµ%/]*)\s*")
 

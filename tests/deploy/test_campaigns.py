@@ -27,6 +27,7 @@ CUTS: dict[str, dict[str, Any]] = {
     "density": {"max_instances": 20},
     "deployment": {"deployments": 2},
     "failover": {"loss": "kill"},
+    "isolation": {"phase_s": 4, "ramp_s": 1},
     "overhead": {"repeats": 3},
     "recovery": {"injections": 1},
     "rollout": {},

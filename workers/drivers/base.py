@@ -49,6 +49,8 @@ class InstanceSpec:
     nonce: str
     """The agent says it in its beacon: TONNAGE_NONCE in the environment, or on the kernel's line."""
     limits: Limits
+    pids: int | None = None
+    """Most processes and threads; None: as many as the engine allows. A guest has its kernel's own."""
     revived: bool = False
     """The engine's own restart policy is on: the engine starts it again whenever it ends by itself."""
 

@@ -212,8 +212,9 @@ class Driver(base.Driver[ProcessSettings]):
             raise EngineError(f"process: cannot create '{own.spec.name}': {error}") from error
         try:
             (own.folder / _OWNER_FILE).write_text(json.dumps(self.owner.labels()))
-            if limits != Limits():
-                own.group = self._cgroups.create(self.owner.host, own.spec.name, limits)
+            if limits != Limits() or own.spec.pids is not None:
+                place = self.owner.host, own.spec.name
+                own.group = self._cgroups.create(*place, limits, own.spec.pids)
         except (EngineError, OSError) as error:
             shutil.rmtree(own.folder, ignore_errors=True)
             raise EngineError(f"process: cannot create '{own.spec.name}': {error}") from error

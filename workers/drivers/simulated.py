@@ -19,7 +19,9 @@ from workers.engines.delivery import Delivery
 from workers.engines.simulated_churn import LeakingDriver
 from workers.engines.simulated_density import SimulatedHost
 from workers.engines.simulated_deployment import SimulatedDelivery
+from workers.engines.simulated_isolation import slowness
 from workers.engines.simulated_machine import (
+    ORDERS,
     WORKS,
     SimulatedConsole,
     SimulatedInstance,
@@ -118,9 +120,12 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
         work_s: float = self.settings.work_ms * self.settings.work_factor * self._trial_factor / 1e3
 
         def answer_s(request: str) -> float:
+            if request in ORDERS:  # heard through any stress
+                return reply_s
+            harm = slowness(self.settings, sim, self._machine.values(), self._rng)
             if request in WORKS:
-                return work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
-            return reply_s * self._simulated_host.slowness
+                return harm * work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
+            return harm * reply_s * self._simulated_host.slowness
 
         sim.console = SimulatedConsole(sim, answer_s, partial(told_inside, self.settings))
         return sim.console

@@ -89,7 +89,7 @@ class Cgroups:
             return f"no cgroup controllers are mounted under {self._root}"
         return None
 
-    def create(self, host: str, name: str, limits: Limits) -> Group:
+    def create(self, host: str, name: str, limits: Limits, pids: int | None = None) -> Group:
         """Make an instance's group and set its limits. Raises EngineError when this host cannot."""
         if (why := self.obstacle()) is not None:
             raise EngineError(f"limits cannot be set on this host: {why}")
@@ -99,6 +99,8 @@ class Cgroups:
             for top in tops:
                 self._make(top, host, name)
             self._limit(group, limits)
+            if pids is not None:
+                (self._folder(group, "pids") / "pids.max").write_text(str(pids))
         except OSError as error:
             group.remove()
             raise EngineError(f"limits cannot be set on this host: {error}") from error

@@ -188,8 +188,9 @@ def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]
         config["Runtime"] = settings.runtime
     if settings.cpuset is not None:
         config["CpusetCpus"] = settings.cpuset
-    if settings.pids_limit is not None:
-        config["PidsLimit"] = settings.pids_limit
+    pids = [limit for limit in (settings.pids_limit, spec.pids) if limit is not None]
+    if pids:
+        config["PidsLimit"] = min(pids)
     if spec.limits.cpus is not None:
         config["NanoCpus"] = round(spec.limits.cpus * 1e9)
     if spec.limits.memory_mib is not None:  # equal values: no swap

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class SimulatedInstance(Instance):
     """It lives and answers nothing."""
     awake: bool = False
     """Its agent has said its first words; what was asked before waits for it."""
+    stressed_until_s: float = -math.inf
+    """When its stress ended, by the loop's clock; in all eternity while it goes on."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -73,6 +76,8 @@ class SimulatedConsole(Console):
             return
         request = line.split(" ")[1]
         took_s = self._answer_s(request)
+        if math.isinf(took_s):
+            return
         if request in WORKS:  # it goes on while whoever asked waits, up to a deadline
             asyncio.get_running_loop().call_later(took_s, self._answer, line, took_s)
         else:
@@ -93,6 +98,10 @@ class SimulatedConsole(Console):
             die(self._instance)
             return
         answer: dict[str, Any] = {"re": ticket, "ok": True} | self._told(request)
+        if request.startswith("stress "):
+            self._instance.stressed_until_s = math.inf
+        elif request == "calm":
+            self._instance.stressed_until_s = asyncio.get_running_loop().time()
         if took_s is not None:
             answer["elapsed_s"] = round(took_s, 2)
         if request.split(" ")[0] not in _REQUESTS:
@@ -105,7 +114,8 @@ class SimulatedConsole(Console):
 
 _ENDS = frozenset({"die", "oom"})
 WORKS = frozenset({"cpu", "mem", "disk", "sys", "fork"})
-_REQUESTS = WORKS | {"ping", "uptime", "inspect", "digest", "quit"}
+ORDERS = frozenset({"stress", "calm"})
+_REQUESTS = WORKS | ORDERS | {"ping", "uptime", "inspect", "digest", "quit"}
 
 
 def boot(sim: SimulatedInstance) -> None:
@@ -119,7 +129,8 @@ def boot(sim: SimulatedInstance) -> None:
 
 
 def die(sim: SimulatedInstance) -> None:
-    """Its process ends, and the console with it."""
+    """Its process ends, and with it its console and what it does to others."""
+    sim.stressed_until_s = min(sim.stressed_until_s, asyncio.get_running_loop().time())
     sim.death.set()
     if sim.console is not None:
         sim.console.lines.put_nowait(None)

@@ -11,6 +11,7 @@ from pydantic import Field
 from workers.engines.simulated_churn import ChurnTruth
 from workers.engines.simulated_density import DensitySettings
 from workers.engines.simulated_deployment import SimulatedDeliveryTruth
+from workers.engines.simulated_isolation import IsolationTruth
 from workers.engines.simulated_overhead import OverheadTruth
 from workers.engines.simulated_recovery import RecoveryTruth
 from workers.engines.simulated_security import SecurityTruth
@@ -23,6 +24,7 @@ class SimulatedSettings(
     SimulatedDeliveryTruth,
     OverheadTruth,
     SecurityTruth,
+    IsolationTruth,
 ):
     """What a simulated engine is like."""
 

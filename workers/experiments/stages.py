@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from contract.campaign import Limits
 from contract.catalog import Capability
 from contract.errors import AgentSilent, EngineTimeout, InstanceExited, TonnageError
 from contract.rows import InstanceRow
@@ -53,6 +54,10 @@ class Running:
     """The engine is to start it again whenever it ends by itself."""
     image: str | None = None
     """Instead of the trial's own."""
+    limits: Limits | None = None
+    """Instead of the trial's own."""
+    pids: int | None = None
+    """Most processes and threads that it may have."""
     instance: Instance | None = None
     console: Console | None = None
     agent: Agent | None = None
@@ -114,6 +119,8 @@ async def _bring_up(bench: Bench, running: Running, deadline_s: float) -> None:
     spec = bench.spec(row.instance, revived=running.revived)
     if running.image is not None:
         spec = replace(spec, image=running.image)
+    limits = spec.limits if running.limits is None else running.limits
+    spec = replace(spec, limits=limits, pids=running.pids)
     row.t_call = bench.now()
     if running.brings_image:
         await driver.prepare(spec.image)

@@ -11,6 +11,12 @@
 #   sys N       N reads and N writes of one byte
 #   fork N      N times fork and exec           inspect  what can be seen from in here
 #   digest PATH SHA-256 of a file, or null where it cannot be read from in here
+#   stress KIND SECONDS N   be a bad neighbour until `calm`, for so many seconds at most; other requests
+#               are answered meanwhile. cpu: N busy loops; mem: N loops that fill 16 MiB; alloc: N MiB taken,
+#               filled and let go again and again; fork: as many programs as can be started, each starting
+#               others, so it wants a limit of processes around it; disk: N files written with fsync, over
+#               and over; flood: lines without end on stdout
+#   calm        end the stress, and see that nothing of it is left
 #   quit        end, as the end of stdin does
 #   die         end at once, as if killed: nothing is cleaned up
 #   oom         take memory until the kernel ends this very process; no answer comes
@@ -27,9 +33,12 @@ root=${0%/*}
 PATH=$root/bin
 busybox=$root/bin/busybox
 scratch=
+stress=
+work=${TONNAGE_WORK:-${root%/}/work}
 
 leave() {
     kill -9 %% 2>/dev/null # the job at hand, if any, however far its start has come
+    [ -z "$stress" ] || end_stress
     [ -z "$scratch" ] || rm -f "$scratch"
     exit 0
 }
@@ -82,7 +91,7 @@ work_mem() { run dd if=/dev/zero of=/dev/null bs=1048576 count="$1"; }
 work_sys() { run dd if=/dev/zero of=/dev/null bs=1 count="$1"; }
 
 work_disk() {
-    scratch=${TONNAGE_WORK:-${root%/}/work}/disk.$$
+    scratch=$work/disk.$$
     run dd if=/dev/zero of="$scratch" bs=1048576 count="$1" conv=fsync &&
         run dd if="$scratch" of=/dev/null bs=1048576
     set -- $?
@@ -104,6 +113,115 @@ take_all_memory() { # the shell itself holds it, so that no child of it is kille
     while [ ${#chunk} -lt 4194304 ]; do chunk=$chunk$chunk; done
     held=
     while :; do held=$held$chunk; done
+}
+
+# What follows runs in a session of its own, which a single signal ends however fast it forks.
+
+strain_cpu() {
+    [ "$1" -eq 1 ] || strain_cpu $(($1 - 1)) &
+    while :; do :; done
+}
+
+strain_mem() {
+    [ "$1" -eq 1 ] || strain_mem $(($1 - 1)) &
+    exec dd if=/dev/zero of=/dev/null bs=16M
+}
+
+strain_alloc() { # in eight parts: a kernel refuses at once what is more than it has
+    part=$((($1 + 7) / 8))
+    for _ in 1 2 3 4 5 6 7; do take_and_let_go $part & done
+    take_and_let_go $part
+}
+
+take_and_let_go() {
+    while :; do dd if=/dev/zero of=/dev/null bs="${1}M" count=16; done
+}
+
+strain_fork() { # `find` goes on when it cannot fork, where a shell would end
+    set -- "$root/bin"
+    while [ $# -lt 4096 ]; do set -- "$@" "$@"; done
+    while :; do "$busybox" find "$@" -exec "$busybox" true \; & done
+}
+
+strain_disk() {
+    [ "$1" -eq 1 ] || strain_disk $(($1 - 1)) &
+    while :; do dd if=/dev/zero of="$work/strain.$1" bs=1M count=16 conv=fsync || exit; done
+}
+
+strain_flood() {
+    line=0123456789abcdef
+    while [ ${#line} -lt 1024 ]; do line=$line$line; done
+    exec "$busybox" yes "$line"
+}
+
+begin_stress() { # $1 = kind, $2 = seconds at most, $3 = N
+    case $1 in
+        flood) setsid "$busybox" sh "$0" strain "$1" "$3" </dev/null 2>/dev/null & ;;
+        *) setsid "$busybox" sh "$0" strain "$1" "$3" </dev/null >/dev/null 2>&1 & ;;
+    esac
+    stress=$!
+    kind=$1
+    strained=0
+    [ "$1" != disk ] || strained=$3
+    centiseconds
+    stressed=$now
+    ends=$((now + $2 * 100))
+}
+
+end_stress() { # Fails when something outlives it. After a fork bomb there may be no room for a fork
+    kill -9 "$stress" 2>/dev/null # it may not have its session yet
+    centiseconds
+    patience=$((now + 500))
+    while kill -9 "-$stress" 2>/dev/null && [ "$now" -lt "$patience" ]; do
+        jobs >/dev/null # reaps what has ended, also what others have left to PID 1
+        [ "$kind" = fork ] || sleep 0.02 # what PID 1 has to reap may take a while
+        centiseconds
+    done
+    wait "$stress" 2>/dev/null
+    ! kill -0 "-$stress" 2>/dev/null || return 1
+    stress=
+    while [ "$strained" -gt 0 ]; do
+        rm -f "$work/strain.$strained"
+        strained=$((strained - 1))
+    done
+}
+
+stress() { # $1 = kind, $2 = seconds at most, $3 = N
+    case $1 in
+        cpu | mem | alloc | fork | disk | flood) ;;
+        *) refuse 'no such stress' && return ;;
+    esac
+    if ! whole "$2" 4 || ! whole "$3" 6; then
+        refuse 'stress wants seconds of at most 4 digits, and a number of at most 6'
+    elif [ -n "$stress" ]; then
+        refuse 'there is stress already'
+    else
+        begin_stress "$@"
+        answer ''
+    fi
+}
+
+calm() {
+    if [ -z "$stress" ]; then
+        refuse 'there is no stress'
+    elif end_stress; then
+        answer ",\"elapsed_s\":$(((now - stressed) / 100))"
+    else
+        refuse 'some of the stress outlives SIGKILL'
+    fi
+}
+
+next_line() { # into $line; ends a stress whose time is over. Fails at the end of input
+    while [ -n "$stress" ]; do
+        centiseconds
+        [ "$now" -lt "$ends" ] || { end_stress || return 1; }
+        [ -n "$stress" ] || break
+        # A time that is over and an input that has ended look the same, but for the clock.
+        IFS= read -t $(((ends - now) / 100 + 1)) -r line && return
+        centiseconds
+        [ "$now" -ge "$ends" ] || return 1
+    done
+    IFS= read -r line
 }
 
 work() { # $1 = name, $2 = amount, $3 = digits at most
@@ -239,8 +357,8 @@ facts() {
     printf '}'
 }
 
-serve() { # $1 = request, $2 = its argument
-    [ $# -le 2 ] || set -- 'too many words'
+serve() { # $1 = request, then its arguments
+    [ $# -le 2 ] || { [ $# -le 4 ] && [ "$1" = stress ]; } || set -- 'too many words'
     case $1 in
         ping) answer '' ;;
         uptime) own_uptime && answer ",\"uptime_s\":\"$uptime\"" ;;
@@ -250,6 +368,8 @@ serve() { # $1 = request, $2 = its argument
         fork) work fork "$2" 6 ;;
         inspect) answer "$(facts 2>/dev/null)" ;;
         digest) digest "$2" ;;
+        stress) stress "$2" "$3" "$4" ;;
+        calm) calm ;;
         quit) answer '' && leave ;;
         die) kill -9 $$ ;;
         oom) take_all_memory ;;
@@ -257,6 +377,11 @@ serve() { # $1 = request, $2 = its argument
     esac
 }
 
+if [ "$1" = strain ]; then # this is no agent, but what an agent has started
+    trap - TERM INT HUP
+    "strain_$2" "$3"
+    exit
+fi
 if [ "$TONNAGE_GUEST" = 1 ] && [ -z "$TONNAGE_NONCE" ]; then
     read -r line </proc/cmdline
     for word in $line; do
@@ -268,7 +393,7 @@ fi
 own_uptime
 printf '{"beacon":%s,"uptime_s":"%s"}\n' "$(quote "$TONNAGE_NONCE")" "$uptime"
 
-while IFS= read -r line; do
+while next_line; do
     set -- $line
     [ $# -gt 0 ] || continue
     ticket=

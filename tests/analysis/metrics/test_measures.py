@@ -82,6 +82,23 @@ def test_rollout_and_failover(tmp_path):
     assert np.mean(found["down"].blocks.medians) == pytest.approx(found["down"].estimate.value, rel=1e-6)
 
 
+def test_isolation(tmp_path):
+    neighbours = {
+        "experiment": "isolation",
+        "drivers": ["simulated"],
+        "params": {"rate_per_s": 10, "phase_s": 10, "limited": False},
+    }
+    truth = {"driver": "simulated", "harm_per_stressor": 0.5, "harm_lost_share": 0.1, "work_ms": 20}
+    content = {"campaign": "bad", "blocks": 3, "experiments": [neighbours | {"drivers": ["bad"]}]}
+    found = measured(run_simulated(tmp_path, content | {"profiles": {"bad": truth}}) / "dataset", "isolation")
+    harm = found["degradation"]
+    assert harm.estimate.value == pytest.approx(2, rel=0.1)
+    assert len(harm.blocks.keys) == 3
+    assert np.exp(np.mean(np.log(harm.blocks.medians))) == pytest.approx(harm.estimate.value, rel=0.02)
+    silent = found["unanswered_share"]
+    assert silent.blocks.hits.sum() / silent.blocks.sizes.sum() == pytest.approx(silent.estimate.value)
+
+
 def test_churn_and_deployment_of_simulated_hosts(tmp_path):
     churn = {
         "experiment": "churn",

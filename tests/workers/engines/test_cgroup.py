@@ -17,10 +17,19 @@ KERNEL_FILES = {
     1: {
         "memory": ("cgroup.procs", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
         "cpu": ("cgroup.procs", "cpu.cfs_period_us", "cpu.cfs_quota_us"),
-        "pids": ("cgroup.procs",),
+        "pids": ("cgroup.procs", "pids.max"),
         "systemd": ("cgroup.procs",),
     },
-    2: {".": ("cgroup.procs", "cgroup.subtree_control", "memory.max", "memory.swap.max", "cpu.max")},
+    2: {
+        ".": (
+            "cgroup.procs",
+            "cgroup.subtree_control",
+            "memory.max",
+            "memory.swap.max",
+            "cpu.max",
+            "pids.max",
+        )
+    },
 }
 
 
@@ -103,6 +112,17 @@ def test_version_2_hands_controllers_down_and_limits(tree: Callable[[int], Path]
     assert (folder / "memory.max").read_text() == str(64 * 1024 * 1024)
     assert (folder / "memory.swap.max").read_text() == "0"
     assert (folder / "cpu.max").read_text() == "50000 100000"
+
+
+@pytest.mark.parametrize(("version", "place"), [(1, "pids/tonnage/h1/x"), (2, "tonnage/h1/x")])
+def test_processes_are_limited_when_asked_for(
+    tree: Callable[[int], Path], version: int, place: str
+) -> None:
+    root = tree(version)
+    Cgroups(root).create("h1", "x", Limits(), 40)
+    assert (root / place / "pids.max").read_text() == "40"
+    Cgroups(root).create("h1", "y", LIMITS)
+    assert (root / place).with_name("y").joinpath("pids.max").read_text() == ""
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from pydantic import ValidationError
 
@@ -44,6 +46,12 @@ def test_limits_leave_no_swap() -> None:
     host = config["HostConfig"]
     assert host["NanoCpus"] == 1_500_000_000
     assert host["Memory"] == host["MemorySwap"] == 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("profile", "own", "least"), [(None, 9, 9), (50, 9, 9), (5, 9, 5)])
+def test_the_smaller_limit_of_processes_holds(profile: int | None, own: int, least: int) -> None:
+    body = container_body(replace(spec(), pids=own), DockerSettings(pids_limit=profile), OWNER)
+    assert body["HostConfig"]["PidsLimit"] == least
 
 
 def test_defaults_limit_nothing() -> None:

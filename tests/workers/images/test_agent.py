@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from workers.agent import parse_line
 from workers.images import tiny
 
 DEADLINE_S = 20.0
@@ -237,6 +238,76 @@ def processes_with(nonce: str) -> list[str]:
             if f"TONNAGE_NONCE={nonce}".encode() in (folder / "environ").read_bytes():
                 found.append(folder.name)
     return found
+
+
+STRESSES = {"cpu": 2, "mem": 1, "alloc": 32, "disk": 2, "flood": 1}
+
+
+@pytest.mark.parametrize(("kind", "amount"), STRESSES.items())
+def test_stress_goes_on_beside_answers_and_ends_without_a_trace(
+    start: Start, kind: str, amount: int, tmp_path: Path
+) -> None:
+    nonce = secrets.token_hex(8)
+    agent = start(TONNAGE_NONCE=nonce)
+    agent.line()
+    agent.send(f"a stress {kind} 60 {amount}\n".encode())
+    assert heard(agent, "a") == {"re": "a", "ok": True}
+    agent.send(b"b ping\nc stress cpu 1 1\n")
+    assert heard(agent, "b")["ok"] is True
+    assert heard(agent, "c")["error"] == "there is stress already"
+    wait_for(lambda: len(processes_with(nonce)) > 1)
+    agent.send(b"d calm\n")
+    assert heard(agent, "d")["ok"] is True
+    assert processes_with(nonce) == [str(agent.process.pid)]
+    assert list(tmp_path.iterdir()) == []
+    assert agent.ask("calm") == {"ok": False, "error": "there is no stress"}
+
+
+@pytest.mark.parametrize("end", ["quit", "input", "term", "time"])
+def test_stress_does_not_outlive_its_agent_or_its_time(start: Start, end: str, tmp_path: Path) -> None:
+    nonce = secrets.token_hex(8)
+    agent = start(TONNAGE_NONCE=nonce)
+    agent.line()
+    assert agent.ask(f"stress disk {1 if end == 'time' else 60} 1") == {"ok": True}
+    if end == "quit":
+        agent.send(b"q quit\n")
+    elif end == "term":
+        agent.process.send_signal(signal.SIGTERM)
+    elif end == "input":
+        agent.end()
+    living = [str(agent.process.pid)] if end == "time" else []
+    wait_for(lambda: processes_with(nonce) == living and not list(tmp_path.iterdir()))
+    if end == "time":
+        assert agent.ask("ping") == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        *("stress", "stress cpu", "stress cpu 1", "stress cpu 0 1", "stress cpu 1 -1"),
+        *("stress cpu 1 1 1", "stress $(id) 1 1", "stress cpu 12345 1", "stress cpu 1 1234567"),
+        *("ping 1 1", "strain cpu 1"),
+    ],
+)
+def test_stress_that_is_asked_for_wrongly_is_refused(agent: Spoken, request_line: str) -> None:
+    assert agent.ask(request_line)["ok"] is False
+    assert agent.ask("ping") == {"ok": True}
+
+
+def heard(agent: Spoken, ticket: str) -> dict[str, object]:
+    """The answer to a ticket, whatever is said between."""
+    while True:
+        spoken = parse_line(agent.line().decode())
+        if spoken is not None and spoken.get("re") == ticket:
+            return spoken
+
+
+def wait_for(comes_true: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if comes_true():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come true")
 
 
 def test_a_line_of_any_length_is_answered_shortly(agent: Spoken) -> None:
