@@ -90,7 +90,9 @@ def test_isolation(tmp_path):
     }
     truth = {"driver": "simulated", "harm_per_stressor": 0.5, "harm_lost_share": 0.1, "work_ms": 20}
     content = {"campaign": "bad", "blocks": 3, "experiments": [neighbours | {"drivers": ["bad"]}]}
-    found = measured(run_simulated(tmp_path, content | {"profiles": {"bad": truth}}) / "dataset", "isolation")
+    found = measured(
+        run_simulated(tmp_path, content | {"profiles": {"bad": truth}}) / "dataset", "isolation"
+    )
     harm = found["degradation"]
     assert harm.estimate.value == pytest.approx(2, rel=0.1)
     assert len(harm.blocks.keys) == 3
