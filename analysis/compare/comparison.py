@@ -12,6 +12,7 @@ from analysis.compare.effects import Effect, Method, effect_of
 from analysis.compare.matching import Pair, match_cells
 from analysis.compare.sides import Side, Sides
 from analysis.compare.verdicts import FLOOR, Question, judge
+from analysis.imported import NOT_IN_TURN, cells_out_of_turn
 from analysis.metrics import measures_by_experiment
 from analysis.metrics.base import Measure, Measured, Metric, ShareBlocks
 from analysis.scopes import FLEET
@@ -29,7 +30,9 @@ COMPARISON_FIELDS = (
     Field("variant_b", "string", "what it is compared with"),
     Field("metric", "string", "what was measured"),
     Field("quantile", "string", "of a distribution: p50, p95 or p99; missing for other metrics"),
-    Field("unit", "string", "unit of the values: ns, bytes, cpus, share, per_s, bytes_per_s, count"),
+    Field(
+        "unit", "string", "unit of the values: ns, bytes, cpus, share, per_s, bytes_per_s, count, ratio"
+    ),
     Field("better", "string", "which values are better: lower or higher"),
     Field("main", "boolean", "whether it is what the experiment is about, not a stage or a tail"),
     *(
@@ -165,6 +168,7 @@ class _OneExperiment:
         self._cells = Cells(sides.a.dataset, experiment), Cells(sides.b.dataset, experiment)
         by_block = sides.same_dataset and sides.one_host_each is None
         self._method = Method(by_block, options.drift, _codes(sides, self._cells))
+        self._out_of_turn = tuple(map(cells_out_of_turn, self._cells)) if by_block else ()
         matched = match_cells(*self._cells, sides.freed)
         self._pairs, self.alone = matched.pairs, matched.alone
 
@@ -219,6 +223,9 @@ class _OneExperiment:
             if evidence != "valid":
                 doubted = evidence == "valid and suspect"
                 return f"{name} has suspect trials" if doubted else f"{name} has no valid trials"
+        for apart, cell in zip(self._out_of_turn, pair, strict=False):
+            if cell.index in apart:
+                return NOT_IN_TURN
         said = [f"{n}: {m.unsure}" for n, m in zip("AB", measured, strict=True) if m.unsure]
         return "; ".join(said) or None
 

@@ -124,7 +124,12 @@ def _overlap(a: Side, b: Side) -> list[str]:
     common = sorted(a.hosts & b.hosts)
     for host in common:
         begun = sorted(
-            {(t["started_at"], side.name) for side in (a, b) for t in side.trials if t["host"] == host}
+            {
+                (t["started_at"], side.name)
+                for side in (a, b)
+                for t in side.trials
+                if t["host"] == host and t["started_at"] is not None  # of imported ones nobody knows
+            }
         )
         names = [name for _, name in begun]
         taking_turns += sum(one != two for one, two in pairwise(names)) > 1
