@@ -1,6 +1,7 @@
 """What shaped the numbers: facts of hosts, the common ones lifted out; why some trials are doubted."""
 
 import json
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,23 @@ class Facts:
     classes: tuple[HostClass, ...]
     moving: tuple[tuple[str, str], ...]
     """Changed from trial to trial on the same host: name, range."""
+
+
+def measured_again(rerun: str, campaign: str) -> str:
+    """The command that measures everything once more, beside what there is, made of that for the rest.
+
+    Imports are imported again by their own command.
+    """
+    words = shlex.split(rerun)
+    if words[:2] != ["tonnage", "run"]:
+        return rerun
+    kept, rest = words[:2], iter(words[2:])
+    for word in rest:
+        if word == "--results":
+            next(rest, None)
+        elif word != "--retry-failed":
+            kept.append(word)
+    return shlex.join([*kept, "--results", f"results/{campaign}-again"])
 
 
 def lift_facts(dataset: Dataset) -> Facts:

@@ -117,6 +117,7 @@ def _render(dataset: Dataset, sections: Sequence[Section], downloads: Sequence[D
         missing=dataset.manifest.missing[:MOST_MISSING],
         more_missing=max(0, len(dataset.manifest.missing) - MOST_MISSING),
         facts=provenance.lift_facts(dataset),
+        again=provenance.measured_again(dataset.manifest.rerun, dataset.manifest.campaign),
         files=dataset.manifest.files[:MOST_FILES],
         more_files=max(0, len(dataset.manifest.files) - MOST_FILES),
     )

@@ -1,3 +1,4 @@
+import pytest
 from make_dataset import Design, Variant, pair, write_dataset
 
 from analysis import provenance
@@ -9,6 +10,21 @@ DOCKER = (Variant("docker", 170),)
 def facts_of(tmp_path, *designs):
     with open_dataset(write_dataset(tmp_path / "d", *designs)) as dataset:
         return provenance.lift_facts(dataset)
+
+
+@pytest.mark.parametrize(
+    ("rerun", "again"),
+    [
+        (
+            "tonnage run 'my c.yaml' --retry-failed --broker redis://b --results /srv/r",
+            "tonnage run 'my c.yaml' --broker redis://b --results results/c-again",
+        ),
+        ("tonnage import x --format columns", "tonnage import x --format columns"),
+        ("", ""),
+    ],
+)
+def test_the_command_for_the_rest_becomes_one_for_everything(rerun, again):
+    assert provenance.measured_again(rerun, "c") == again
 
 
 def test_what_all_hosts_share_is_lifted_out(tmp_path):

@@ -132,6 +132,12 @@ def test_what_is_missing_comes_with_the_command(tmp_path):
     assert "h9" in missing.text
 
 
+def test_how_to_measure_again_is_always_said(tmp_path):
+    page = page_of(tmp_path, pair(3, 170))
+    origin = next(s for s in page.all("section") if s.attributes["id"] == "provenance")
+    assert "tonnage run campaign.yaml --results results/" in origin.text
+
+
 def test_one_dataset_gives_one_report(tmp_path):
     dataset = write_dataset(tmp_path / "d", pair(3, 170, hosts=("h1", "h2")))
     one, other = (write_report(dataset, tmp_path / name) for name in ("a", "b"))
