@@ -22,6 +22,7 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let a session that is asked to end tear its engines down, as one that is interrupted does."""
+    config.pluginmanager.register(LongFirst())
     if not hasattr(config, "workerinput"):  # pytest-xdist ends its workers by itself
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -35,6 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+class LongFirst:
+    """Files that take minutes begin first, or the others would be done and wait for them."""
+
+    @pytest.hookimpl(trylast=True)  # after pytest-randomly
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Sort; whatever is alike keeps its order."""
+        items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

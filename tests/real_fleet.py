@@ -19,7 +19,6 @@ from fleet import Broker, Process, alive, wait_until
 
 from contract.parts import list_parts
 
-HOSTS = ("h1", "h2", "h3")
 BLOCKS = int(os.environ.get("TONNAGE_TEST_BLOCKS", "4"))
 """Trials per host; 20 make the sixty of a long run."""
 INSTANCES = 2
@@ -204,11 +203,6 @@ class RealFleet:
         """On no host, once its worker is through with messages that nobody waits for any more."""
         for host in self.hosts.values():
             wait_until(lambda h=host: h.leftovers() == "nothing", f"{host.name} is clean")
-
-
-def alike(engines: Engines, **others: Engines) -> dict[str, Engines]:
-    """Hosts with the same engines; ``others``, by host name, are those of some."""
-    return dict.fromkeys(HOSTS, engines) | others
 
 
 @contextmanager

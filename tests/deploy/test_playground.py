@@ -22,7 +22,12 @@ experiments:
     params: {instances: 2}
 """
 
-pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.fleet, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("hosts h1, h2, h3"),
+    pytest.mark.fleet,
+    pytest.mark.timeout(400),
+]
 
 
 def call(*command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from private_libvirt import PrivateLibvirt, private_libvirt
 from real_fleet import INSTANCES, LONG_S, Engines, real_fleet
 
 BLOCKS = 3
-pytestmark = [pytest.mark.redis, pytest.mark.libvirt, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.redis, pytest.mark.libvirt, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

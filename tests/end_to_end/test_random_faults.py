@@ -31,7 +31,7 @@ DOUBLED_SHARE = 0.01
 LOST_SHARE = 0.01
 UP_S = 120.0
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(300 + HOSTS * BLOCKS // 5)]
+pytestmark = [pytest.mark.long, pytest.mark.redis, pytest.mark.timeout(300 + HOSTS * BLOCKS // 5)]
 
 CAMPAIGN: dict[str, Any] = {
     "campaign": "random-faults",

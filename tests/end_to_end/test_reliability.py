@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from engines import DockerEngine, dockerd, session
 from fleet import alive, own_broker, wait_until
-from real_fleet import BLOCKS, DRIVER, HOSTS, INSTANCES, LONG_S, Engines, RealFleet, alike, real_fleet
+from real_fleet import BLOCKS, DRIVER, INSTANCES, LONG_S, Engines, RealFleet, real_fleet
 
 from contract import wire
 from contract.campaign import load_campaign
@@ -24,7 +24,9 @@ from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.plan import plan_cells
 from workers.discover import build_catalog
 
-pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.redis, pytest.mark.timeout(600)]
+
+HOSTS = ("r1", "r2", "r3")
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def fleet(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RealFleet]
     engines = Engines()
     if DRIVER == "docker":
         engines = Engines(request.getfixturevalue("docker_engine").socket)
-    with own_broker() as broker, real_fleet(tmp_path, broker, alike(engines)) as made:
+    with own_broker() as broker, real_fleet(tmp_path, broker, dict.fromkeys(HOSTS, engines)) as made:
         yield made
 
 
@@ -47,13 +49,13 @@ def wait_until_busy(fleet: RealFleet, host: str) -> None:
 def test_a_worker_that_is_killed_in_the_middle_of_a_trial(fleet: RealFleet) -> None:
     coordinator = fleet.run()
     fleet.wait_for_parts(3)
-    wait_until_busy(fleet, "h2")
-    fleet.hosts["h2"].kill()
-    fleet.hosts["h2"].start()
+    wait_until_busy(fleet, "r2")
+    fleet.hosts["r2"].kill()
+    fleet.hosts["r2"].start()
     fleet.finish(coordinator)
     trials = fleet.is_exact()
-    assert {t["attempt"] for t in trials if t["host"] == "h2"} <= {1, 2}
-    fleet.others_are_undisturbed("h2")
+    assert {t["attempt"] for t in trials if t["host"] == "r2"} <= {1, 2}
+    fleet.others_are_undisturbed("r2")
     fleet.measured_once()
     fleet.nothing_is_left()
 
@@ -62,11 +64,11 @@ def test_a_child_that_the_kernel_kills_for_memory(fleet: RealFleet) -> None:
     """The OOM killer sends SIGKILL to the one process: nothing tells it from this."""
     coordinator = fleet.run()
     fleet.wait_for_parts(3)
-    wait_until_busy(fleet, "h1")
-    fleet.hosts["h1"].pool_child().kill()
+    wait_until_busy(fleet, "r1")
+    fleet.hosts["r1"].pool_child().kill()
     fleet.finish(coordinator)
     fleet.is_exact()
-    fleet.others_are_undisturbed("h1")
+    fleet.others_are_undisturbed("r1")
     fleet.measured_once()
     fleet.nothing_is_left()
 
@@ -113,12 +115,12 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_trial(
 ) -> None:
     coordinator = fleet.run()
     fleet.wait_for_parts(3)
-    wait_until_busy(fleet, "h3")
-    worker = fleet.hosts["h3"].worker
+    wait_until_busy(fleet, "r3")
+    worker = fleet.hosts["r3"].worker
     assert worker is not None
     os.kill(worker.pid, number)
     assert worker.wait() == 0, worker.said()
-    fleet.hosts["h3"].start()
+    fleet.hosts["r3"].start()
     fleet.finish(coordinator)
     fleet.is_exact()
     fleet.others_are_undisturbed()
@@ -129,14 +131,14 @@ def test_a_worker_that_is_asked_to_stop_finishes_its_trial(
 def test_a_host_that_is_cut_off_for_a_while(fleet: RealFleet) -> None:
     coordinator = fleet.run()
     fleet.wait_for_parts(3)
-    wait_until_busy(fleet, "h2")
-    fleet.hosts["h2"].link.cut()
+    wait_until_busy(fleet, "r2")
+    fleet.hosts["r2"].link.cut()
     time.sleep(20)
-    fleet.hosts["h2"].link.join()
+    fleet.hosts["r2"].link.join()
     said = fleet.finish(coordinator)
-    assert "host h2 has no heartbeat; waiting 60 s for it" in said
+    assert "host r2 has no heartbeat; waiting 60 s for it" in said
     fleet.is_exact()
-    fleet.others_are_undisturbed("h2")
+    fleet.others_are_undisturbed("r2")
     fleet.measured_once()
     fleet.nothing_is_left()
 
@@ -145,16 +147,16 @@ def test_a_host_that_is_cut_off_for_ever(fleet: RealFleet) -> None:
     fleet.patience_s = 5
     coordinator = fleet.run()
     fleet.wait_for_parts(3)
-    fleet.hosts["h2"].link.cut()
+    fleet.hosts["r2"].link.cut()
     said = fleet.finish(coordinator, 3)
-    assert "host h2 is given up" in said
+    assert "host r2 is given up" in said
     ended = Counter((t["host"], t["outcome"]) for t in fleet.rows("trials"))
-    lost = ended["h2", "lost"]
+    lost = ended["r2", "lost"]
     assert 0 < lost <= BLOCKS
     fleet.is_exact({"completed": fleet.planned - lost, "lost": lost})
-    fleet.others_are_undisturbed("h2")
-    fleet.hosts["h2"].link.join()
-    wait_until(fleet.hosts["h2"].is_alive, "h2 is back")
+    fleet.others_are_undisturbed("r2")
+    fleet.hosts["r2"].link.join()
+    wait_until(fleet.hosts["r2"].is_alive, "r2 is back")
     fleet.finish(fleet.run())
     fleet.is_exact()
     fleet.measured_once()
@@ -206,7 +208,7 @@ def test_results_on_a_disk_that_is_full(fleet: RealFleet, tiny_disk: Path) -> No
 
 
 def test_a_spool_on_a_disk_that_is_full(fleet: RealFleet, tiny_disk: Path) -> None:
-    host = fleet.hosts["h1"]
+    host = fleet.hosts["r1"]
     spool = host.state / "spool"
     shutil.rmtree(spool, ignore_errors=True)
     spool.symlink_to(tiny_disk)
@@ -221,17 +223,17 @@ def test_a_spool_on_a_disk_that_is_full(fleet: RealFleet, tiny_disk: Path) -> No
 def test_a_host_that_fails_every_trial(fleet: RealFleet) -> None:
     if DRIVER == "docker":
         pytest.skip("the hosts share an engine: it cannot fail on one of them")
-    folder = fleet.hosts["h3"].state / "process"
+    folder = fleet.hosts["r3"].state / "process"
     folder.rmdir()
     folder.write_text("a file where the work folders should be")
     said = fleet.finish(fleet.run(), 3)
     trials = fleet.rows("trials")
-    ended = Counter(t["outcome"] for t in trials if t["host"] == "h3")
+    ended = Counter(t["outcome"] for t in trials if t["host"] == "r3")
     assert ended["failed"] + ended["skipped"] == BLOCKS
     assert ended["failed"] >= min(5, BLOCKS)
     if BLOCKS > 6:
-        assert "host h3 is in quarantine: 5 trials in a row failed" in said
-    fleet.others_are_undisturbed("h3")
+        assert "host r3 is in quarantine: 5 trials in a row failed" in said
+    fleet.others_are_undisturbed("r3")
     assert f"{ended['failed']} × process: process: state_dir cannot be used" in said
     assert len(trials) == BLOCKS * len(HOSTS)
 
@@ -245,24 +247,25 @@ def test_an_engine_that_is_killed_in_the_middle_of_a_trial(
         victim = next(own := session("docker", dockerd))
         stack.callback(own.close)
         broker = stack.enter_context(own_broker())
-        engines = alike(Engines(docker_engine.socket), h2=Engines(victim.socket))
+        engines = dict.fromkeys(HOSTS, Engines(docker_engine.socket))
+        engines["r2"] = Engines(victim.socket)
         fleet = stack.enter_context(real_fleet(tmp_path, broker, engines))
         fleet.ask_for("docker")
         coordinator = fleet.run()
-        wait_until(lambda: any(fleet.hosts["h2"].spooled()), "h2 has measured something", LONG_S)
-        wait_until_busy(fleet, "h2")
+        wait_until(lambda: any(fleet.hosts["r2"].spooled()), "r2 has measured something", LONG_S)
+        wait_until_busy(fleet, "r2")
         assert victim.pid is not None
         os.kill(victim.pid, signal.SIGKILL)
         said = fleet.finish(coordinator, 3)
-        ended = Counter(t["outcome"] for t in fleet.rows("trials") if t["host"] == "h2")
+        ended = Counter(t["outcome"] for t in fleet.rows("trials") if t["host"] == "r2")
         assert ended["completed"] >= 1
         assert ended["failed"] + ended["partial"] >= 1
         assert ended.total() == BLOCKS
         assert "docker" in said
         assert len(fleet.rows("instances")) == fleet.planned * INSTANCES
-        fleet.others_are_undisturbed("h2")
+        fleet.others_are_undisturbed("r2")
         fleet.measured_once()
-        for name in ("h1", "h3"):
+        for name in ("r1", "r3"):
             assert fleet.hosts[name].leftovers() == "nothing"
 
 
@@ -307,19 +310,19 @@ def clock(tmp_path: Path) -> Path:
 
 
 def test_a_clock_that_is_set_back(fleet: RealFleet, clock: Path, tmp_path: Path) -> None:
-    host, shift = fleet.hosts["h2"], tmp_path / "shift"
+    host, shift = fleet.hosts["r2"], tmp_path / "shift"
     shift.write_text("0")
     host.kill()
-    wait_until(lambda: "h2" not in alive(fleet.broker.url), "h2 has gone")
+    wait_until(lambda: "r2" not in alive(fleet.broker.url), "r2 has gone")
     host.env = {"LD_PRELOAD": str(clock), "SHIFTED_CLOCK": str(shift)}
     host.start()
-    wait_until(host.is_alive, "h2 is back")
+    wait_until(host.is_alive, "r2 is back")
     coordinator = fleet.run()
     fleet.wait_for_parts(3)
-    wait_until_busy(fleet, "h2")
+    wait_until_busy(fleet, "r2")
     shift.write_text("-3600")
     fleet.finish(coordinator)
-    trials = [trial for trial in fleet.is_exact() if trial["host"] == "h2"]
+    trials = [trial for trial in fleet.is_exact() if trial["host"] == "r2"]
     fleet.others_are_undisturbed()
     fleet.measured_once()
     jumped = [t for t in trials if any("the wall clock jumped" in reason for reason in t["reasons"])]

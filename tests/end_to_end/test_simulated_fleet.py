@@ -14,7 +14,12 @@ from fleet import Broker, Process, alive, own_broker, running, wait_until
 
 from contract.parts import list_parts
 
-pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("hosts h1, h2, h3"),
+    pytest.mark.redis,
+    pytest.mark.timeout(240),
+]
 
 HOSTS = 20
 TRIALS_PER_HOST = 8

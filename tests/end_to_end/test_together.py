@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 import yaml
 from fleet import own_broker, wait_until
-from real_fleet import HOSTS, Engines, RealFleet, alike, real_fleet
+from real_fleet import Engines, RealFleet, real_fleet
 
-pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(600)]
+HOSTS = ("h1", "h2", "h3")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("hosts h1, h2, h3"),
+    pytest.mark.redis,
+    pytest.mark.timeout(600),
+]
 
 INSTANCES = 3
 PARAMS = {"residents": INSTANCES, "capacity": 5, "detect_after_s": 1, "loss_after_s": 1}
@@ -20,7 +26,7 @@ PARAMS |= {"recovery_deadline_s": 30, "meet_deadline_s": 60}
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[RealFleet]:
-    with own_broker() as broker, real_fleet(tmp_path, broker, alike(Engines())) as made:
+    with own_broker() as broker, real_fleet(tmp_path, broker, dict.fromkeys(HOSTS, Engines())) as made:
         yield made
 
 

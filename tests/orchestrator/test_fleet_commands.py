@@ -12,7 +12,12 @@ from contract import wire
 from contract.parts import list_parts
 from orchestrator.fleet import quarantine_host
 
-pytestmark = [pytest.mark.xdist_group("hosts h1, h2, h3"), pytest.mark.redis, pytest.mark.timeout(200)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.xdist_group("hosts h1, h2, h3"),
+    pytest.mark.redis,
+    pytest.mark.timeout(200),
+]
 
 SLOW = """\
 campaign: slow

@@ -36,7 +36,7 @@ WITH_ADDRESS: dict[str, dict[str, Any]] = {"docker": {"network": "bridge"}}
 """Settings that give instances an address, where the defaults do not."""
 BOOT_S = 60.0
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True)
