@@ -90,7 +90,13 @@ class Rig:
         return (HostClock() if self.is_real else VirtualClock()).run(work)
 
 
-@pytest.fixture(params=[pytest.param(name, marks=ENGINES.get(name, ())) for name in NAMES])
+def of_driver(name: str) -> Any:
+    """Tests of one driver share its engine, and run beside those of the others."""
+    together = pytest.mark.xdist_group(f"contract {name}")
+    return pytest.param(name, marks=[together, ENGINES[name]] if name in ENGINES else together)
+
+
+@pytest.fixture(params=map(of_driver, NAMES))
 def rig(request: pytest.FixtureRequest, host_settings: HostSettings, shared_state_dir: Path) -> Rig:
     engine: dict[str, Any] = {"state_dir": shared_state_dir}
     if request.param == "docker":
