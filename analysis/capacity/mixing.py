@@ -1,6 +1,5 @@
 """Mixed plans of a demand: every shape on shared hosts, made so that they suffice often enough."""
 
-import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from analysis.capacity.availability import hosts_for
 from analysis.capacity.cover import Effort
 from analysis.capacity.demand import Demand
 from analysis.capacity.mix import Mix, Tried
+from analysis.capacity.mix_recovery import restored_s
 from analysis.capacity.mix_task import MOST_DOMAINS, Mixture, Placed, overfull, task_at
 from analysis.capacity.mix_words import cautions_of, why_not
 from analysis.capacity.packing import MixedPlan, pack
@@ -24,7 +24,6 @@ EFFORT = Effort(time_limit_s=3.0, gap=0.001)
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
 _REFINED = 2
 """Halvings between the last level that did not suffice and the first that did."""
-MOST_LOSSES = 2000
 _TOO_MANY = (
     "Of {} failure domains of given sizes no mixed plan is made: "
     f"{MOST_DOMAINS} is the most. Give 'count', or fewer of them."
@@ -34,11 +33,12 @@ _TOO_MANY = (
 def mixes_of(demand: Demand, placed: Sequence[Placed], plans: Sequence[Plan]) -> tuple[Mix, ...]:
     """Mixed plans, one for each variant that can carry every shape.
 
-    None where there is nothing to mix: one shape on one class. A shape that names one variant only runs
-    as that in each of them.
+    None where there is nothing to mix: one shape, and no price or number of hosts that would tell one
+    class from another. A shape that names one variant only runs as that in each of them.
     """
-    classes = {one.now.host.name for one in placed}
-    if len(demand.shapes) < 2 and len(classes) < 2:
+    classes = {one.now.host.name: one.now.host for one in placed}
+    told_apart = any(host.price is not None or host.most is not None for host in classes.values())
+    if len(demand.shapes) < 2 and (len(classes) < 2 or not told_apart):
         return ()
     found: list[Mix] = []
     for variant in dict.fromkeys(one.now.evidence.variant for one in placed):
@@ -95,7 +95,7 @@ def _mix(mixture: Mixture, variants: Mapping[str, str], plans: Sequence[Plan]) -
         tried,
         _apart(mixture, variants, plans, task.priced),
         said,
-        restore_s=restore_s(mixture, plan) if mixture.demand.rto is not None else None,
+        restore_s=_restore_s(mixture, plan),
         spare_cost=float(sum(task.cost_of(kinds[name]) * n for name, n in spares.items())),
     )
     return replace(mix, cautions=cautions_of(mixture, mix))
@@ -135,7 +135,7 @@ def _searched(mixture: Mixture) -> tuple[tuple[float, PackingTask, MixedPlan], t
 
 
 def _shortfall(mixture: Mixture, plan: MixedPlan) -> float:
-    """Share of the draws in which the plan's hosts do not carry the demand that comes.
+    """Share of the draws in which the hosts do not carry the demand that comes, or are back too late.
 
     In every draw each host is given the same share of what its pattern holds, so that all that is wanted
     is placed after the worst loss for each shape. A plan falls short where that is too much for any of
@@ -163,7 +163,16 @@ def _shortfall(mixture: Mixture, plan: MixedPlan) -> float:
             for pattern in patterns
         ]
         short = np.maximum(short, overfull(mixture, kind, held))
+    back_s, rto_s = restored_s(mixture, plan), mixture.demand.rto
+    if rto_s is not None and back_s is not None:
+        short = np.maximum(short, back_s > rto_s)
     return float(short.mean())
+
+
+def _restore_s(mixture: Mixture, plan: MixedPlan) -> float | None:
+    """At the median, where somebody asked for it."""
+    found = restored_s(mixture, plan) if mixture.demand.rto is not None else None
+    return None if found is None else float(np.median(found))
 
 
 def _left(mixture: Mixture, plan: MixedPlan) -> dict[str, int]:
@@ -219,37 +228,3 @@ def _apart(
             return None
         total += min(known)
     return total
-
-
-def restore_s(mixture: Mixture, plan: MixedPlan) -> float | None:
-    """Time until all that the worst loss took runs elsewhere, seconds; None where a part is not known.
-
-    As for one shape alone: detection, then starts on all survivors at once, then the readiness of the
-    last ones, and the image. Of several variants the slowest detection, readiness and image count; what
-    a survivor starts takes the sum of the times of all shapes.
-    """
-    number, lost, _, _ = mixture.domains
-    restarts = {key: one.drawn.restart for key, one in mixture.placed.items()}
-    if not lost or any(restart is None for restart in restarts.values()):
-        return None
-    every = {key: restart for key, restart in restarts.items() if restart is not None}
-    worst = 0.0
-    for gone in itertools.islice(itertools.combinations(range(1, number + 1), lost), MOST_LOSSES):
-        left = [stack for stack in plan.stacks if stack.domain not in gone]
-        took = 0.0
-        for shape in {name for name, _ in every}:
-            n = sum(s.hosts * s.holds.get(shape, 0) for s in plan.stacks if s.domain in gone)
-            rate = sum(
-                s.hosts * float(np.median(every[shape, s.kind].rate_per_s))
-                for s in left
-                if (shape, s.kind) in every and s.reserved.get(shape)
-            )
-            took += n / rate if rate > 0 else (math.inf if n else 0.0)
-        hosts = sum(s.hosts for s in left)
-        image = max(
-            max(float(np.median(r.image_link_s)), hosts * float(np.median(r.image_registry_s)))
-            for r in every.values()
-        )
-        worst = max(worst, took + image)
-    fixed = max(float(np.median(r.detect_s) + np.median(r.ready_s)) for r in every.values())
-    return worst + fixed
