@@ -118,18 +118,20 @@ def _tornado(plan: Plan, looks: Sequence[LegendEntry]) -> Row:
     ]
     names = [one.name for one in shown]
     scale = alt.Scale(zero=False, nice=True)
+    ends = [float(str(end)) for row in data for end in (row["low"], row["high"])]
+    axis = _hosts_axis("hosts", max(ends, default=1) - min(ends, default=0))
     bars = (
         plots.chart(data)
         .mark_bar(size=14)
         .encode(
-            x=alt.X("low:Q", scale=scale, axis=_hosts_axis("hosts")),
+            x=alt.X("low:Q", scale=scale, axis=axis),
             x2="high:Q",
             y=alt.Y("n:N", sort=names, axis=plots.names(limit=230)),
             color=plots.colour(looks),
         )
     )
     rule = plots.chart([{"low": centre}]).mark_rule(strokeWidth=1.5, stroke="#7f7f7f")
-    line = rule.encode(x=alt.X("low:Q", scale=scale, axis=_hosts_axis("hosts")))
+    line = rule.encode(x=alt.X("low:Q", scale=scale, axis=axis))
     title = f"{_titled(plan)}, {_label(plan)}"
     return {"title": title, "chart": alt.layer(bars, line), "height": 26 * max(1, len(shown)) + 44}
 
@@ -184,8 +186,10 @@ def _distribution(one: Difference, looks: Sequence[LegendEntry]) -> Row:
     }
 
 
-def _hosts_axis(title: str) -> alt.Axis:
-    return alt.Axis(title=title, format="~r", tickCount=6, tickMinStep=1, grid=False)
+def _hosts_axis(title: str, span: float = math.inf) -> alt.Axis:
+    """Whole hosts only: no more ticks than hosts within ``span``."""
+    count = max(1, math.floor(min(6, span)))
+    return alt.Axis(title=title, format="~r", tickCount=count, tickMinStep=1, grid=False)
 
 
 def _titled(plan: Plan) -> str:

@@ -213,7 +213,14 @@ def _range(one: Influence) -> str:
 def _foretold(c: ModelCheck) -> tuple[str, str, str]:
     shown = {"bytes": quantities.size, "cpus": quantities.processors}.get(c.unit, quantities.count)
     flag = " !" if abs(c.error) > MOST_ERROR else ""
-    return shown(c.predicted), shown(c.measured), f"{100 * c.error:+.1f} %{flag}"
+    return shown(c.predicted), shown(c.measured), f"{_signed_percent(c.error)}{flag}"
+
+
+def _signed_percent(error: float) -> str:
+    shown = f"{abs(100 * error):.1f} %"
+    if shown == "0.0 %":
+        return shown
+    return f"{'+' if error > 0 else '−'}{shown}"
 
 
 def _time(seconds: float | None) -> str:

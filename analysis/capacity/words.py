@@ -34,7 +34,7 @@ def summary(answer: Answer) -> tuple[str, ...]:
     """One sentence per shape and variant: how many hosts of which class, and what binds there."""
     said = [_recommend(plan, answer.confidence) for plan in best(answer.plans)]
     said += [mix_words.summary(mix, answer.confidence) for mix in answer.mixes]
-    said += [_differs(one) for one in answer.differences if one.basis == "measured"]
+    said += _differences(answer.differences)
     return tuple(said) or ("Nothing was measured that the demand could be planned with.",)
 
 
@@ -107,16 +107,26 @@ def _within(plan: Plan) -> str:
     )
 
 
+def _differences(differences: Sequence[Difference]) -> list[str]:
+    """Each sentence once, with the shapes and classes that it holds for."""
+    where: dict[str, list[str]] = defaultdict(list)
+    for one in differences:
+        if one.basis == "measured":
+            where[_differs(one)].append(f"{one.shape} on {one.host_class}")
+    return [f"{quantities.listed(places, 6)}: {text}" for text, places in where.items()]
+
+
 def _differs(one: Difference) -> str:
-    where = f"{one.shape} on {one.host_class}"
     if one.withheld or one.p50 is None or one.p5 is None or one.p95 is None:
-        return f"{where}: {one.variant} is not set against {one.baseline}: {one.withheld}."
+        return f"{one.variant} is not set against {one.baseline}: {one.withheld}."
+    if one.p5 == one.p95 == 0:
+        return f"{one.variant} needs as many hosts as {one.baseline}, in 90 of 100 draws at least."
     ends = f"in 90 of 100 draws between {_signed(one.p5)} and {_signed(one.p95)}"
     if one.p50 == 0:
-        return f"{where}: {one.variant} needs as many hosts as {one.baseline} in the median, {ends}."
+        return f"{one.variant} needs as many hosts as {one.baseline} in the median, {ends}."
     more = "more" if one.p50 > 0 else "fewer"
     number = quantities.plural(round(abs(one.p50)), "host")
-    return f"{where}: {one.variant} needs {number} {more} than {one.baseline}, {ends}."
+    return f"{one.variant} needs {number} {more} than {one.baseline}, {ends}."
 
 
 def _signed(number: float) -> str:
