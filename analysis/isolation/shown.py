@@ -136,7 +136,7 @@ def _tail(row: Row) -> str:
         return quantities.NOT_AVAILABLE
     interval = quantities.ratio_range(row["tail_ratio_low"], row["tail_ratio_high"])
     shown = SILENT if row["tail_ratio"] is None else quantities.ratio(row["tail_ratio"])
-    return over(f"{shown} (p{100 * row['tail_p']:.0f})", interval)
+    return over(f"{shown} (p{100 * row['tail_p']:.0f})", interval).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _return(row: Row) -> str:
