@@ -3,17 +3,22 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.folders import dataset_in
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 class SchemaOf(StrEnum):
     """What ``tonnage schema`` can describe."""
 
     CAMPAIGN = "campaign"
+    DEMAND = "demand"
+    GATE = "gate"
     TABLES = "tables"
     METRICS = "metrics"
     REPORTS = "reports"
@@ -50,17 +55,16 @@ def report(
 
 def schema(
     what: Annotated[
-        SchemaOf, typer.Argument(help="campaign, tables, metrics or reports")
+        SchemaOf, typer.Argument(help="campaign, demand, gate, tables, metrics or reports")
     ] = SchemaOf.CAMPAIGN,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people.")] = False,
 ) -> None:
-    """Print the campaign's JSON schema (for editors), the published tables, all metrics, or the
-    report's tables."""
-    from contract.campaign import Campaign
+    """Print the JSON schema of campaign, demand or gate file (for editors), the published tables, all
+    metrics, or the report's tables."""
     from orchestrator.cli.schema_page import metrics_page, metrics_rows, tables_page, tables_rows
 
-    if what is SchemaOf.CAMPAIGN:
-        typer.echo(json.dumps(Campaign.model_json_schema(), indent=2))
+    if what in (SchemaOf.CAMPAIGN, SchemaOf.DEMAND, SchemaOf.GATE):
+        typer.echo(json.dumps(_model(what).model_json_schema(), indent=2))
     elif what is SchemaOf.TABLES:
         typer.echo(tables_page() if markdown else json.dumps(tables_rows(), indent=2))
     elif what is SchemaOf.REPORTS:
@@ -69,3 +73,18 @@ def schema(
         typer.echo(page() if markdown else json.dumps(column_rows(), indent=2), nl=not markdown)
     else:
         typer.echo(metrics_page() if markdown else json.dumps(metrics_rows(), indent=2))
+
+
+def _model(what: SchemaOf) -> "type[BaseModel]":
+    """What a file of this kind is read into."""
+    if what is SchemaOf.DEMAND:
+        from analysis.capacity.demand import Demand
+
+        return Demand
+    if what is SchemaOf.GATE:
+        from analysis.gate.rules import Gate
+
+        return Gate
+    from contract.campaign import Campaign
+
+    return Campaign
