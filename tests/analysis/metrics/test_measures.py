@@ -89,7 +89,12 @@ def test_isolation(tmp_path):
         "params": {"rate_per_s": 10, "phase_s": 10, "limited": False},
     }
     truth = {"driver": "simulated", "harm_per_stressor": 0.5, "harm_lost_share": 0.1, "work_ms": 20}
-    content = {"campaign": "bad", "blocks": 3, "experiments": [neighbours | {"drivers": ["bad"]}]}
+    content = {
+        "campaign": "bad",
+        "blocks": 3,
+        "limits": {"cpus": 1},
+        "experiments": [neighbours | {"drivers": ["bad"]}],
+    }
     found = measured(
         run_simulated(tmp_path, content | {"profiles": {"bad": truth}}) / "dataset", "isolation"
     )

@@ -88,7 +88,7 @@ def test_density(results):
     slopes = {row["measure"]: row for row in tables["slopes"]}
     memory, cpu = slopes["mem_used"], slopes["cpu_busy"]
     assert memory["slope_low"] <= SLOPE_MIB * MIB <= memory["slope_high"]
-    assert memory["slope_high"] / memory["slope_low"] < 1.4  # or the check above says nothing
+    assert memory["slope_high"] / memory["slope_low"] < 1.6  # or the check above says nothing
     assert cpu["slope_low"] <= 0.004 <= cpu["slope_high"]
     knees = [row for row in tables["knees"] if row["found"]]
     assert knees
