@@ -35,6 +35,7 @@ class HostSettings(Frozen):
     run_dir: Path = Path("/run/tonnage")
     """Console sockets: kept short, since a socket's path may have 107 bytes at most."""
     docker_socket: Path = Path("/var/run/docker.sock")
+    podman_socket: Path = Path("/run/podman/podman.sock")
     libvirt_uri: str = "qemu:///system"
     registry: Registry = "127.0.0.1:5000"
     """OCI registry of deployments: HOST:PORT, with http:// before it where it speaks no TLS."""
