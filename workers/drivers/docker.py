@@ -163,7 +163,7 @@ class Driver(base.Driver[ContainerSettings]):
         query = "?stream=1&stdin=1&stdout=1&stderr=1"
         with self._in_our_words("attach"):
             async with asyncio.timeout(self.host.engine_deadline_s):
-                return await attach(self.server.socket, target + query)
+                return await attach(self.server, target + query)
 
     async def reattach(self, instance: Instance) -> Console:
         """Attach once more. Refused while the engine is about to start the container again."""

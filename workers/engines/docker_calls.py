@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
 from workers.engines.cgroup import Cgroups
 from workers.engines.docker_records import (
-    TINY_REPOSITORY,
     Places,
     places_of,
     reference,
-    tiny_tag,
 )
 from workers.engines.docker_server import ApiServer
 from workers.images import tiny
@@ -161,7 +159,8 @@ def kill(api: "APIClient", container: str) -> None:
     try:
         api.kill(container)
     except APIError as error:
-        if error.status_code not in (404, 409):
+        # Docker says 409 of one that does not run; Podman says 500, as of everything else.
+        if error.status_code not in (404, 409) and _runs(api, container):
             raise
 
 
@@ -212,6 +211,11 @@ def remains(api: "APIClient", cgroups: Cgroups, container: str, places: Places) 
     return left
 
 
+def _runs(api: "APIClient", container: str) -> bool:
+    record = inspect(api, container)
+    return record is not None and bool(record["State"].get("Running"))
+
+
 def _mounts(keys: list[str]) -> list[str]:
     """Targets of the mounts whose lines contain one of the keys."""
     table = Path("/proc/self/mountinfo").read_text()
@@ -224,8 +228,8 @@ def _import_tiny(api: "APIClient") -> None:
     entrypoint = json.dumps(tiny.command())
     changes = [f"ENTRYPOINT {entrypoint}", "ENV PATH=/bin", f"LABEL {LABEL_PREFIX}image=tiny"]
     answer = api.import_image_from_data(
-        tiny.docker_archive(), repository=TINY_REPOSITORY, tag=tiny_tag(), changes=changes
-    )
+        tiny.docker_archive(), repository=reference("tiny"), changes=changes
+    )  # Podman passes over a tag that is given apart
     if not has_image(api, reference("tiny")):
         raise ImageError(f"image 'tiny' could not be imported: {answer!r:.500}")
 
