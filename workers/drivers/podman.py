@@ -1,7 +1,10 @@
 """podman: containers of Podman on this host, through the service that answers Docker's API."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, ClassVar
+
+import psutil
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError, EngineTimeout
@@ -52,9 +55,13 @@ class Driver(docker.Driver):
         return console
 
     async def reattach(self, instance: Instance) -> Console:
-        """Attach once more. Refused while it does not run: Podman would make it anew, and not start it."""
+        """Attach once more. Refused unless its first process lives.
+
+        Whoever attaches to a container that has ended makes Podman set it up anew without starting it, and
+        its restart policy then does nothing any more. For a moment the record still says that it runs.
+        """
         record = await self._record(instance)
-        if record is None or not record["State"].get("Running"):
+        if record is None or not (record["State"].get("Running") and _lives(record["State"]["Pid"])):
             raise EngineError(f"podman: '{instance.spec.name}' does not run, so it has no console")
         return await self.attach(instance)
 
@@ -91,3 +98,9 @@ class Driver(docker.Driver):
 def _is_ending(record: Record | None) -> bool:
     """Whether its first process has ended, or is about to, and Podman has not put that on record yet."""
     return record is not None and record["State"].get("Status") in ("running", "stopping", "stopped")
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return False
