@@ -183,7 +183,7 @@ class Driver(LibvirtDriver[LxcSettings]):
         own = _own(instance)
         self._forget_console(own)
         await self._ask(libvirt_calls.destroy, own.uuid)
-        await self._ask(libvirt_calls.undefine, own.uuid)
+        await self._ask(libvirt_calls.undefine_record, own.uuid)
         await self._threads.call(_COPY_DEADLINE_S, _remove_tree, own.root)
         discard(self._files.log(own.spec.name))
 
@@ -218,7 +218,7 @@ class Driver(LibvirtDriver[LxcSettings]):
         for name, domain_uuid, owner in await self._ask(libvirt_calls.owned_domains):
             if (name, owner.host) == (leftover.name, leftover.host):
                 await self._ask(libvirt_calls.destroy, domain_uuid)
-                await self._ask(libvirt_calls.undefine, domain_uuid)
+                await self._ask(libvirt_calls.undefine_record, domain_uuid)
                 discard(self._files.log(name))
 
     def _obstacle(self) -> str | None:

@@ -130,6 +130,12 @@ def undefine(connection: Any, uuid: str) -> None:
         connection.lookupByUUIDString(uuid).undefineFlags(_UNDEFINE_ALL)
 
 
+def undefine_record(connection: Any, uuid: str) -> None:
+    """Remove the record of a domain of which libvirt keeps nothing else, for drivers without such flags."""
+    with contextlib.suppress(NoSuchDomain), in_our_words("undefine"):
+        connection.lookupByUUIDString(uuid).undefine()
+
+
 def owned_domains(connection: Any) -> list[tuple[str, str, Owner]]:
     """Name, UUID and owner of every domain of ours, running or not."""
     found = []
