@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from engines import daemon, docker_answers, needs_root, short_folder, unmount_below, without_mixed_cgroups
+from engines import (
+    daemon,
+    docker_answers,
+    needs_root,
+    short_folder,
+    unmount_below,
+    without_mixed_cgroups,
+)
 
 _CONFIG = """
 [containers]
@@ -51,7 +58,7 @@ def podman() -> Iterator[PodmanService]:
 
 
 def _config(folder: Path) -> str:
-    """Limits as they are here: Podman's own are higher, and root without CAP_SYS_RESOURCE cannot rise."""
+    """Limits as they are here: Podman's are higher, too high for root without CAP_SYS_RESOURCE."""
     files, processes = (
         resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
     )

@@ -107,7 +107,7 @@ class Driver(base.Driver[ContainerSettings]):
         self.check(await self._ask(self.api.info))
 
     def check(self, info: Record) -> None:
-        """See that an engine that tells this of itself can do what the settings ask. Raises EngineError."""
+        """See that an engine of this description can do what the settings ask. Raises EngineError."""
         see_that_it_has(self.settings.runtime, info, self.name)
         if isinstance(self.settings, DockerSettings):
             see_that_it_restarts_as_asked(info, self.settings)

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +29,7 @@ from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_l
 from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
 from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
+from workers.libvirt_uris import driver_of
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
 
@@ -55,6 +56,11 @@ class Driver(LibvirtDriver[LibvirtSettings]):
             Capability.DISK_FORMS,
         }
     )
+
+    @classmethod
+    def stands_for(cls, settings: Mapping[str, Any]) -> str:
+        """The driver that a URI belongs to: each hypervisor has one, with capabilities of its own."""
+        return driver_of(str(settings.get("uri"))) or cls.name
 
     def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner, settings.uri)

@@ -238,7 +238,7 @@ class Driver(LibvirtDriver[LxcSettings]):
         path = Path(image)
         if not path.is_absolute():
             raise ImageError(
-                f"'{image}' names no image of {self.name}: give 'tiny', or the absolute path of a folder "
+                f"'{image}' names no image of {self.name}: give 'tiny', or the whole path of a folder "
                 "that holds a root file system"
             )
         init = path / self.settings.init.lstrip("/")

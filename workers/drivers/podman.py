@@ -57,7 +57,7 @@ class Driver(docker.Driver):
     async def reattach(self, instance: Instance) -> Console:
         """Attach once more. Refused unless its first process lives.
 
-        Whoever attaches to a container that has ended makes Podman set it up anew without starting it, and
+        Whoever attaches to a container that has ended makes Podman set it up anew, without a start, and
         its restart policy then does nothing any more. For a moment the record still says that it runs.
         """
         record = await self._record(instance)
@@ -66,7 +66,7 @@ class Driver(docker.Driver):
         return await self.attach(instance)
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
-        """As Docker does it, and then wait for Podman to tidy up: before that, nothing can be asked of it."""
+        """As Docker does it, then wait for Podman to tidy up: nothing can be asked of it before."""
         await super().stop(instance, graceful=graceful)
         try:
             async with asyncio.timeout(self.host.engine_deadline_s):

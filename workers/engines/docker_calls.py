@@ -249,20 +249,18 @@ def _translate(error: Exception, doing: str, server: ApiServer) -> EngineError:
 
     if isinstance(error, ImageNotFound):
         words = error.explanation or error
-        return ImageError(f"{server.name}: {words}; check the name, or bring the image to this host first")
+        return ImageError(
+            f"{server.name}: {words}; check the name, or bring the image to this host first"
+        )
     if isinstance(error, APIError):
         return EngineError(f"{server.name} refused '{doing}': {error.explanation or error}")
     causes = list(_causes(error))
     if any(isinstance(cause, (TimeoutError, Timeout, PoolTimeout)) for cause in causes):
         return EngineTimeout(f"{server.name} did not answer '{doing}' in time")
     if any(isinstance(cause, PermissionError) for cause in causes):
-        return EngineAbsent(
-            f"{server.name}: this worker may not use {server.socket}: {server.allow_it}"
-        )
+        return EngineAbsent(f"{server.name}: this worker may not use {server.socket}: {server.allow_it}")
     if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError)) for cause in causes):
-        return EngineAbsent(
-            f"{server.name}: no engine listens at {server.socket}: {server.start_it}"
-        )
+        return EngineAbsent(f"{server.name}: no engine listens at {server.socket}: {server.start_it}")
     return EngineError(f"{server.name}: the connection broke during '{doing}': {error}")
 
 

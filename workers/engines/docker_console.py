@@ -92,7 +92,9 @@ async def attach(server: ApiServer, target: str) -> AttachedConsole:
         status = head.split(b" ", 2)[1]
         if status not in (b"101", b"200"):  # old engines say 200
             words = await reader.read(_CHUNK_BYTES)
-            raise EngineError(f"{server.name} refused 'attach': {status.decode()} {_text(words).strip()}")
+            raise EngineError(
+                f"{server.name} refused 'attach': {status.decode()} {_text(words).strip()}"
+            )
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError) as error:
         writer.close()
         raise EngineError(f"{server.name} broke off 'attach': {error}") from error

@@ -112,7 +112,7 @@ class DockerDelivery(RegistryDelivery):
                 await self._call(self._images.remove, self._api, self.host.name, reference)
 
     def _pull(self, reference: str, note: Note, stopped: Stopped) -> set[str]:
-        """Pull, telling ``note`` whenever a layer has wholly come. Returns the short ids of those that came.
+        """Pull, telling ``note`` whenever a layer has wholly come. Returns short ids of those that came.
 
         The engine tells of a failure inside a stream that began as a success.
         """

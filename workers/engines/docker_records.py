@@ -35,7 +35,7 @@ class Places:
 
 
 class ContainerSettings(Settings):
-    """One way to run a container, in what all engines of Docker's API share. Defaults are the engine's."""
+    """One way to run a container: what all engines of Docker's API share. Defaults are the engine's."""
 
     runtime: str | None = Field(
         None, pattern=r"^[A-Za-z0-9._-]+$", description="OCI runtime; None is the engine's default"

@@ -131,7 +131,7 @@ def undefine(connection: Any, uuid: str) -> None:
 
 
 def undefine_record(connection: Any, uuid: str) -> None:
-    """Remove the record of a domain of which libvirt keeps nothing else, for drivers without such flags."""
+    """Remove a domain's record, for drivers that keep nothing with it and take no flags."""
     with contextlib.suppress(NoSuchDomain), in_our_words("undefine"):
         connection.lookupByUUIDString(uuid).undefine()
 

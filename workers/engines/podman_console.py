@@ -10,9 +10,9 @@ from workers.console import Console
 class HeldConsole(Console):
     """An attached console whose connection stays open after ``close``, until the container ends.
 
-    Podman's conmon closes a container's input when the first client disconnects (it is started without
-    ``--leave-stdin-open``), and at the end of its input the agent ends. Output goes on being read, since a
-    client that does not read would halt the container.
+    Podman's conmon closes a container's input when a client disconnects (it is started without
+    ``--leave-stdin-open``), and at the end of its input the agent ends. Output goes on being read,
+    since a client that does not read would halt the container.
     """
 
     def __init__(self, inner: Console) -> None:

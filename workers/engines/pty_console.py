@@ -28,7 +28,10 @@ class PtyConsole(SerialConsole):
         except OSError as error:
             raise EngineError(f"console {path} cannot be opened: {error.strerror}") from error
         _make_raw(handle)
-        source, entry = os.fdopen(handle, "rb", buffering=0), os.fdopen(os.dup(handle), "wb", buffering=0)
+        source, entry = (
+            os.fdopen(handle, "rb", buffering=0),
+            os.fdopen(os.dup(handle), "wb", buffering=0),
+        )
         reader, unread = asyncio.StreamReader(MAX_LINE_BYTES), asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(unread)  # the write side wants one and never fills it
         incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
@@ -42,6 +45,6 @@ class PtyConsole(SerialConsole):
 
 
 def _make_raw(handle: int) -> None:
-    """No echo and no changes to bytes. What has already come is kept, which ``tty.setraw`` throws away."""
+    """No echo, bytes unchanged. What has already come is kept: by default ``setraw`` throws it away."""
     with contextlib.suppress(termios.error):  # the container has ended already
         tty.setraw(handle, termios.TCSANOW)

@@ -1,1 +1,1 @@
-"""One module per hypervisor other than QEMU: the XML that its libvirt driver takes, and what it needs."""
+"""Hypervisors other than QEMU: the XML that their libvirt drivers take, and what they need."""

@@ -10,9 +10,7 @@ from workers.engines.domain_xml import vcpus_for
 from workers.engines.hypervisors.parts import PERIOD_US, add, begin, end_once
 from workers.ownership import Owner
 
-NEEDS = (
-    "libvirt's LXC driver (apt install libvirt-daemon-driver-lxc, then restart libvirtd) and root"
-)
+NEEDS = "libvirt's LXC driver (apt install libvirt-daemon-driver-lxc, then restart libvirtd) and root"
 _MIXED = (
     "libvirt_lxc: this libvirtd sees control groups of version 1 and, at {place}, of version 2 with "
     "controllers of its own: libvirt's LXC cannot make that place in a container. Boot with version 2 "
