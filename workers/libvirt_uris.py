@@ -36,7 +36,7 @@ HYPERVISORS = (
     ),
     Hypervisor(
         "libvirt_esx",
-        rf"(esx://{_HOST}/?|vpx://{_HOST}(/[A-Za-z0-9%._-]{{1,80}}){{2,8}}){_SOCKET}",
+        rf"(esx://{_HOST}/?|vpx://{_HOST}(/[A-Za-z0-9%._-]{{1,80}}){{2,8}}/?){_SOCKET}",
         ("esx://USER@HOST/", "vpx://USER@VCENTER/DATACENTER/HOST"),
         None,
     ),

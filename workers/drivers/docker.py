@@ -32,8 +32,7 @@ from workers.engines.docker_records import (
     name_of,
     owner_of,
     reference,
-    see_that_it_has,
-    see_that_it_restarts_as_asked,
+    see_that_it_is_as_asked,
 )
 from workers.engines.docker_server import ApiServer
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
@@ -108,9 +107,8 @@ class Driver(base.Driver[ContainerSettings]):
 
     def check(self, info: Record) -> None:
         """See that an engine of this description can do what the settings ask. Raises EngineError."""
-        see_that_it_has(self.settings.runtime, info, self.name)
-        if isinstance(self.settings, DockerSettings):
-            see_that_it_restarts_as_asked(info, self.settings)
+        assert isinstance(self.settings, DockerSettings)
+        see_that_it_is_as_asked(info, self.settings)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -128,12 +126,13 @@ class Driver(base.Driver[ContainerSettings]):
             "emulated": False,
             "api_version": self.api.api_version,
             "foreign_instances": sum(owner_of(container) is None for container in running),
-            "runtime": self.settings.runtime or info.get("DefaultRuntime"),
         }
 
     def describe(self, info: Record, version: Record) -> dict[str, Any]:
         """What of the engine shapes numbers, out of what it tells of itself."""
-        return facts_of(info, version)
+        assert isinstance(self.settings, DockerSettings)
+        runtime = self.settings.runtime or info.get("DefaultRuntime")
+        return facts_of(info, version) | {"runtime": runtime}
 
     async def prepare(self, image: str) -> None:
         """Import ``tiny``, or pull the image, when the engine does not have it."""

@@ -37,7 +37,7 @@ class LibvirtDriver(base.Driver[S]):
     def uri(self) -> str:
         """Where libvirt is. Raises EngineAbsent when nobody has said it and it cannot be guessed."""
         if self._uri is None:
-            raise EngineAbsent(f"{self.name}: nobody says where: name its URI with --libvirt-uri")
+            raise EngineAbsent(f"{self.name}: nobody says where it is: name its URI with --libvirt-uri")
         return self._uri
 
     async def _ask(

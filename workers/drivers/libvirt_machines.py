@@ -74,10 +74,11 @@ class MachineDriver(LibvirtDriver[S]):
             raise EngineAbsent(
                 f"{self.name}: there is no '{kind.command}' on this host: it needs {kind.needs}"
             )
+        uri = self.uri
         try:
             await self._ask(machine_calls.versions)
         except EngineError as error:
-            raise EngineAbsent(f"{self.name}: {error}; it needs {kind.needs}") from error
+            raise EngineAbsent(f"{self.name} at {uri}: {error}; it needs {kind.needs}") from error
         for folder in (self._records, self._sockets):
             await self.engine(make_folder, folder / self.host.name)
 

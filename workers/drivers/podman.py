@@ -15,7 +15,7 @@ from workers.engines import docker_calls
 from workers.engines.docker_records import Record
 from workers.engines.docker_server import ApiServer
 from workers.engines.podman_console import HeldConsole
-from workers.engines.podman_records import PodmanSettings, podman_facts
+from workers.engines.podman_records import PodmanSettings, podman_facts, see_that_it_uses
 from workers.ownership import Owner
 from workers.settings import HostSettings
 
@@ -29,7 +29,7 @@ class Driver(docker.Driver):
     """
 
     name = "podman"
-    summary = "containers of Podman, with the OCI runtime as a setting"
+    summary = "containers of Podman, by the OCI runtime of their service"
     Settings: ClassVar[type[Settings]] = PodmanSettings
     offers = docker.Driver.offers - {Capability.ENGINE_RESTART}
 
@@ -43,6 +43,11 @@ class Driver(docker.Driver):
     def find_server(host: HostSettings) -> ApiServer:
         """Podman's own socket."""
         return ApiServer.podman(host)
+
+    def check(self, info: Record) -> None:
+        """See that the service uses the runtime that the profile wants. Raises EngineError."""
+        assert isinstance(self.settings, PodmanSettings)
+        see_that_it_uses(self.settings.runtime, info)
 
     def describe(self, info: Record, version: Record) -> dict[str, Any]:
         """Podman's version, its runtime's and conmon's, and what it keeps images in."""

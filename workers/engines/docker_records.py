@@ -37,9 +37,6 @@ class Places:
 class ContainerSettings(Settings):
     """One way to run a container: what all engines of Docker's API share. Defaults are the engine's."""
 
-    runtime: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9._-]+$", description="OCI runtime; None is the engine's default"
-    )
     network: str = Field(
         "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="none, bridge, host or a network"
     )
@@ -65,6 +62,9 @@ class ContainerSettings(Settings):
 class DockerSettings(ContainerSettings):
     """A container of Docker."""
 
+    runtime: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._-]+$", description="OCI runtime; None is the engine's default"
+    )
     log_driver: Literal["none", "json-file", "local"] = Field(
         "none", description="where the engine keeps a copy of the output"
     )
@@ -144,16 +144,12 @@ def facts_of(info: Record, version: Record) -> dict[str, Any]:
     }
 
 
-def see_that_it_has(runtime: str | None, info: Record, engine: str) -> None:
-    """Raises EngineError when an engine does not know the runtime that is asked for."""
-    known = sorted(info.get("Runtimes") or {})
+def see_that_it_is_as_asked(info: Record, settings: DockerSettings) -> None:
+    """Raises EngineError when the engine lacks the runtime, or treats restarts otherwise."""
+    runtime, known = settings.runtime, sorted(info.get("Runtimes") or {})
     listed = runtime is not None and not runtime.startswith("io.containerd.")  # engines list no others
     if listed and runtime not in known:
-        raise EngineError(f"{engine} has no runtime '{runtime}'; it has: {', '.join(known)}")
-
-
-def see_that_it_restarts_as_asked(info: Record, settings: DockerSettings) -> None:
-    """Raises EngineError when the engine treats containers otherwise over its own restart."""
+        raise EngineError(f"docker has no runtime '{runtime}'; it has: {', '.join(known)}")
     keeps = bool(info.get("LiveRestoreEnabled"))
     if settings.live_restore not in (None, keeps):
         raise EngineError(
@@ -194,7 +190,7 @@ def _host_config(spec: InstanceSpec, settings: ContainerSettings) -> dict[str, A
         config["Tmpfs"] = {"/work": "mode=1777", "/tmp": "mode=1777"}  # noqa: S108 - the container's
     if settings.drop_capabilities:
         config["CapDrop"] = ["ALL"]
-    if settings.runtime is not None:
+    if isinstance(settings, DockerSettings) and settings.runtime is not None:
         config["Runtime"] = settings.runtime
     if settings.cpuset is not None:
         config["CpusetCpus"] = settings.cpuset

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from contract.errors import EngineError
 from workers.engines.docker_records import ContainerSettings, Record, facts_of
 
 _RUNTIME = "OCI Runtime"
@@ -13,6 +14,11 @@ _RUNTIME = "OCI Runtime"
 class PodmanSettings(ContainerSettings):
     """A container of Podman."""
 
+    runtime: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="OCI runtime that the service must use; None takes any",
+    )
     log_driver: Literal["none", "k8s-file", "journald"] = Field(
         "none", description="where Podman keeps a copy of the output"
     )
@@ -20,9 +26,22 @@ class PodmanSettings(ContainerSettings):
 
 def podman_facts(info: Record, version: Record) -> dict[str, Any]:
     """What of Podman shapes numbers. It has no daemon, so it keeps containers over any restart."""
-    facts = facts_of(info, version) | {"engine": "podman"}
+    facts = facts_of(info, version) | {"engine": "podman", "runtime": info.get("DefaultRuntime")}
     del facts["live_restore"]
     return facts | dict(_versions(version))
+
+
+def see_that_it_uses(runtime: str | None, info: Record) -> None:
+    """Raises EngineError when a service uses another runtime than the profile wants.
+
+    Its API takes a runtime per container and passes over it: one service, one runtime.
+    """
+    used = info.get("DefaultRuntime")
+    if runtime not in (None, used):
+        raise EngineError(
+            f"podman's service runs all containers by '{used}', the profile wants '{runtime}': "
+            f"start one that does, with 'podman --runtime {runtime} system service …', and name its socket"
+        )
 
 
 def _versions(version: Record) -> Iterator[tuple[str, str]]:
