@@ -369,6 +369,6 @@ def test_docker_is_never_taken_for_podman(host: HostSettings) -> None:
 
     wrong = host.model_copy(update={"podman_socket": host.docker_socket})
     with pytest.raises(
-        EngineAbsent, match="podman: at .* it is docker that answers: use driver 'docker'"
+        EngineAbsent, match=r"podman: at .* it is docker that answers: use driver 'docker'"
     ):
         asyncio.run(whole(podman.Driver(PodmanSettings(), wrong, owner(host))))

@@ -28,14 +28,16 @@ def test_facts_name_podman_its_runtime_and_what_holds_consoles() -> None:
 
 
 def test_components_of_another_form_are_no_error() -> None:
-    odd = {"Components": [{"Name": "OCI Runtime"}, {"Name": "Conmon", "Version": "version"}]}
+    odd = {
+        "Components": [{"Name": "OCI Runtime", "Version": "x"}, {"Name": "Conmon", "Version": "version"}]
+    }
     assert podman_facts({}, odd)["engine"] == "podman"
 
 
 def test_a_runtime_is_the_services_and_never_passed_over() -> None:
     see_that_it_uses(None, INFO)
     see_that_it_uses("crun", INFO)
-    with pytest.raises(EngineError, match="by 'crun', the profile wants 'runc'.*podman --runtime runc"):
+    with pytest.raises(EngineError, match=r"by 'crun', the profile wants 'runc'.*podman --runtime runc"):
         see_that_it_uses("runc", INFO)  # which the service lists, and would not use
 
 
