@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Engines that are there for as long as a script runs: Redis, dockerd, libvirtd.
+# Engines that are there for as long as a script runs: Redis, dockerd, Podman's service, libvirtd.
 # Sourced, after setup.sh. What answers already is used as it is. What is started here keeps its data,
 # sockets and logs in one private folder, is on record there by process id, and is stopped by
 # stop_engines, which also removes everything it left. Call begin_engines first, and stop_engines from
@@ -8,6 +8,8 @@
 ENGINES_DIR=            # the private folder
 BROKER=                 # set by start_redis: URL, with its password
 DOCKER_SOCKET=          # set by start_docker
+PODMAN_SOCKET=          # set by start_podman
+HIDING=()               # set by hide_mixed_cgroups
 REGISTRY=               # set by start_registry
 LIBVIRT_URI=${TONNAGE_LIBVIRT_URI:-qemu:///system}
 OUTLIVE=                # set to let daemons outlive the script that started them
@@ -195,6 +197,41 @@ start_dockerd() {
     --host "unix://$folder/docker.sock" --log-level warn "${options[@]}" "$@"
 }
 
+# hide_mixed_cgroups: sets HIDING to the command that runs a daemon where control groups of version 1 are
+# all there is, on a host whose version 2 has controllers beside them: crun, and libvirt's LXC, refuse that.
+hide_mixed_cgroups() {
+  local mixed=/sys/fs/cgroup/unified
+  HIDING=()
+  grep -q . "$mixed/cgroup.controllers" 2>/dev/null || return 0
+  # shellcheck disable=SC2016
+  HIDING=(unshare --mount --propagation slave sh -c 'umount "$0" && exec "$@"' "$mixed")
+}
+
+# start_podman: sets PODMAN_SOCKET to a service that answers: the machine's, or else one of our own, which
+# keeps everything in the private folder. Returns 1 when there is none.
+start_podman() {
+  PODMAN_SOCKET=${TONNAGE_PODMAN_SOCKET:-/run/podman/podman.sock}
+  docker_answers "$PODMAN_SOCKET" && return 0
+  PODMAN_SOCKET=
+  ((EUID == 0)) && has podman || return 1
+  local folder=$ENGINES_DIR/podman files processes numbers
+  mkdir -p "$folder"
+  # Podman's own limits are higher than what root may set in many a container.
+  files=$(ulimit -H -n) processes=$(ulimit -H -u) numbers=$(</proc/sys/kernel/pid_max)
+  [[ $files != unlimited ]] || files=1048576
+  [[ $processes != unlimited ]] && ((processes < numbers)) || processes=$numbers
+  printf '%s\n' '[containers]' "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]" \
+    '[engine]' 'events_logger = "file"' 'cgroup_manager = "cgroupfs"' \
+    '[network]' "network_config_dir = \"$folder/networks\"" >"$folder/containers.conf"
+  remember_cgroups
+  hide_mixed_cgroups
+  start_daemon podman env CONTAINERS_CONF="$folder/containers.conf" ${HIDING[@]+"${HIDING[@]}"} \
+    podman --root "$folder/data" --runroot "$folder/run" --tmpdir "$folder/tmp" \
+    system service --time=0 "unix://$folder/podman.sock"
+  wait_for 30 podman docker_answers "$folder/podman.sock" || return 1
+  PODMAN_SOCKET=$folder/podman.sock
+}
+
 # make_bridge: a network bridge for containers, on a private subnet that no route of the machine knows.
 make_bridge() {
   local name n
@@ -212,7 +249,7 @@ make_bridge() {
 # libvirt_answers: whether this user may use the machine's libvirt.
 libvirt_answers() {
   timeout 20 "$VENV/bin/python" -c 'import libvirt, sys; libvirt.open(sys.argv[1])' \
-    "$LIBVIRT_URI" 2>/dev/null
+    "${LIBVIRT_URI%% *}" 2>/dev/null
 }
 
 # start_libvirt: sees that LIBVIRT_URI answers, if need be by starting libvirtd and its log daemon.
@@ -229,9 +266,15 @@ start_libvirt() {
   start_daemon virtlogd virtlogd --pid-file "$ENGINES_DIR/virtlogd.pid"
   # The machine's virtual networks start by themselves, with bridges and packet filter rules: in a network
   # namespace of their own they end with it. Our guests have no network.
-  start_daemon libvirtd unshare --net \
+  hide_mixed_cgroups
+  start_daemon libvirtd ${HIDING[@]+"${HIDING[@]}"} unshare --net \
     libvirtd --config "$ENGINES_DIR/libvirtd.conf" --pid-file "$ENGINES_DIR/libvirtd.pid"
   wait_for 30 libvirtd libvirt_answers
+}
+
+# lxc_answers: whether that libvirt also holds containers.
+lxc_answers() {
+  timeout 20 "$VENV/bin/python" -c 'import libvirt; libvirt.open("lxc:///")' 2>/dev/null
 }
 
 # lend_kvm: gives QEMU's user /dev/kvm, as udev would. Without it libvirt examines QEMU anew before every
@@ -262,7 +305,7 @@ take_kvm_back() {
 remember_cgroups() {
   local group
   [[ ! -e $ENGINES_DIR/cgroups ]] || return 0
-  for group in /sys/fs/cgroup/{,*/}{docker,machine}; do
+  for group in /sys/fs/cgroup/{,*/}{docker,machine,libpod_parent}; do
     [[ -d $(dirname "$group") && ! -e $group ]] && printf '%s\n' "$group"
   done >"$ENGINES_DIR/cgroups" || true
 }
@@ -300,14 +343,15 @@ stop_process() {
   done
 }
 
-# kill_strays: what a dockerd that was killed leaves running: its containerd, shims and containers. Also
+# kill_strays: what a dockerd that was killed leaves running: its containerd, shims and containers; of Podman
+# each container's conmon, which no service takes along. Also
 # daemons of ours that an experiment has restarted, whose new process ids are on no record.
 kill_strays() {
   local process pid
   for process in /proc/[0-9]*; do
     pid=${process#/proc/}
     case $(cat "$process/comm" 2>/dev/null) in
-      dockerd | libvirtd | containerd*)
+      dockerd | libvirtd | podman | conmon | containerd*)
         grep -qsF -- "$ENGINES_DIR/" "$process/cmdline" || continue
         # shellcheck disable=SC2046
         kill -KILL $(cat "$process"/task/*/children 2>/dev/null) "$pid" 2>/dev/null || true

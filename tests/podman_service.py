@@ -2,7 +2,6 @@
 
 import contextlib
 import resource
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ def podman() -> Iterator[PodmanService]:
         finally:
             _kill_strays(folder)
             unmount_below(folder)
-            shutil.rmtree(folder / "data", ignore_errors=True)
+            _remove_empty_groups()
 
 
 def _config(folder: Path) -> str:
@@ -75,3 +74,11 @@ def _kill_strays(folder: Path) -> None:
                 for stray in [*process.children(recursive=True), process]:
                     with contextlib.suppress(psutil.Error):
                         stray.kill()
+
+
+def _remove_empty_groups() -> None:
+    """Podman leaves the parents of its containers' groups behind; those in use stay."""
+    for top in Path("/sys/fs/cgroup").glob("*/libpod_parent"):
+        for group in [*sorted(top.rglob("*/"), reverse=True), top]:
+            with contextlib.suppress(OSError):
+                group.rmdir()

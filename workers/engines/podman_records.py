@@ -40,7 +40,7 @@ def see_that_it_uses(runtime: str | None, info: Record) -> None:
     if runtime not in (None, used):
         raise EngineError(
             f"podman's service runs all containers by '{used}', the profile wants '{runtime}': "
-            f"start one that does, with 'podman --runtime {runtime} system service …', and name its socket"
+            f"start one that does, by 'podman --runtime {runtime} system service …', and name its socket"
         )
 
 

@@ -63,8 +63,6 @@ def test_a_container_writes_to_its_own_root_only(host: HostSettings) -> None:
         (Path(f"/proc/{pid}/root/work") / "mark").write_text("x")
         assert (instance.root / "work/mark").read_text() == "x"
         assert not (tiny.rootfs(host.state_dir) / "work/mark").exists()
-        inside = await agent.ask("inspect", deadline_s=30)
-        assert inside["pid"] == 1
         own, ours = (Path(f"/proc/{p}/ns/net").readlink() for p in (pid, "self"))
         assert own != ours  # without a network it has none, not the host's
         await driver.remove(instance)
@@ -132,5 +130,5 @@ def test_an_unreachable_daemon_says_what_is_needed(host: HostSettings) -> None:
     async def nothing(_: Driver) -> None: ...
 
     nowhere = host.model_copy(update={"libvirt_uri": "lxc:///?socket=/missing/socket"})
-    with pytest.raises(EngineAbsent, match="cannot be reached.*libvirt-daemon-driver-lxc"):
+    with pytest.raises(EngineAbsent, match=r"cannot be reached.*libvirt-daemon-driver-lxc"):
         run(nowhere, nothing)
