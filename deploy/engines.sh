@@ -8,12 +8,15 @@
 ENGINES_DIR=            # the private folder
 BROKER=                 # set by start_redis: URL, with its password
 DOCKER_SOCKET=          # set by start_docker
-PODMAN_SOCKET=          # set by start_podman
-HIDING=()               # set by hide_mixed_cgroups
 REGISTRY=               # set by start_registry
 LIBVIRT_URI=${TONNAGE_LIBVIRT_URI:-qemu:///system}
 OUTLIVE=                # set to let daemons outlive the script that started them
 LIBVIRT_MAX_REQUESTS=64 # libvirt's own 5 would make its queue the thing that is measured
+
+# shellcheck source=deploy/kvm.sh
+source "$ROOT/deploy/kvm.sh"
+# shellcheck source=deploy/podman.sh
+source "$ROOT/deploy/podman.sh"
 
 # begin_engines: makes the private folder. Short, since a socket's path may have 107 bytes, and on a
 # disk: where /tmp is memory, images would compete with the instances for it.
@@ -197,41 +200,6 @@ start_dockerd() {
     --host "unix://$folder/docker.sock" --log-level warn "${options[@]}" "$@"
 }
 
-# hide_mixed_cgroups: sets HIDING to the command that runs a daemon where control groups of version 1 are
-# all there is, on a host whose version 2 has controllers beside them: crun, and libvirt's LXC, refuse that.
-hide_mixed_cgroups() {
-  local mixed=/sys/fs/cgroup/unified
-  HIDING=()
-  grep -q . "$mixed/cgroup.controllers" 2>/dev/null || return 0
-  # shellcheck disable=SC2016
-  HIDING=(unshare --mount --propagation slave sh -c 'umount "$0" && exec "$@"' "$mixed")
-}
-
-# start_podman: sets PODMAN_SOCKET to a service that answers: the machine's, or else one of our own, which
-# keeps everything in the private folder. Returns 1 when there is none.
-start_podman() {
-  PODMAN_SOCKET=${TONNAGE_PODMAN_SOCKET:-/run/podman/podman.sock}
-  docker_answers "$PODMAN_SOCKET" && return 0
-  PODMAN_SOCKET=
-  ((EUID == 0)) && has podman || return 1
-  local folder=$ENGINES_DIR/podman files processes numbers
-  mkdir -p "$folder"
-  # Podman's own limits are higher than what root may set in many a container.
-  files=$(ulimit -H -n) processes=$(ulimit -H -u) numbers=$(</proc/sys/kernel/pid_max)
-  [[ $files != unlimited ]] || files=1048576
-  [[ $processes != unlimited ]] && ((processes < numbers)) || processes=$numbers
-  printf '%s\n' '[containers]' "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]" \
-    '[engine]' 'events_logger = "file"' 'cgroup_manager = "cgroupfs"' \
-    '[network]' "network_config_dir = \"$folder/networks\"" >"$folder/containers.conf"
-  remember_cgroups
-  hide_mixed_cgroups
-  start_daemon podman env CONTAINERS_CONF="$folder/containers.conf" ${HIDING[@]+"${HIDING[@]}"} \
-    podman --root "$folder/data" --runroot "$folder/run" --tmpdir "$folder/tmp" \
-    system service --time=0 "unix://$folder/podman.sock"
-  wait_for 30 podman docker_answers "$folder/podman.sock" || return 1
-  PODMAN_SOCKET=$folder/podman.sock
-}
-
 # make_bridge: a network bridge for containers, on a private subnet that no route of the machine knows.
 make_bridge() {
   local name n
@@ -270,35 +238,6 @@ start_libvirt() {
   start_daemon libvirtd ${HIDING[@]+"${HIDING[@]}"} unshare --net \
     libvirtd --config "$ENGINES_DIR/libvirtd.conf" --pid-file "$ENGINES_DIR/libvirtd.pid"
   wait_for 30 libvirtd libvirt_answers
-}
-
-# lxc_answers: whether that libvirt also holds containers.
-lxc_answers() {
-  timeout 20 "$VENV/bin/python" -c 'import libvirt; libvirt.open("lxc:///")' 2>/dev/null
-}
-
-# lend_kvm: gives QEMU's user /dev/kvm, as udev would. Without it libvirt examines QEMU anew before every
-# call, which takes longer than what is measured.
-lend_kvm() {
-  local user=libvirt-qemu
-  if [[ ! -e /dev/kvm ]] || ! id "$user" >/dev/null 2>&1 || ! getent group kvm >/dev/null; then
-    return 0
-  fi
-  if setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups \
-    test -r /dev/kvm -a -w /dev/kvm; then
-    return 0
-  fi
-  stat -c '%u:%g %a' /dev/kvm >"$ENGINES_DIR/kvm"
-  chgrp kvm /dev/kvm
-  chmod 660 /dev/kvm
-}
-
-take_kvm_back() {
-  local owner mode
-  [[ -e $ENGINES_DIR/kvm ]] || return 0
-  read -r owner mode <"$ENGINES_DIR/kvm"
-  chown "$owner" /dev/kvm
-  chmod "$mode" /dev/kvm
 }
 
 # remember_cgroups: engines leave their empty parent groups behind; only those that were not there go.
@@ -343,8 +282,7 @@ stop_process() {
   done
 }
 
-# kill_strays: what a dockerd that was killed leaves running: its containerd, shims and containers; of Podman
-# each container's conmon, which no service takes along. Also
+# kill_strays: what engines that were killed leave running: containerd, shims, conmon, containers. Also
 # daemons of ours that an experiment has restarted, whose new process ids are on no record.
 kill_strays() {
   local process pid
