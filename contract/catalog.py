@@ -61,6 +61,8 @@ class DriverInfo:
     summary: str
     settings: type[Settings]
     offers: frozenset[Capability]
+    stands_for: Callable[[Mapping[str, Any]], str] | None = None
+    """Name of the driver that a profile of these settings means; None: always this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +86,10 @@ class Catalog:
 
     drivers: Mapping[str, DriverInfo] = field(default_factory=dict)
     experiments: Mapping[str, ExperimentInfo] = field(default_factory=dict)
+
+    def driver_of(self, name: str, settings: Mapping[str, Any]) -> DriverInfo | None:
+        """The driver that a profile with this ``driver`` and these settings means; None when unknown."""
+        info = self.drivers.get(name)
+        if info is None or info.stands_for is None:
+            return info
+        return self.drivers.get(info.stands_for(settings), info)

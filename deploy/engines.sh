@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Engines that are there for as long as a script runs: Redis, dockerd, libvirtd.
+# Engines that are there for as long as a script runs: Redis, dockerd, Podman's service, libvirtd.
 # Sourced, after setup.sh. What answers already is used as it is. What is started here keeps its data,
 # sockets and logs in one private folder, is on record there by process id, and is stopped by
 # stop_engines, which also removes everything it left. Call begin_engines first, and stop_engines from
@@ -12,6 +12,11 @@ REGISTRY=               # set by start_registry
 LIBVIRT_URI=${TONNAGE_LIBVIRT_URI:-qemu:///system}
 OUTLIVE=                # set to let daemons outlive the script that started them
 LIBVIRT_MAX_REQUESTS=64 # libvirt's own 5 would make its queue the thing that is measured
+
+# shellcheck source=deploy/kvm.sh
+source "$ROOT/deploy/kvm.sh"
+# shellcheck source=deploy/podman.sh
+source "$ROOT/deploy/podman.sh"
 
 # begin_engines: makes the private folder. Short, since a socket's path may have 107 bytes, and on a
 # disk: where /tmp is memory, images would compete with the instances for it.
@@ -212,7 +217,7 @@ make_bridge() {
 # libvirt_answers: whether this user may use the machine's libvirt.
 libvirt_answers() {
   timeout 20 "$VENV/bin/python" -c 'import libvirt, sys; libvirt.open(sys.argv[1])' \
-    "$LIBVIRT_URI" 2>/dev/null
+    "${LIBVIRT_URI%% *}" 2>/dev/null
 }
 
 # start_libvirt: sees that LIBVIRT_URI answers, if need be by starting libvirtd and its log daemon.
@@ -229,40 +234,17 @@ start_libvirt() {
   start_daemon virtlogd virtlogd --pid-file "$ENGINES_DIR/virtlogd.pid"
   # The machine's virtual networks start by themselves, with bridges and packet filter rules: in a network
   # namespace of their own they end with it. Our guests have no network.
-  start_daemon libvirtd unshare --net \
+  hide_mixed_cgroups
+  start_daemon libvirtd ${HIDING[@]+"${HIDING[@]}"} unshare --net \
     libvirtd --config "$ENGINES_DIR/libvirtd.conf" --pid-file "$ENGINES_DIR/libvirtd.pid"
   wait_for 30 libvirtd libvirt_answers
-}
-
-# lend_kvm: gives QEMU's user /dev/kvm, as udev would. Without it libvirt examines QEMU anew before every
-# call, which takes longer than what is measured.
-lend_kvm() {
-  local user=libvirt-qemu
-  if [[ ! -e /dev/kvm ]] || ! id "$user" >/dev/null 2>&1 || ! getent group kvm >/dev/null; then
-    return 0
-  fi
-  if setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups \
-    test -r /dev/kvm -a -w /dev/kvm; then
-    return 0
-  fi
-  stat -c '%u:%g %a' /dev/kvm >"$ENGINES_DIR/kvm"
-  chgrp kvm /dev/kvm
-  chmod 660 /dev/kvm
-}
-
-take_kvm_back() {
-  local owner mode
-  [[ -e $ENGINES_DIR/kvm ]] || return 0
-  read -r owner mode <"$ENGINES_DIR/kvm"
-  chown "$owner" /dev/kvm
-  chmod "$mode" /dev/kvm
 }
 
 # remember_cgroups: engines leave their empty parent groups behind; only those that were not there go.
 remember_cgroups() {
   local group
   [[ ! -e $ENGINES_DIR/cgroups ]] || return 0
-  for group in /sys/fs/cgroup/{,*/}{docker,machine}; do
+  for group in /sys/fs/cgroup/{,*/}{docker,machine,libpod_parent}; do
     [[ -d $(dirname "$group") && ! -e $group ]] && printf '%s\n' "$group"
   done >"$ENGINES_DIR/cgroups" || true
 }
@@ -300,14 +282,14 @@ stop_process() {
   done
 }
 
-# kill_strays: what a dockerd that was killed leaves running: its containerd, shims and containers. Also
+# kill_strays: what engines that were killed leave running: containerd, shims, conmon, containers. Also
 # daemons of ours that an experiment has restarted, whose new process ids are on no record.
 kill_strays() {
   local process pid
   for process in /proc/[0-9]*; do
     pid=${process#/proc/}
     case $(cat "$process/comm" 2>/dev/null) in
-      dockerd | libvirtd | containerd*)
+      dockerd | libvirtd | podman | conmon | containerd*)
         grep -qsF -- "$ENGINES_DIR/" "$process/cmdline" || continue
         # shellcheck disable=SC2046
         kill -KILL $(cat "$process"/task/*/children 2>/dev/null) "$pid" 2>/dev/null || true

@@ -16,7 +16,7 @@
 #   -- OPTION…      further options of `tonnage run`, such as --engine-deadline 120
 #
 # TONNAGE_VENV names the Python environment to use or make (.venv in this checkout), TONNAGE_PYTHON an
-# interpreter, TONNAGE_DOCKER_SOCKET and TONNAGE_LIBVIRT_URI engines to use. Where all engines in use are
+# interpreter, TONNAGE_DOCKER_SOCKET, TONNAGE_PODMAN_SOCKET and TONNAGE_LIBVIRT_URI engines to use. Where all engines in use are
 # started here, TONNAGE_MAY_RESTART_ENGINES is set: experiments may then restart them.
 # Exit codes are those of `tonnage run`: 0 all measured, 1 an engine is absent, 2 the campaign is wrong, 3
 # something missing or failed, 5 interrupted.
@@ -74,9 +74,11 @@ read_campaign() {
   mapfile -t WANTED < <("$VENV/bin/python" - "$CAMPAIGN" <<'PYTHON'
 import pathlib, sys
 from contract.campaign import load_campaign
+from workers.discover import build_catalog
 campaign, _ = load_campaign(pathlib.Path(sys.argv[1]))
 named = {name for entry in campaign.experiments for name in entry.drivers}
-print("\n".join(sorted({campaign.profiles[n].driver if n in campaign.profiles else n for n in named})))
+profiles, meant = campaign.profiles, build_catalog().driver_of
+print("\n".join(sorted({meant(profiles[n].driver, profiles[n].settings).name if n in profiles else n for n in named})))
 PYTHON
   )
   finish "${said##*: }"
@@ -132,7 +134,7 @@ give_back() {
 # start_all_engines: those that are wanted. What is absent is said, and ends a named campaign.
 start_all_engines() {
   local driver
-  for driver in process docker libvirt; do
+  for driver in process docker podman libvirt libvirt_lxc; do
     ! wants "$driver" || "offer_$driver"
   done
   offer_registry
@@ -167,6 +169,30 @@ offer_docker() {
     finish "$(whose "$DOCKER_SOCKET")"
   else
     leave_out docker "$(why_no_docker)"
+  fi
+}
+
+offer_podman() {
+  begin podman
+  if start_podman; then
+    DRIVERS+=(podman)
+    finish "$(whose "$PODMAN_SOCKET")"
+  elif ((EUID != 0)); then
+    leave_out podman "no service answers: start this user's with 'systemctl --user start podman.socket', or run this script as root"
+  else
+    leave_out podman "$(has podman && echo 'its service does not start; its log is above' || echo 'no engine: apt install podman')"
+  fi
+}
+
+offer_libvirt_lxc() {
+  begin libvirt_lxc
+  if ! start_libvirt; then
+    leave_out libvirt_lxc "$(why_no_libvirt)"
+  elif lxc_answers; then
+    DRIVERS+=(libvirt_lxc)
+    finish 'lxc:///'
+  else
+    leave_out libvirt_lxc 'this libvirt holds no containers: apt install libvirt-daemon-driver-lxc, and restart it'
   fi
 }
 
@@ -235,6 +261,7 @@ start_worker() {
   export TONNAGE_NAME=$HOST TONNAGE_STATE_DIR=$ENGINES_DIR/state TONNAGE_RUN_DIR=$ENGINES_DIR/run
   export TONNAGE_LIBVIRT_URI=$LIBVIRT_URI
   [[ -z $DOCKER_SOCKET ]] || export TONNAGE_DOCKER_SOCKET=$DOCKER_SOCKET
+  [[ -z $PODMAN_SOCKET ]] || export TONNAGE_PODMAN_SOCKET=$PODMAN_SOCKET
   if [[ -n $CAMPAIGN ]]; then  # may name hosts that are not here: one process does both parts
     unset TONNAGE_BROKER
     return

@@ -95,6 +95,7 @@ missing_python() {
 missing_engines() {
   has dockerd || [[ -S /var/run/docker.sock ]] || echo docker.io
   has crun || echo crun
+  has podman || echo podman
   has redis-server || has valkey-server || echo redis-server
   has docker-registry || echo docker-registry
   has ip || echo iproute2
@@ -104,10 +105,20 @@ missing_engines() {
   has qemu-system-x86_64 || echo qemu-system-x86
   has qemu-img || echo qemu-utils
   has libvirtd || echo libvirt-daemon-system
+  has_libvirt_lxc || echo libvirt-daemon-driver-lxc
   can_build_libvirt || echo libvirt-dev pkg-config gcc libc6-dev
   has mkfs.ext4 || echo e2fsprogs
   has cpio || echo cpio
   has_kernel || kernel_package
+}
+
+# has_libvirt_lxc: whether libvirt can hold containers, wherever it keeps the program that does.
+has_libvirt_lxc() {
+  local place
+  for place in /usr/lib/libvirt /usr/libexec /usr/lib64/libvirt; do
+    [[ ! -x $place/libvirt_lxc ]] || return 0
+  done
+  return 1
 }
 
 kernel_package() {

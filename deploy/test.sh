@@ -2,7 +2,7 @@
 # usage: deploy/test.sh [--fast] [--no-install] [PYTEST ARGUMENT…]
 #
 # Sets up everything the tests need, runs all checks, then all tests, on real engines: Redis, Docker,
-# libvirt. As root on Debian or Ubuntu it installs what is missing. The tests start engines of their own
+# Podman, libvirt. As root on Debian or Ubuntu it installs what is missing. The tests start engines of their own
 # (tests/engines.py), or use those that TONNAGE_TEST_DOCKER_SOCKET and TONNAGE_TEST_LIBVIRT_URI name. An
 # engine that cannot be had skips its tests, or fails them where CI=true.
 #
@@ -15,7 +15,7 @@ set -euo pipefail
 # shellcheck source=deploy/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-WITHOUT_ENGINES='not (redis or docker or libvirt or fleet or browser)'
+WITHOUT_ENGINES='not (redis or docker or podman or libvirt or fleet or browser)'
 FAST=
 ARGUMENTS=()
 LOGS=
@@ -53,6 +53,7 @@ main() {
   trap 'exit 5' INT TERM HUP
   lock_checkout
   has shellcheck || tools+=(shellcheck)
+  [[ -n $FAST ]] || has xmllint || tools+=(libxml2-utils)
   [[ -n $FAST ]] || has_browser || tools+=(chromium)
   set_up_machine "$LOGS" "${tools[@]}"
   set_up_python "$LOGS" test lint

@@ -64,6 +64,10 @@ class Muster:
         entry = self._fleet[trial.host]
         if entry.quarantine:
             return f"host '{trial.host}' is in quarantine: {entry.quarantine['why']}"
+        if (
+            trial.settings.get("uri") and trial.driver in entry.engines
+        ):  # not where the host's own engine is: the trial finds out
+            return None
         return entry.why_not(trial.driver)
 
     def _look(self) -> dict[str, HostEntry]:

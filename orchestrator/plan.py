@@ -121,7 +121,7 @@ def _read_profiles(
         name: (info, info.settings()) for name, info in catalog.drivers.items()
     }
     for name, profile in campaign.profiles.items():
-        driver = catalog.drivers.get(profile.driver)
+        driver = catalog.driver_of(profile.driver, profile.settings)
         if name in catalog.drivers:
             raise source.error(("profiles", name), name, "a name that no driver has")
         if driver is None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import engines
 import hypothesis
+import podman_service
 import pytest
 from engines import DockerEngine, session
+from podman_service import PodmanService
 
 from workers.settings import HostSettings
 
@@ -52,6 +54,12 @@ def docker_engine() -> Iterator[DockerEngine]:
         yield DockerEngine(Path(named))
     else:
         yield from session("docker", engines.dockerd)
+
+
+@pytest.fixture(scope="session")
+def podman_engine() -> Iterator[PodmanService]:
+    """A private Podman."""
+    yield from session("podman", podman_service.podman)
 
 
 @pytest.fixture(scope="session")

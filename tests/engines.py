@@ -94,6 +94,18 @@ def daemon(command: list[str], log: Path, answers: Callable[[], bool]) -> Iterat
             process.wait(DOWN_S)
 
 
+def without_mixed_cgroups(command: list[str]) -> list[str]:
+    """The command, where need be in a mount namespace that shows control groups of version 1 alone.
+
+    crun, and libvirt's LXC, refuse a host whose version 2 has controllers beside those of version 1.
+    """
+    mixed = Path("/sys/fs/cgroup/unified/cgroup.controllers")
+    if not mixed.exists() or not mixed.read_text().strip():
+        return command
+    hide = f'umount {mixed.parent} && exec "$@"'
+    return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", hide, "sh", *command]
+
+
 @contextmanager
 def redis() -> Iterator[str]:
     """A Redis that keeps nothing, on a free port of the loopback."""
@@ -172,7 +184,7 @@ def dockerd() -> Iterator[DockerEngine]:
                 yield DockerEngine(path, bridge is not None, pid)
         finally:
             _kill_strays(folder)
-            _unmount_below(folder)
+            unmount_below(folder)
 
 
 def docker_answers(path: Path) -> bool:
@@ -217,7 +229,7 @@ def _own_libvirtd(uri: str) -> Iterator[None]:
         with (
             _kvm_lent(),
             daemon(log, folder / "virtlogd.log", lambda: True),
-            daemon(main, folder / "libvirtd.log", lambda: libvirt_answers(uri)),
+            daemon(without_mixed_cgroups(main), folder / "libvirtd.log", lambda: libvirt_answers(uri)),
         ):
             yield
 
@@ -339,7 +351,8 @@ def _kill_strays(folder: Path) -> None:
                         stray.kill()
 
 
-def _unmount_below(folder: Path) -> None:
+def unmount_below(folder: Path) -> None:
+    """What an engine has mounted in its folder, innermost first."""
     targets = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for target in sorted((t for t in targets if t.startswith(f"{folder}/")), reverse=True):
         subprocess.run(["umount", "-l", target], capture_output=True, timeout=10)

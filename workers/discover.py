@@ -32,7 +32,7 @@ def find_experiment(name: str) -> type[Experiment]:
 def build_catalog() -> Catalog:
     """What planning must know of every driver and experiment here."""
     drivers = {
-        name: DriverInfo(name, kind.summary, kind.Settings, kind.offers)
+        name: DriverInfo(name, kind.summary, kind.Settings, kind.offers, kind.stands_for)
         for name in _names(workers.drivers, "Driver")
         for kind in [find_driver(name)]
     }

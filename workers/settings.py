@@ -4,9 +4,10 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from contract.campaign import Frozen, Name
+from workers.libvirt_uris import checked_uris
 
 Registry = Annotated[
     str,
@@ -35,7 +36,9 @@ class HostSettings(Frozen):
     run_dir: Path = Path("/run/tonnage")
     """Console sockets: kept short, since a socket's path may have 107 bytes at most."""
     docker_socket: Path = Path("/var/run/docker.sock")
-    libvirt_uri: str = "qemu:///system"
+    podman_socket: Path = Path("/run/podman/podman.sock")
+    libvirt_uri: Annotated[str, AfterValidator(checked_uris)] = "qemu:///system"
+    """One URI, or several with spaces between them: one per hypervisor (``workers.libvirt_uris``)."""
     registry: Registry = "127.0.0.1:5000"
     """OCI registry of deployments: HOST:PORT, with http:// before it where it speaks no TLS."""
     kernel: Path | None = None

@@ -35,10 +35,15 @@ class Ran:
 
 def find_program(name: str) -> str:
     """Path of a program. Raises EngineAbsent that names its package."""
-    path = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    path = _search(name)
     if path is None:
         raise EngineAbsent(f"'{name}' is not on this host: install '{PACKAGES.get(name, name)}'")
     return path
+
+
+def has_program(name: str) -> bool:
+    """Whether a program is on this host."""
+    return _search(name) is not None
 
 
 def run(arguments: Sequence[str | Path], *, deadline_s: float, stdin: bytes = b"") -> Ran:
@@ -95,6 +100,10 @@ def run_until(arguments: Sequence[str | Path], marker: str, *, deadline_s: float
         process.wait()
     text = said.decode("utf-8", "replace")
     return marker in text, text[-_MAX_OUTPUT_CHARS:]
+
+
+def _search(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
 
 
 def _read_until(process: subprocess.Popen[bytes], marker: bytes) -> bytes:

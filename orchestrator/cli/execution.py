@@ -216,6 +216,8 @@ def _absent_engines(host: "HostSettings", trials: tuple[Trial, ...]) -> Callable
 
     def why_not(trial: Trial) -> str | None:
         engine = engines[trial.driver]
+        if trial.settings.get("uri"):  # not where the host's own is: the trial finds out
+            return None
         return None if engine["present"] else f"no {trial.driver} here: {engine['reason']}"
 
     return why_not

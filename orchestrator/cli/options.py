@@ -46,6 +46,10 @@ HOST_OPTIONS: dict[str, object] = {
         Path | None,
         typer.Option("--docker-socket", envvar="TONNAGE_DOCKER_SOCKET", help="Docker's Unix socket."),
     ],
+    "podman_socket": Annotated[
+        Path | None,
+        typer.Option("--podman-socket", envvar="TONNAGE_PODMAN_SOCKET", help="Podman's Unix socket."),
+    ],
     "libvirt_uri": Annotated[
         str | None,
         typer.Option("--libvirt-uri", envvar="TONNAGE_LIBVIRT_URI", help="libvirt connection URI."),
@@ -127,12 +131,15 @@ def host_settings(**given: object) -> "HostSettings":
 
     root = os.geteuid() == 0
     home = Path.home() / ".local/state/tonnage"
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/tonnage-{os.getuid()}") / "tonnage"  # noqa: S108
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    runtime = Path(session or f"/tmp/tonnage-{os.getuid()}") / "tonnage"  # noqa: S108
     defaults = {
         "name": host_name(),
         "state_dir": Path("/var/lib/tonnage") if root else home,
         "run_dir": Path("/run/tonnage") if root else runtime,
     }
+    if session and not root:  # every user has a Podman of their own
+        defaults["podman_socket"] = Path(session) / "podman/podman.sock"
     said = {key: value for key, value in given.items() if value is not None}
     try:
         return HostSettings.model_validate(defaults | said)

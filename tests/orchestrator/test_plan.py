@@ -120,10 +120,36 @@ def test_other_work_has_other_ids() -> None:
         assert any(trial not in changed for trial in ids(plan(GOOD)))
 
 
+def test_a_uri_of_libvirt_chooses_the_driver_and_its_capabilities() -> None:
+    text = ENTRY.replace("[simulated]", "[a, b, c, d]") + (
+        "    params: {ready: started}\nprofiles:\n"
+        "  a: {driver: libvirt, uri: 'lxc:///'}\n"
+        "  b: {driver: libvirt, uri: 'vbox:///session'}\n"
+        "  c: {driver: libvirt, uri: 'vmwareplayer:///session'}\n"
+        "  d: {driver: libvirt, uri: 'esx://root@esx.example/?no_verify=1'}\n"
+    )
+    _, cells = cells_of(text)
+    found = {cell.profile: cell.driver for cell in cells}
+    assert found == {
+        "a": "libvirt_lxc",
+        "b": "libvirt_vbox",
+        "c": "libvirt_vmware",
+        "d": "libvirt_esx",
+    }
+    said = refused(text.replace("ready: started", "ready: reply"))
+    assert "a driver that offers console for these parameters (libvirt_esx offers" in said
+
+
 ENTRY = "campaign: c\nexperiments:\n  - experiment: lifecycle\n    drivers: [simulated]\n"
 PROFILE = ENTRY.replace("[simulated]", "[p]") + "profiles:\n  p:\n    driver: "
 
 BAD = {
+    PROFILE + "libvirt\n    uri: xen:///system\n": "c.yaml:8: 'profiles.p.uri': found 'xen:///system'; "
+    "allowed: one of qemu:///system or qemu:///session or qemu:///embed?root=DIR (driver libvirt), lxc:///",
+    PROFILE + "libvirt_lxc\n    uri: vbox:///session\n": "c.yaml:8: 'profiles.p.uri': found "
+    "'vbox:///session'; allowed: lxc:///; 'vbox:///session' belongs to driver 'libvirt_vbox'",
+    PROFILE + "libvirt\n    uri: 'lxc:///'\n    machine: q35\n": "c.yaml:9: unknown key "
+    "'profiles.p.machine'",
     ENTRY + "    params:\n      instances: 0\n": (
         "c.yaml:6: 'experiments[0].params.instances': found 0; allowed: greater than or equal to 1"
     ),

@@ -15,9 +15,9 @@ from workers.settings import HostSettings
 CATALOG = build_catalog()
 
 
-def test_the_four_drivers_are_found() -> None:
-    assert set(CATALOG.drivers) >= {"process", "docker", "libvirt", "simulated"}
-    assert "base" not in CATALOG.drivers
+def test_drivers_are_found_and_what_they_share_is_none() -> None:
+    assert set(CATALOG.drivers) >= {"process", "docker", "podman", "libvirt", "libvirt_lxc", "simulated"}
+    assert {"base", "libvirt_base", "libvirt_machines"}.isdisjoint(CATALOG.drivers)
 
 
 @pytest.mark.parametrize("name", CATALOG.drivers)

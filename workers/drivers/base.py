@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,6 +89,11 @@ class Driver(ABC, Generic[S]):
     """Which fact is the engine's own version; empty where there is no engine."""
     backoff_reset_s: ClassVar[float] = 0.0
     """How long an instance must have run before the engine's restart policy acts without delay again."""
+
+    @classmethod
+    def stands_for(cls, settings: Mapping[str, Any]) -> str:  # noqa: ARG003 - the interface names it
+        """Name of the driver that a profile means: this one, but where a setting chooses another."""
+        return cls.name
 
     def __init__(self, settings: S, host: HostSettings, owner: Owner) -> None:
         self.settings = settings

@@ -14,15 +14,18 @@ from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
-from workers.engines import docker_calls, docker_delivery
+from workers.engines import docker_calls
 from workers.engines.cgroup import Cgroups
 from workers.engines.daemon_restart import restart_engine
 from workers.engines.delivery import Delivery
 from workers.engines.docker_console import attach
+from workers.engines.docker_delivery import DeliveredImages, DockerDelivery
 from workers.engines.docker_events import ContainerEvents
 from workers.engines.docker_records import (
+    ContainerSettings,
     DockerSettings,
     Places,
+    Record,
     confinement_of,
     container_body,
     facts_of,
@@ -31,6 +34,7 @@ from workers.engines.docker_records import (
     reference,
     see_that_it_is_as_asked,
 )
+from workers.engines.docker_server import ApiServer
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
 
@@ -55,7 +59,7 @@ class DockerInstance(Instance):
     """Known once the engine was asked for its PID."""
 
 
-class Driver(base.Driver[DockerSettings]):
+class Driver(base.Driver[ContainerSettings]):
     """Containers. Images: ``tiny``, imported from bytes built here, or any that the engine can pull."""
 
     name = "docker"
@@ -76,11 +80,18 @@ class Driver(base.Driver[DockerSettings]):
     )
     backoff_reset_s = 15.0  # 10 s by restartmanager.go, which counts from a start that takes a while
 
-    def __init__(self, settings: DockerSettings, host: HostSettings, owner: Owner) -> None:
+    def __init__(self, settings: ContainerSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
+        self.server = self.find_server(host)
+        self._delivered = DeliveredImages(self.server, host)
         self._cgroups = Cgroups()
         self._client: APIClient | None = None
         self._made: set[str] = set()
+
+    @staticmethod
+    def find_server(host: HostSettings) -> ApiServer:
+        """Where this driver's engine is on a host."""
+        return ApiServer.docker(host)
 
     @property
     def api(self) -> "APIClient":
@@ -90,8 +101,14 @@ class Driver(base.Driver[DockerSettings]):
 
     async def open(self) -> None:
         """Connect, and see that the engine is as the settings ask for."""
-        self._client = await self._ask(docker_calls.connect, self.host)
-        see_that_it_is_as_asked(await self._ask(self.api.info), self.settings)
+        self._client = await self._ask(docker_calls.connect, self.server)
+        await self._ask(docker_calls.see_who_answers, self.api, self.server)
+        self.check(await self._ask(self.api.info))
+
+    def check(self, info: Record) -> None:
+        """See that an engine of this description can do what the settings ask. Raises EngineError."""
+        assert isinstance(self.settings, DockerSettings)
+        see_that_it_is_as_asked(info, self.settings)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -105,12 +122,17 @@ class Driver(base.Driver[DockerSettings]):
         info = await self._ask(self.api.info)
         version = await self._ask(self.api.version)
         running = await self._ask(self.api.containers)
-        return facts_of(info, version) | {
+        return self.describe(info, version) | {
             "emulated": False,
             "api_version": self.api.api_version,
             "foreign_instances": sum(owner_of(container) is None for container in running),
-            "runtime": self.settings.runtime or info.get("DefaultRuntime"),
         }
+
+    def describe(self, info: Record, version: Record) -> dict[str, Any]:
+        """What of the engine shapes numbers, out of what it tells of itself."""
+        assert isinstance(self.settings, DockerSettings)
+        runtime = self.settings.runtime or info.get("DefaultRuntime")
+        return facts_of(info, version) | {"runtime": runtime}
 
     async def prepare(self, image: str) -> None:
         """Import ``tiny``, or pull the image, when the engine does not have it."""
@@ -140,7 +162,7 @@ class Driver(base.Driver[DockerSettings]):
         query = "?stream=1&stdin=1&stdout=1&stderr=1"
         with self._in_our_words("attach"):
             async with asyncio.timeout(self.host.engine_deadline_s):
-                return await attach(self.host.docker_socket, target + query)
+                return await attach(self.server, target + query)
 
     async def reattach(self, instance: Instance) -> Console:
         """Attach once more. Refused while the engine is about to start the container again."""
@@ -148,14 +170,14 @@ class Driver(base.Driver[DockerSettings]):
 
     async def listen(self, instance: Instance, hear: Hear) -> Callable[[], None]:
         """Follow the engine's events about the container."""
-        ear = ContainerEvents(self.host, _own(instance).container, hear)
+        ear = ContainerEvents(self.server, _own(instance).container, hear)
         await self._ask(ear.begin)
         return ear.end
 
     async def inject(self, instance: Instance, fault: Fault) -> None:
         """Signals to the container's first process; or end the engine and start it again."""
         if fault is Fault.ENGINE_RESTART:
-            await restart_engine(self, self.host.docker_socket)
+            await restart_engine(self, self.server.socket)
         else:
             await super().inject(instance, fault)
 
@@ -184,7 +206,7 @@ class Driver(base.Driver[DockerSettings]):
             if network.get("IPAddress"):
                 return str(network["IPAddress"])
         raise EngineError(
-            f"docker gave '{instance.spec.name}' no address in network '{self.settings.network}'; "
+            f"{self.name} gave '{instance.spec.name}' no address in network '{self.settings.network}'; "
             "'network: bridge' in the profile gives one"
         )
 
@@ -213,7 +235,7 @@ class Driver(base.Driver[DockerSettings]):
 
     def daemon_socket(self) -> Path | None:
         """The engine's."""
-        return self.host.docker_socket
+        return self.server.socket
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Containers with an owner's labels, in any state, and images that were delivered."""
@@ -225,22 +247,21 @@ class Driver(base.Driver[DockerSettings]):
             for container, owner in owned
             if owner is not None
         ]  # before images: one that is in use stays
-        return [*containers, *await self.engine(docker_delivery.image_leftovers, self.host, host)]
+        return [*containers, *await self.engine(self._delivered.leftovers, host)]
 
     async def sweep(self, leftover: Leftover) -> None:
         """Remove the container or image."""
         if leftover.kind == "image":
-            where = self.api, self.host, leftover.host
-            await self._ask(docker_delivery.remove, *where, leftover.name)
+            await self._ask(self._delivered.remove, self.api, leftover.host, leftover.name)
             return
         await self._remove(leftover.name)
 
     def delivery(self) -> Delivery:
         """Container images, which the engine pulls."""
-        return docker_delivery.DockerDelivery(self.host, self.api, self._threads)
+        return DockerDelivery(self._delivered, self.api, self._threads)
 
     def _in_our_words(self, doing: str) -> AbstractContextManager[None]:
-        return docker_calls.in_our_words(doing, self.host.docker_socket)
+        return docker_calls.in_our_words(doing, self.server)
 
     async def _ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self._in_our_words(function.__name__):
@@ -257,7 +278,7 @@ class Driver(base.Driver[DockerSettings]):
         except TimeoutError as error:
             deadline = f"{self.host.engine_deadline_s:g} s"
             raise EngineTimeout(
-                f"docker did not end the removal of {container} in {deadline}"
+                f"{self.name} did not end the removal of {container} in {deadline}"
             ) from error
 
 

@@ -1,20 +1,23 @@
 """libvirt: virtual machines of QEMU, through this host's libvirt daemon."""
 
-import asyncio
-import functools
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError
 from workers.console import Console
-from workers.drivers import base
-from workers.drivers.base import OOM_SCORE_ADJ, Fault, Hear, Instance, InstanceSpec
+from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
+from workers.drivers.libvirt_base import (
+    LibvirtDriver,
+    binding_version,
+    discard,
+    make_folder,
+    volunteer,
+)
 from workers.engines import libvirt_calls
 from workers.engines.daemon_restart import restart_engine
 from workers.engines.delivery import Delivery
@@ -24,23 +27,17 @@ from workers.engines.libvirt_calls import Engine
 from workers.engines.libvirt_delivery import LibvirtDelivery
 from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
 from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
-from workers.engines.libvirt_session import LibvirtSession
 from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
+from workers.libvirt_uris import driver_of
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-GRACE_S = 10.0
-"""For a guest to end after its power button was pressed; as long as Docker gives a container."""
 
 _NONCE = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 """What may stand on a kernel's command line without changing its meaning."""
 
 
-class Driver(base.Driver[LibvirtSettings]):
+class Driver(LibvirtDriver[LibvirtSettings]):
     """Virtual machines. Images: ``tiny``, built here, or the absolute path of a disk image."""
 
     name = "libvirt"
@@ -60,11 +57,14 @@ class Driver(base.Driver[LibvirtSettings]):
         }
     )
 
+    @classmethod
+    def stands_for(cls, settings: Mapping[str, Any]) -> str:
+        """The driver that a URI belongs to: each hypervisor has one, with capabilities of its own."""
+        return driver_of(str(settings.get("uri"))) or cls.name
+
     def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
-        super().__init__(settings, host, owner)
-        self._uri = settings.uri or host.libvirt_uri
-        self._session = LibvirtSession(self._uri)
-        self._files = LibvirtFiles(self._uri)
+        super().__init__(settings, host, owner, settings.uri)
+        self._files = LibvirtFiles(self.uri)
         self._disks = host.state_dir.absolute() / "libvirt"
         self._sockets = host.run_dir.absolute() / "libvirt"
         self._boots = BootSources(host, settings.boot)
@@ -81,7 +81,7 @@ class Driver(base.Driver[LibvirtSettings]):
         """Connect, and see that QEMU will be able to reach our files."""
         self._engine = await self._ask(libvirt_calls.examine, self.settings.machine)
         for folder in (self._disks, self._sockets):
-            await self.engine(_make_folder, folder / self.host.name)
+            await self.engine(make_folder, folder / self.host.name)
         user = self.settings.ids or self._opened.qemu_user
         see_that_qemu_reaches(self._sockets / self.host.name / "any", user, "run_dir")
         await self.engine(self._session.listen)
@@ -108,9 +108,9 @@ class Driver(base.Driver[LibvirtSettings]):
         )
         return of_guest | {
             "libvirt_version": self._opened.libvirt_version,
-            "libvirt_python_version": _binding_version(),
+            "libvirt_python_version": binding_version(),
             "qemu_version": self._opened.qemu_version,
-            "libvirt_uri": self._uri,
+            "libvirt_uri": self.uri,
             "machine": self._opened.machine_version,
             "accelerator": chosen.accelerator,
             "accelerator_reason": chosen.reason,
@@ -153,7 +153,7 @@ class Driver(base.Driver[LibvirtSettings]):
         pid = self._files.pid(own.spec.name)
         if pid is not None:
             own.cgroups = cgroups_of(pid, own.spec.name)
-            _volunteer(pid)
+            volunteer(pid)
 
     async def pid(self, instance: Instance) -> int | None:
         """PID of its QEMU."""
@@ -177,7 +177,7 @@ class Driver(base.Driver[LibvirtSettings]):
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """Press the power button and wait for GRACE_S, or kill QEMU at once."""
         own = _own(instance)
-        if not (graceful and await self._power_off(own)):
+        if not (graceful and await self._ends_when_asked(own.uuid, libvirt_calls.press_power_button)):
             await self._ask(libvirt_calls.destroy, own.uuid)
 
     async def remove(self, instance: Instance) -> None:
@@ -188,7 +188,7 @@ class Driver(base.Driver[LibvirtSettings]):
         await self._ask(libvirt_calls.undefine, own.uuid)
         for path in (own.socket, own.overlay, self._files.log(own.spec.name)):
             if path is not None:
-                _discard(path)
+                discard(path)
 
     async def remains(self, instance: Instance) -> list[str]:
         """Record, state files, control groups, disk and socket."""
@@ -225,22 +225,11 @@ class Driver(base.Driver[LibvirtSettings]):
             if (name, owner.host) == (leftover.name, leftover.host):
                 await self._ask(libvirt_calls.destroy, domain_uuid)
                 await self._ask(libvirt_calls.undefine, domain_uuid)
-                _discard(self._files.log(name))
+                discard(self._files.log(name))
 
     def delivery(self) -> Delivery:
         """Disks, which travel as blobs of an image."""
         return self._delivery
-
-    async def _ask(
-        self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Call a function of a connection on a thread, with the deadline of the host."""
-
-        @functools.wraps(function)  # the name is part of error texts
-        def on_connection() -> T:
-            return self._session.call(function, *args, **kwargs)
-
-        return await self.engine(on_connection)
 
     async def _choose(self) -> Chosen:
         return await self.engine(self._boots.choose, self.settings.accel, self._opened)
@@ -285,18 +274,6 @@ class Driver(base.Driver[LibvirtSettings]):
             relabels=(self.settings.ids or self._opened.qemu_user) is not None,
         )
 
-    async def _power_off(self, own: LibvirtInstance) -> bool:
-        """Press the power button. Returns whether the guest is off by the end of GRACE_S."""
-        await self.engine(self._session.listen)
-        with self._session.stopped(own.uuid) as stopped:
-            try:
-                if not await self._ask(libvirt_calls.press_power_button, own.uuid):
-                    return True
-            except EngineError:  # its QEMU died under the question: there is nobody left to ask
-                return False
-            await asyncio.wait({stopped}, timeout=GRACE_S)
-            return stopped.done()
-
     def _files_of_ours(self, kind: str) -> list[Path]:
         """Disks or sockets of all hosts that share our folders; one folder per host."""
         top = self._disks if kind == "disk" else self._sockets
@@ -315,32 +292,6 @@ class Driver(base.Driver[LibvirtSettings]):
             own.console = None
 
 
-def _binding_version() -> str:
-    try:
-        return metadata.version("libvirt-python")
-    except metadata.PackageNotFoundError:  # built by hand
-        return "unknown"
-
-
 def _own(instance: Instance) -> LibvirtInstance:
     assert isinstance(instance, LibvirtInstance), "an instance of another driver"
     return instance
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EngineError(f"{folder} cannot be made ({error.strerror})") from error
-
-
-def _discard(path: Path) -> None:
-    """Remove a file. What was there already, or is root's, stays."""
-    with suppress(OSError):
-        path.unlink()
-
-
-def _volunteer(pid: int) -> None:
-    """When memory runs out, the kernel shall take instances and not the worker."""
-    with suppress(OSError):  # it died meanwhile, or is root's
-        Path(f"/proc/{pid}/oom_score_adj").write_text(str(OOM_SCORE_ADJ))

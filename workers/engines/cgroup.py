@@ -135,6 +135,10 @@ class Cgroups:
                     return place, int((place / name).read_text())
         return None
 
+    def counts_swap(self) -> bool:
+        """Whether this kernel charges swap to groups, so that a limit can leave none."""
+        return self.version == 2 or (self._root / "memory/memory.memsw.limit_in_bytes").exists()
+
     def find_named(self, text: str) -> list[Path]:
         """Groups of any engine whose folder's name contains ``text``, an id or an instance name.
 

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
 from workers.engines.cgroup import Cgroups
 from workers.engines.docker_records import (
-    TINY_REPOSITORY,
     Places,
     places_of,
     reference,
-    tiny_tag,
 )
+from workers.engines.docker_server import ApiServer
 from workers.images import tiny
 from workers.ownership import LABEL_PREFIX
-from workers.settings import HostSettings
 
 if TYPE_CHECKING:
     from docker import APIClient  # noqa: TID251 - one half of the driver
@@ -32,8 +30,8 @@ _NEWEST_API = "1.44"
 """Answers change shape in later versions; every engine from 25 on speaks this one."""
 
 
-def connect(host: HostSettings) -> "APIClient":
-    """A client of the engine at the host's socket, whatever the environment says of others.
+def connect(server: ApiServer) -> "APIClient":
+    """A client of the engine at that socket, whatever the environment says of others.
 
     Raises EngineAbsent when the client library is missing, and the library's own errors.
     """
@@ -41,12 +39,12 @@ def connect(host: HostSettings) -> "APIClient":
         from docker import APIClient  # noqa: TID251 - one half of the driver
     except ImportError as error:
         raise EngineAbsent(
-            "docker: the client library is not installed: pip install 'tonnage[docker]'"
+            f"{server.name}: the client library is not installed: pip install 'tonnage[docker]'"
         ) from error
-    base_url, timeout_s = f"unix://{host.docker_socket}", math.ceil(host.engine_deadline_s)
+    base_url, timeout_s = f"unix://{server.socket}", math.ceil(server.deadline_s)
     with socket.socket(socket.AF_UNIX) as knock:  # the library would leak a socket on each failure
         knock.settimeout(timeout_s)
-        knock.connect(str(host.docker_socket))
+        knock.connect(str(server.socket))
     # With a version given the constructor sends nothing, so there is a client to close on a failure.
     client = APIClient(base_url, version=_NEWEST_API, timeout=timeout_s)
     try:
@@ -60,15 +58,29 @@ def connect(host: HostSettings) -> "APIClient":
     return client
 
 
+def see_who_answers(api: "APIClient", server: ApiServer) -> None:
+    """Raises EngineAbsent when Podman answers where Docker should, or the reverse.
+
+    Only Podman knows a path below /libpod. What either does for the same request is not the same, so
+    numbers of one must never go by the name of the other.
+    """
+    found = "podman" if api.get(f"{api.base_url}/libpod/_ping", timeout=api.timeout).ok else "docker"
+    if found != server.name:
+        raise EngineAbsent(
+            f"{server.name}: at {server.socket} it is {found} that answers: use driver '{found}' with "
+            f"--{found}-socket {server.socket}, or name a socket of {server.name}"
+        )
+
+
 @contextmanager
-def in_our_words(doing: str, engine_socket: Path) -> Iterator[None]:
+def in_our_words(doing: str, server: ApiServer) -> Iterator[None]:
     """Turn every error of engine, client library and socket into EngineError or a class below it."""
     try:
         yield
     except TonnageError:
         raise
     except _foreign_errors() as error:
-        raise _translate(error, doing.strip("_"), engine_socket) from error
+        raise _translate(error, doing.strip("_"), server) from error
 
 
 def has_image(api: "APIClient", image: str) -> bool:
@@ -79,7 +91,7 @@ def has_image(api: "APIClient", image: str) -> bool:
         api.inspect_image(image)  # type: ignore[no-untyped-call]
     except APIError as error:
         if error.status_code == 400:
-            raise ImageError(f"docker: '{image}' is no image: {error.explanation}") from error
+            raise ImageError(f"'{image}' is no image: {error.explanation}") from error
         if error.status_code != 404:
             raise
         return False
@@ -114,7 +126,7 @@ def pull(api: "APIClient", image: str) -> None:
     except APIError as error:
         raise ImageError(
             f"image '{image}' is not here and could not be pulled: {error.explanation or error}; "
-            "check its name, or bring it to this host with 'docker pull' or 'docker load'"
+            "check its name, or bring it to this host's engine first"
         ) from error
     if not has_image(api, image):
         raise ImageError(f"image '{image}' was pulled and is not there")
@@ -147,7 +159,8 @@ def kill(api: "APIClient", container: str) -> None:
     try:
         api.kill(container)
     except APIError as error:
-        if error.status_code not in (404, 409):
+        # Docker says 409 of one that does not run; Podman says 500, as of everything else.
+        if error.status_code not in (404, 409) and _runs(api, container):
             raise
 
 
@@ -198,6 +211,11 @@ def remains(api: "APIClient", cgroups: Cgroups, container: str, places: Places) 
     return left
 
 
+def _runs(api: "APIClient", container: str) -> bool:
+    record = inspect(api, container)
+    return record is not None and bool(record["State"].get("Running"))
+
+
 def _mounts(keys: list[str]) -> list[str]:
     """Targets of the mounts whose lines contain one of the keys."""
     table = Path("/proc/self/mountinfo").read_text()
@@ -210,8 +228,8 @@ def _import_tiny(api: "APIClient") -> None:
     entrypoint = json.dumps(tiny.command())
     changes = [f"ENTRYPOINT {entrypoint}", "ENV PATH=/bin", f"LABEL {LABEL_PREFIX}image=tiny"]
     answer = api.import_image_from_data(
-        tiny.docker_archive(), repository=TINY_REPOSITORY, tag=tiny_tag(), changes=changes
-    )
+        tiny.docker_archive(), repository=reference("tiny"), changes=changes
+    )  # Podman passes over a tag that is given apart
     if not has_image(api, reference("tiny")):
         raise ImageError(f"image 'tiny' could not be imported: {answer!r:.500}")
 
@@ -224,29 +242,26 @@ def _foreign_errors() -> tuple[type[Exception], ...]:
     return (DockerException, HTTPError, OSError)
 
 
-def _translate(error: Exception, doing: str, engine_socket: Path) -> EngineError:
+def _translate(error: Exception, doing: str, server: ApiServer) -> EngineError:
     from docker.errors import APIError, ImageNotFound  # noqa: TID251 - one half of the driver
     from requests.exceptions import Timeout
     from urllib3.exceptions import TimeoutError as PoolTimeout
 
     if isinstance(error, ImageNotFound):
         words = error.explanation or error
-        return ImageError(f"docker: {words}; check the name, or bring the image to this host first")
+        return ImageError(
+            f"{server.name}: {words}; check the name, or bring the image to this host first"
+        )
     if isinstance(error, APIError):
-        return EngineError(f"docker refused '{doing}': {error.explanation or error}")
+        return EngineError(f"{server.name} refused '{doing}': {error.explanation or error}")
     causes = list(_causes(error))
     if any(isinstance(cause, (TimeoutError, Timeout, PoolTimeout)) for cause in causes):
-        return EngineTimeout(f"docker did not answer '{doing}' in time")
+        return EngineTimeout(f"{server.name} did not answer '{doing}' in time")
     if any(isinstance(cause, PermissionError) for cause in causes):
-        return EngineAbsent(
-            f"docker: this worker may not use {engine_socket}: run it as root or in the group 'docker'"
-        )
+        return EngineAbsent(f"{server.name}: this worker may not use {server.socket}: {server.allow_it}")
     if any(isinstance(cause, (FileNotFoundError, ConnectionRefusedError)) for cause in causes):
-        return EngineAbsent(
-            f"docker: no engine listens at {engine_socket}: start Docker, or name another with "
-            "--docker-socket"
-        )
-    return EngineError(f"docker: the connection broke during '{doing}': {error}")
+        return EngineAbsent(f"{server.name}: no engine listens at {server.socket}: {server.start_it}")
+    return EngineError(f"{server.name}: the connection broke during '{doing}': {error}")
 
 
 def _causes(error: BaseException | None, depth: int = 8) -> Iterator[BaseException]:

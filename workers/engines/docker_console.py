@@ -7,10 +7,10 @@ four bytes length (big-endian), then the bytes (Docker Engine API, "Attach to a 
 import asyncio
 import struct
 from collections import deque
-from pathlib import Path
 
 from contract.errors import EngineError, InstanceExited
 from workers.console import MAX_LINE_BYTES, StreamConsole
+from workers.engines.docker_server import ApiServer
 
 _HEADER = struct.Struct(">BxxxL")
 _CHUNK_BYTES = 64 * 1024
@@ -75,13 +75,13 @@ class AttachedConsole(StreamConsole):
         return line
 
 
-async def attach(engine_socket: Path, target: str) -> AttachedConsole:
+async def attach(server: ApiServer, target: str) -> AttachedConsole:
     """Ask the engine for an attach stream: POST ``target``, after which the connection is the stream.
 
     The client library hides this socket behind wrappers that block and buffer. Raises OSError when
     there is no connection, EngineError when the engine refuses.
     """
-    reader, writer = await asyncio.open_unix_connection(str(engine_socket), limit=_HEAD_BYTES)
+    reader, writer = await asyncio.open_unix_connection(str(server.socket), limit=_HEAD_BYTES)
     try:
         writer.write(
             f"POST {target} HTTP/1.1\r\nHost: docker\r\nContent-Length: 0\r\n"
@@ -92,10 +92,12 @@ async def attach(engine_socket: Path, target: str) -> AttachedConsole:
         status = head.split(b" ", 2)[1]
         if status not in (b"101", b"200"):  # old engines say 200
             words = await reader.read(_CHUNK_BYTES)
-            raise EngineError(f"docker refused 'attach': {status.decode()} {_text(words).strip()}")
+            raise EngineError(
+                f"{server.name} refused 'attach': {status.decode()} {_text(words).strip()}"
+            )
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError) as error:
         writer.close()
-        raise EngineError(f"docker broke off 'attach': {error}") from error
+        raise EngineError(f"{server.name} broke off 'attach': {error}") from error
     except BaseException:
         writer.close()
         raise

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workers.drivers.base import Hear
 from workers.engines import docker_calls
-from workers.settings import HostSettings
+from workers.engines.docker_server import ApiServer
 
 if TYPE_CHECKING:
     from docker import APIClient  # noqa: TID251 - one half of the driver
 
-_WORDS: dict[str, Literal["ended", "started"]] = {"die": "ended", "start": "started"}
+_WORDS: dict[str, Literal["ended", "started"]] = {"die": "ended", "died": "ended", "start": "started"}
+"""Podman says ``die`` as Docker does, but finds it only by its own word, ``died``."""
 _PAUSE_S = 0.05
 _NS = 10**9
 
@@ -25,8 +26,8 @@ class ContainerEvents:
     last event heard, until it is told to end.
     """
 
-    def __init__(self, host: HostSettings, container: str, hear: Hear) -> None:
-        self._host, self._container, self._hear = host, container, hear
+    def __init__(self, server: ApiServer, container: str, hear: Hear) -> None:
+        self._server, self._container, self._hear = server, container, hear
         self._loop = asyncio.get_running_loop()
         self._client: APIClient | None = None
         self._stream: Any = None
@@ -44,7 +45,7 @@ class ContainerEvents:
         self._close()
 
     def _subscribe(self) -> None:
-        self._client = docker_calls.connect(self._host)
+        self._client = docker_calls.connect(self._server)
         self._stream = self._client.events(
             since=self._since_ns // _NS,  # a little early: what was heard before is passed over
             filters={"container": [self._container], "event": list(_WORDS)},

@@ -34,18 +34,13 @@ class Places:
         return [place for place in (self.layer, self.namespace) if place is not None]
 
 
-class DockerSettings(Settings):
-    """One way to run a container. The defaults are the engine's, but for network and logs."""
+class ContainerSettings(Settings):
+    """One way to run a container: what all engines of Docker's API share. Defaults are the engine's."""
 
-    runtime: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9._-]+$", description="OCI runtime; None is the engine's default"
-    )
     network: str = Field(
         "none", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="none, bridge, host or a network"
     )
-    log_driver: Literal["none", "json-file", "local"] = Field(
-        "none", description="where the engine keeps a copy of the output"
-    )
+    log_driver: str = Field("none", description="where the engine keeps a copy of the output")
     read_only: bool = Field(False, description="root file system read-only, /work and /tmp in memory")
     no_new_privileges: bool = Field(False, description="no gain of privileges by set-uid programs")
     drop_capabilities: bool = Field(False, description="drop all capabilities")
@@ -61,10 +56,21 @@ class DockerSettings(Settings):
     cpuset: str | None = Field(
         None, pattern=r"^[0-9]+([,-][0-9]+)*$", description="processors to be pinned to, like 0-3,8"
     )
+    pids_limit: int | None = Field(None, ge=1, le=4_194_304, description="processes and threads")
+
+
+class DockerSettings(ContainerSettings):
+    """A container of Docker."""
+
+    runtime: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._-]+$", description="OCI runtime; None is the engine's default"
+    )
+    log_driver: Literal["none", "json-file", "local"] = Field(
+        "none", description="where the engine keeps a copy of the output"
+    )
     live_restore: bool | None = Field(
         None, description="whether the engine must keep containers while it restarts; None takes either"
     )
-    pids_limit: int | None = Field(None, ge=1, le=4_194_304, description="processes and threads")
 
 
 @cache
@@ -78,7 +84,7 @@ def reference(image: str) -> str:
     return f"{TINY_REPOSITORY}:{tiny_tag()}" if image == "tiny" else image
 
 
-def container_body(spec: InstanceSpec, settings: DockerSettings, owner: Owner) -> dict[str, Any]:
+def container_body(spec: InstanceSpec, settings: ContainerSettings, owner: Owner) -> dict[str, Any]:
     """Body of the create call. An image other than ``tiny`` keeps its own entrypoint."""
     return {
         "Image": reference(spec.image),
@@ -122,7 +128,7 @@ def facts_of(info: Record, version: Record) -> dict[str, Any]:
         if name in ("containerd", "runc", "crun", "docker-init")
     }
     return parts | {
-        "engine": "podman" if any(name.startswith("Podman") for name in components) else "docker",
+        "engine": "docker",
         "engine_id": info.get("ID"),
         "engine_version": version.get("Version"),
         "kernel_version": info.get("KernelVersion"),
@@ -170,7 +176,7 @@ def places_of(record: Record) -> Places:
     return Places(str(Path(upper).parent) if upper else None, None if shared else namespace)
 
 
-def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]:
+def _host_config(spec: InstanceSpec, settings: ContainerSettings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "NetworkMode": settings.network,
         "LogConfig": {"Type": settings.log_driver},
@@ -184,7 +190,7 @@ def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]
         config["Tmpfs"] = {"/work": "mode=1777", "/tmp": "mode=1777"}  # noqa: S108 - the container's
     if settings.drop_capabilities:
         config["CapDrop"] = ["ALL"]
-    if settings.runtime is not None:
+    if isinstance(settings, DockerSettings) and settings.runtime is not None:
         config["Runtime"] = settings.runtime
     if settings.cpuset is not None:
         config["CpusetCpus"] = settings.cpuset
@@ -198,6 +204,6 @@ def _host_config(spec: InstanceSpec, settings: DockerSettings) -> dict[str, Any]
     return config
 
 
-def _security(settings: DockerSettings) -> list[str]:
+def _security(settings: ContainerSettings) -> list[str]:
     options = ["no-new-privileges"] if settings.no_new_privileges else []
     return options + (["seccomp=unconfined"] if settings.seccomp == "unconfined" else [])

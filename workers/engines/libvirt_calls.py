@@ -14,6 +14,7 @@ from workers.ownership import NAME_PREFIX, Owner
 _LIST_ACTIVE = 1
 _METADATA_ELEMENT = 2
 _SHUTDOWN_ACPI_POWER_BUTTON = 1
+_SHUTDOWN_SIGNAL = 8
 _UNDEFINE_ALL = 1 | 2 | 4 | 16
 """With managed save, snapshots' metadata, NVRAM and checkpoints' metadata."""
 
@@ -44,8 +45,8 @@ def examine(connection: Any, machine: str) -> Engine:
         ) from error
     found = ET.fromstring(described)  # noqa: S314 - libvirt's own XML
     return Engine(
-        libvirt_version=_dotted(connection.getLibVersion()),
-        qemu_version=_dotted(connection.getVersion()),
+        libvirt_version=dotted(connection.getLibVersion()),
+        qemu_version=dotted(connection.getVersion()),
         emulator=found.findtext("path", ""),
         machine_version=found.findtext("machine", machine),
         qemu_user=qemu_user(connection.getCapabilities()),
@@ -81,14 +82,12 @@ def destroy(connection: Any, uuid: str) -> None:
 
 def press_power_button(connection: Any, uuid: str) -> bool:
     """Press a guest's power button. Returns whether it was running to hear it."""
-    try:
-        with in_our_words("shutdown"):
-            connection.lookupByUUIDString(uuid).shutdownFlags(_SHUTDOWN_ACPI_POWER_BUTTON)
-    except EngineError:
-        if is_running(connection, uuid):
-            raise
-        return False
-    return True
+    return _ask_to_end(connection, uuid, _SHUTDOWN_ACPI_POWER_BUTTON)
+
+
+def send_sigterm(connection: Any, uuid: str) -> bool:
+    """Ask a container's first process to end. Returns whether it was running to hear it."""
+    return _ask_to_end(connection, uuid, _SHUTDOWN_SIGNAL)
 
 
 def inject_nmi(connection: Any, uuid: str) -> None:
@@ -103,6 +102,20 @@ def is_running(connection: Any, uuid: str) -> bool:
     return False
 
 
+def running_id(connection: Any, uuid: str) -> int | None:
+    """A domain's number while it runs: for LXC the PID of what holds the container; None else."""
+    with contextlib.suppress(NoSuchDomain), in_our_words("look up"):
+        number: int = connection.lookupByUUIDString(uuid).ID()
+        return number if number > 0 else None
+    return None
+
+
+def definition(connection: Any, uuid: str) -> str:
+    """A domain's XML, of the running one where it runs."""
+    text: str = connection.lookupByUUIDString(uuid).XMLDesc(0)
+    return text
+
+
 def exists(connection: Any, uuid: str) -> bool:
     """Whether libvirt knows a domain, running or not."""
     with contextlib.suppress(NoSuchDomain), in_our_words("look up"):
@@ -115,6 +128,12 @@ def undefine(connection: Any, uuid: str) -> None:
     """Remove a domain's record and all that libvirt keeps with it. One that is not there is no error."""
     with contextlib.suppress(NoSuchDomain), in_our_words("undefine"):
         connection.lookupByUUIDString(uuid).undefineFlags(_UNDEFINE_ALL)
+
+
+def undefine_record(connection: Any, uuid: str) -> None:
+    """Remove a domain's record, for drivers that keep nothing with it and take no flags."""
+    with contextlib.suppress(NoSuchDomain), in_our_words("undefine"):
+        connection.lookupByUUIDString(uuid).undefine()
 
 
 def owned_domains(connection: Any) -> list[tuple[str, str, Owner]]:
@@ -137,6 +156,17 @@ def count_foreign(connection: Any) -> int:
     return sum(domain.UUIDString() not in ours for domain in running)
 
 
-def _dotted(version: int) -> str:
+def _ask_to_end(connection: Any, uuid: str, how: int) -> bool:
+    try:
+        with in_our_words("shutdown"):
+            connection.lookupByUUIDString(uuid).shutdownFlags(how)
+    except EngineError:
+        if is_running(connection, uuid):
+            raise
+        return False
+    return True
+
+
+def dotted(version: int) -> str:
     """libvirt writes 9.1.2 as 9001002."""
     return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"

@@ -4,6 +4,7 @@ import os
 import pwd
 import stat
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -16,22 +17,26 @@ _STOCK_LIMITS = {"max_clients": 5000, "max_workers": 20, "max_client_requests": 
 class LibvirtFiles:
     """Places of one libvirt daemon's files: the system's, or those of a user's session."""
 
-    def __init__(self, uri: str) -> None:
-        self._is_system = uri == "qemu:///system"
+    def __init__(self, uri: str, kind: str = "qemu") -> None:
+        self._kind = kind
+        named = parse_qs(urlsplit(uri).query).get("socket")
+        self._named = Path(named[0]) if named else None
         if "/session" in uri:
             runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-            self._state = Path(runtime) / "libvirt/qemu/run"
-            self._logs = Path.home() / ".cache/libvirt/qemu/log"
+            self._state = Path(runtime) / f"libvirt/{kind}/run"
+            self._logs = Path.home() / f".cache/libvirt/{kind}/log"
             self._sockets = Path(runtime) / "libvirt"
         else:
-            self._state = Path("/run/libvirt/qemu")
-            self._logs = Path("/var/log/libvirt/qemu")
+            self._state = Path("/run/libvirt", kind)
+            self._logs = Path("/var/log/libvirt", kind)
             self._sockets = Path("/run/libvirt")
 
     @property
     def daemon_socket(self) -> Path:
         """Where the daemon listens: of the driver's own daemon where libvirt runs as several."""
-        modular = self._sockets / "virtqemud-sock"
+        if self._named is not None:
+            return self._named
+        modular = self._sockets / f"virt{self._kind}d-sock"
         return modular if modular.exists() else self._sockets / "libvirt-sock"
 
     def pid(self, name: str) -> int | None:

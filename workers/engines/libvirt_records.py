@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from contract.catalog import Settings
 from workers.drivers.base import Instance
 from workers.engines.serial_console import SerialConsole
+from workers.libvirt_uris import own_uri
 
 MIN_MEMORY_MIB = 96
 """For ``tiny``: with less, a stock kernel hangs before its first word."""
@@ -38,9 +39,12 @@ class LibvirtSettings(Settings):
         pattern=r"^[0-9]{1,10}:[0-9]{1,10}$",
         description="UID:GID that QEMU runs as, where libvirt can choose; None is libvirt's own choice",
     )
-    uri: str | None = Field(
-        None, pattern=r"^qemu:///[!-~]{1,200}$", description="a local libvirt other than the host's own"
-    )
+    uri: str | None = Field(None, description="a local libvirt other than the host's own")
+
+    @field_validator("uri")
+    @classmethod
+    def _is_qemus(cls, uri: str | None) -> str | None:
+        return own_uri("libvirt", uri)
 
     @property
     def ids(self) -> tuple[int, int] | None:

@@ -231,11 +231,16 @@ def _open(libvirt: Any, uri: str) -> Any:
         connection = libvirt.open(uri)
     except libvirt.libvirtError as error:
         raise EngineAbsent(
-            f"libvirt at {uri} cannot be reached ({error.get_error_message()}): {_SYSTEMD_ADVICE}"
+            f"libvirt at {uri} cannot be reached ({error.get_error_message()}){_advice(uri)}"
         ) from error
     # Drivers that live in this process have nothing to keep alive and refuse.
     _quietly(connection.setKeepAlive, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_COUNT)
     return connection
+
+
+def _advice(uri: str) -> str:
+    """What to start, where a daemon of this host is behind a URI."""
+    return f": {_SYSTEMD_ADVICE}" if uri.startswith(("qemu:", "lxc:")) else ""
 
 
 def _as_ours(libvirt: Any, error: Any, verb: str) -> EngineError:

@@ -29,10 +29,22 @@ from workers.settings import HostSettings
 T = TypeVar("T")
 
 NAMES = sorted(build_catalog().drivers)
-ENGINES = {"docker": pytest.mark.docker, "libvirt": pytest.mark.libvirt}
-MISSING_IMAGE = {"docker": "127.0.0.1:1/missing", "process": "/missing/program"}
+ENGINES = {
+    "docker": pytest.mark.docker,
+    "podman": pytest.mark.podman,
+    "libvirt": pytest.mark.libvirt,
+    "libvirt_lxc": pytest.mark.libvirt,
+}
+MISSING_IMAGE = {
+    "docker": "127.0.0.1:1/missing",
+    "podman": "127.0.0.1:1/missing",
+    "process": "/missing/program",
+}
 """An image that cannot be, where its name has rules; a pull must fail at once."""
-WITH_ADDRESS: dict[str, dict[str, Any]] = {"docker": {"network": "bridge"}}
+WITH_ADDRESS: dict[str, dict[str, Any]] = {
+    "docker": {"network": "bridge"},
+    "podman": {"network": "bridge"},
+}
 """Settings that give instances an address, where the defaults do not."""
 BOOT_S = 60.0
 
@@ -101,8 +113,11 @@ def rig(request: pytest.FixtureRequest, host_settings: HostSettings, shared_stat
     engine: dict[str, Any] = {"state_dir": shared_state_dir}
     if request.param == "docker":
         engine["docker_socket"] = request.getfixturevalue("docker_engine").socket
-    if request.param == "libvirt":
-        engine["libvirt_uri"] = request.getfixturevalue("libvirt_engine")
+    if request.param == "podman":
+        engine["podman_socket"] = request.getfixturevalue("podman_engine").socket
+    if request.param.startswith("libvirt"):
+        qemu = request.getfixturevalue("libvirt_engine")
+        engine["libvirt_uri"] = f"{qemu} {qemu.replace('qemu:///system', 'lxc:///')}"
     return Rig(find_driver(request.param), host_settings.model_copy(update=engine))
 
 

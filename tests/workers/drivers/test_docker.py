@@ -14,12 +14,14 @@ import pytest
 from engines import DockerEngine
 
 from contract.campaign import Limits
-from contract.errors import EngineError, EngineTimeout, ImageError, InstanceExited
+from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, InstanceExited
 from workers.agent import Agent
 from workers.console import Console
+from workers.drivers import podman
 from workers.drivers.base import Instance, InstanceSpec
 from workers.drivers.docker import DockerInstance, Driver
 from workers.engines.docker_records import DockerSettings, reference
+from workers.engines.podman_records import PodmanSettings
 from workers.exit_watch import watch_process
 from workers.images import tiny
 from workers.ownership import Owner
@@ -356,3 +358,17 @@ def own_pid(engine: DockerEngine) -> int:
     if engine.pid is None:
         pytest.skip("the engine is not ours to stop")
     return engine.pid
+
+
+def test_docker_is_never_taken_for_podman(host: HostSettings) -> None:
+    async def whole(driver: podman.Driver) -> None:
+        try:
+            await driver.open()
+        finally:
+            await driver.close()
+
+    wrong = host.model_copy(update={"podman_socket": host.docker_socket})
+    with pytest.raises(
+        EngineAbsent, match=r"podman: at .* it is docker that answers: use driver 'docker'"
+    ):
+        asyncio.run(whole(podman.Driver(PodmanSettings(), wrong, owner(host))))

@@ -86,6 +86,7 @@ def test_settings_are_checked() -> None:
         {"network": "a b"},
         {"uri": "qemu+ssh://elsewhere/system"},
         {"uri": "qemu:///system\n"},
+        {"uri": "lxc:///"},
         {"memory_mib": MIN_MEMORY_MIB - 1},
         {"machine": "microvm"},
         {"vcpus": 0},
@@ -317,11 +318,11 @@ def test_an_unreachable_daemon_is_absent(rig: Rig) -> None:
 
 
 @needs_libvirt
-def test_a_libvirt_without_qemu_is_absent(rig: Rig) -> None:
-    host = rig.host.model_copy(update={"libvirt_uri": "test:///default"})
+def test_a_libvirt_without_qemu_is_absent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.drivers.libvirt_base.uri_for", lambda *_: "test:///default")
 
     async def work(_: Driver) -> None:
         raise AssertionError("opened")
 
     with pytest.raises(EngineAbsent, match="qemu-system-x86"):
-        Rig(host).run(work)
+        rig.run(work)

@@ -17,9 +17,11 @@ from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError
 from workers.drivers.docker import Driver
 from workers.engines import docker_calls
 from workers.engines.docker_records import DockerSettings
+from workers.engines.docker_server import ApiServer
 from workers.ownership import Owner
 from workers.settings import HostSettings
 
+ENGINE = ApiServer("docker", Path("/run/d.sock"), 60.0)
 OWNER = Owner("h1", "c1", "a" * 32, 1, "boot")
 
 
@@ -74,7 +76,7 @@ def chained(cause: Exception) -> Exception:
 def test_errors_become_ours(error: Exception, ours: type[EngineError], words: str) -> None:
     with (
         pytest.raises(EngineError, match=words) as told,
-        docker_calls.in_our_words("_start", Path("/run/d.sock")),
+        docker_calls.in_our_words("_start", ENGINE),
     ):
         raise error
     assert type(told.value) is ours
@@ -82,16 +84,16 @@ def test_errors_become_ours(error: Exception, ours: type[EngineError], words: st
 
 
 def test_our_own_errors_and_defects_pass_through() -> None:
-    with pytest.raises(ImageError, match="mine"), docker_calls.in_our_words("x", Path("/s")):
+    with pytest.raises(ImageError, match="mine"), docker_calls.in_our_words("x", ENGINE):
         raise ImageError("mine")
-    with pytest.raises(KeyError), docker_calls.in_our_words("x", Path("/s")):
+    with pytest.raises(KeyError), docker_calls.in_our_words("x", ENGINE):
         raise KeyError("a defect")
 
 
 def test_an_error_that_is_its_own_cause_ends() -> None:
     error = OSError("round")
     error.__cause__ = error
-    with pytest.raises(EngineError, match="round"), docker_calls.in_our_words("x", Path("/s")):
+    with pytest.raises(EngineError, match="round"), docker_calls.in_our_words("x", ENGINE):
         raise error
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contract.errors import EngineError, InstanceExited
 from workers.console import MAX_LINE_BYTES
 from workers.engines.docker_console import AttachedConsole, FrameDecoder, attach
+from workers.engines.docker_server import ApiServer
 
 T = TypeVar("T")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -68,7 +69,9 @@ def with_engine(tmp_path: Path, serve: Serve, use: Callable[[AttachedConsole], A
         path = tmp_path / "s"
         server = await asyncio.start_unix_server(handle, path)
         async with server:
-            console = await attach(path, "/v1.41/containers/x/attach?stream=1")
+            console = await attach(
+                ApiServer("docker", path, 60.0), "/v1.41/containers/x/attach?stream=1"
+            )
             try:
                 return await use(console)
             finally:

@@ -134,11 +134,6 @@ def test_facts_of_docker() -> None:
     assert facts["storage_status"] == {"Backing Filesystem": "extfs"}
 
 
-def test_podman_is_told_apart() -> None:
-    version = {"Version": "4.9", "Components": [{"Name": "Podman Engine", "Version": "4.9"}]}
-    assert facts_of({}, version)["engine"] == "podman"
-
-
 def test_what_lists_and_inspections_leave_out_is_no_error() -> None:
     assert owner_of({"Labels": None}) is None
     assert owner_of({"Labels": {"tonnage.image": "tiny"}}) is None

@@ -1,0 +1,46 @@
+# shellcheck shell=bash
+# Podman's service, and what it and libvirt's containers need of a host's control groups.
+# Sourced by engines.sh.
+
+PODMAN_SOCKET=          # set by start_podman
+HIDING=()               # set by hide_mixed_cgroups
+
+# hide_mixed_cgroups: sets HIDING to the command that runs a daemon where control groups of version 1 are
+# all there is, on a host whose version 2 has controllers beside them: crun, and libvirt's LXC, refuse that.
+hide_mixed_cgroups() {
+  local mixed=/sys/fs/cgroup/unified
+  HIDING=()
+  grep -q . "$mixed/cgroup.controllers" 2>/dev/null || return 0
+  # shellcheck disable=SC2016
+  HIDING=(unshare --mount --propagation slave sh -c 'umount "$0" && exec "$@"' "$mixed")
+}
+
+# start_podman: sets PODMAN_SOCKET to a service that answers: the machine's, or else one of our own, which
+# keeps everything in the private folder. Returns 1 when there is none.
+start_podman() {
+  PODMAN_SOCKET=${TONNAGE_PODMAN_SOCKET:-/run/podman/podman.sock}
+  docker_answers "$PODMAN_SOCKET" && return 0
+  PODMAN_SOCKET=
+  ((EUID == 0)) && has podman || return 1
+  local folder=$ENGINES_DIR/podman files processes numbers
+  mkdir -p "$folder"
+  # Podman's own limits are higher than what root may set in many a container.
+  files=$(ulimit -H -n) processes=$(ulimit -H -u) numbers=$(</proc/sys/kernel/pid_max)
+  [[ $files != unlimited ]] || files=1048576
+  [[ $processes != unlimited ]] && ((processes < numbers)) || processes=$numbers
+  printf '%s\n' '[containers]' "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]" \
+    '[engine]' 'events_logger = "file"' 'cgroup_manager = "cgroupfs"' \
+    '[network]' "network_config_dir = \"$folder/networks\"" >"$folder/containers.conf"
+  remember_cgroups
+  hide_mixed_cgroups
+  start_daemon podman env CONTAINERS_CONF="$folder/containers.conf" ${HIDING[@]+"${HIDING[@]}"} \
+    podman --root "$folder/data" --runroot "$folder/run" --tmpdir "$folder/tmp" \
+    system service --time=0 "unix://$folder/podman.sock"
+  wait_for 30 podman docker_answers "$folder/podman.sock" || return 1
+  PODMAN_SOCKET=$folder/podman.sock
+}
+
+# lxc_answers: whether that libvirt also holds containers.
+lxc_answers() {
+  timeout 20 "$VENV/bin/python" -c 'import libvirt; libvirt.open("lxc:///")' 2>/dev/null
+}

@@ -1,0 +1,92 @@
+"""What all drivers of libvirt share: a way to one daemon, and an end that is asked for."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from contract.catalog import Settings
+from contract.errors import EngineAbsent, EngineError
+from workers.drivers import base
+from workers.drivers.base import OOM_SCORE_ADJ
+from workers.engines.libvirt_session import LibvirtSession
+from workers.libvirt_uris import uri_for
+from workers.ownership import Owner
+from workers.settings import HostSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound=Settings)
+
+GRACE_S = 10.0
+"""For an instance to end after it was asked to; as long as Docker gives a container."""
+
+
+class LibvirtDriver(base.Driver[S]):
+    """One hypervisor behind a libvirt, at the URI of the settings or, without one, of the host."""
+
+    def __init__(self, settings: S, host: HostSettings, owner: Owner, uri: str | None) -> None:
+        super().__init__(settings, host, owner)
+        self._uri = uri or uri_for(self.name, host.libvirt_uri)
+        self._session = LibvirtSession(self._uri or "")
+
+    @property
+    def uri(self) -> str:
+        """Where libvirt is. Raises EngineAbsent when nobody has said it and it cannot be guessed."""
+        if self._uri is None:
+            raise EngineAbsent(f"{self.name}: nobody says where it is: name its URI with --libvirt-uri")
+        return self._uri
+
+    async def _ask(
+        self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function of a connection on a thread, with the deadline of the host."""
+
+        @functools.wraps(function)  # the name is part of error texts
+        def on_connection() -> T:
+            return self._session.call(function, *args, **kwargs)
+
+        return await self.engine(on_connection)
+
+    async def _ends_when_asked(self, uuid: str, ask: Callable[[Any, str], bool]) -> bool:
+        """Ask a domain to end. Returns whether it is off by the end of GRACE_S."""
+        await self.engine(self._session.listen)
+        with self._session.stopped(uuid) as stopped:
+            try:
+                if not await self._ask(ask, uuid):
+                    return True
+            except EngineError:  # it died under the question: there is nobody left to ask
+                return False
+            await asyncio.wait({stopped}, timeout=GRACE_S)
+            return stopped.done()
+
+
+def binding_version() -> str:
+    """Version of libvirt's client library for Python."""
+    try:
+        return metadata.version("libvirt-python")
+    except metadata.PackageNotFoundError:  # built by hand
+        return "unknown"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of ours. Raises EngineError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"{folder} cannot be made ({error.strerror})") from error
+
+
+def discard(path: Path) -> None:
+    """Remove a file. What was there already, or is root's, stays."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def volunteer(pid: int) -> None:
+    """When memory runs out, the kernel shall take instances and not the worker."""
+    with suppress(OSError):  # it died meanwhile, or is root's
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
