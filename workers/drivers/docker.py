@@ -68,6 +68,7 @@ class Driver(base.Driver[DockerSettings]):
             Capability.GRACEFUL_STOP,
             Capability.LIMITS,
             Capability.ADDRESS,
+            Capability.LINK,
             Capability.COLD_IMAGE,
             Capability.RESTART_POLICY,
             Capability.ENGINE_RESTART,

@@ -71,7 +71,7 @@ class Driver(base.Driver[ProcessSettings]):
     name = "process"
     summary = "bare processes of the host: the native baseline"
     Settings: ClassVar[type[Settings]] = ProcessSettings
-    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS, Capability.LINK})
 
     def __init__(self, settings: ProcessSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
@@ -141,6 +141,10 @@ class Driver(base.Driver[ProcessSettings]):
         """PID of the agent or program itself; none once it is reaped, when the number is free again."""
         process = _own(instance).process
         return None if process is None or process.returncode is not None else process.pid
+
+    async def address(self, instance: Instance) -> str:
+        """The host's loopback: processes share its network."""
+        return "127.0.0.1"
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """SIGTERM and at most 10 s to end when graceful; then SIGKILL for it and all that it started."""
