@@ -14,7 +14,7 @@ from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
-from workers.engines import docker_calls, docker_delivery
+from workers.engines import docker_calls, docker_delivery, docker_trees
 from workers.engines.cgroup import Cgroups
 from workers.engines.daemon_restart import restart_engine
 from workers.engines.delivery import Delivery
@@ -31,6 +31,7 @@ from workers.engines.docker_records import (
     reference,
     see_that_it_is_as_asked,
 )
+from workers.images.tree import BUILD_DEADLINE_S, is_tree
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
 
@@ -56,7 +57,7 @@ class DockerInstance(Instance):
 
 
 class Driver(base.Driver[DockerSettings]):
-    """Containers. Images: ``tiny``, imported from bytes built here, or any that the engine can pull."""
+    """Containers. Images: ``tiny``, an image's folder, or any that the engine has or can pull."""
 
     name = "docker"
     summary = "containers of a Docker engine, with the OCI runtime as a setting"
@@ -114,7 +115,12 @@ class Driver(base.Driver[DockerSettings]):
         }
 
     async def prepare(self, image: str) -> None:
-        """Import ``tiny``, or pull the image, when the engine does not have it."""
+        """Import ``tiny`` or a folder, or pull the image, when the engine does not have it."""
+        if is_tree(image):
+            with self._in_our_words("import"):
+                where = self.api, self.host.state_dir
+                await self._threads.call(BUILD_DEADLINE_S, docker_trees.import_tree, *where, image)
+            return
         if not _REFERENCE.match(image):
             raise ImageError(f"'{image}' is no name of a container image")
         if image == "tiny":
