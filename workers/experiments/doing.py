@@ -73,10 +73,19 @@ class Doing:
             raise WorkError(f"the command ended with {status}; it said: {said[-_MOST_ERRORS:]}")
         if told.get("complete") is not True:
             raise WorkError("the command printed more than 32 KiB: have it print less")
-        if params.pattern is not None:
-            return number_by_pattern(params.pattern, _decoded(told, "output"))
-        if params.json_path is not None:
-            return number_by_path(params.json_path, _decoded(told, "output"))
+        return self._number_in(_decoded(told, "output"), _decoded(told, "errors"))
+
+    def _number_in(self, output: str, errors: str) -> float | None:
+        try:
+            if self._params.pattern is not None:
+                return number_by_pattern(self._params.pattern, output)
+            if self._params.json_path is not None:
+                return number_by_path(self._params.json_path, output)
+        except WorkError as error:
+            if output or not errors.strip():
+                raise
+            aside = errors.strip()[-_MOST_ERRORS:]
+            raise WorkError(f"{error}. Only standard output is read; the errors end: {aside}") from error
         return None
 
     async def _ask(self, *request: object) -> dict[str, Any]:

@@ -51,11 +51,13 @@ def encoded(word: str) -> str:
 
 def check_pattern(pattern: str) -> str:
     """The pattern itself. Raises ValueError when it is none, or has no group."""
-    from pyarrow import ArrowInvalid
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     try:
+        pc.match_substring_regex(pa.array([""]), pattern=pattern)  # so that the complaint is about it alone
         _first_group(pattern, "")
-    except ArrowInvalid as error:
+    except pa.ArrowInvalid as error:
         raise ValueError(f"a pattern with a group around the number ({str(error)[:200]})") from error
     return pattern
 
