@@ -27,6 +27,7 @@ command -v debootstrap >/dev/null || die "debootstrap is not installed: apt-get 
 suite=${TONNAGE_SUITE:-bookworm}
 mirror=${TONNAGE_MIRROR:-}
 if [ -z "$mirror" ] && command -v apt-get >/dev/null; then
+    # shellcheck disable=SC2016 # these are apt's own names, not the shell's
     mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
         awk -v suite="$suite" '$1 == suite && $2 == "main" { print $3; exit }')
 fi
