@@ -1,4 +1,4 @@
-"""Numbers that users' own commands reported: in their units, with ratios, and which way is the better."""
+"""Numbers that users' own commands reported: their units, their ratios, and which way is better."""
 
 import json
 from collections.abc import Sequence

@@ -68,7 +68,9 @@ class Driver(base.Driver[ProcessSettings]):
     name = "process"
     summary = "bare processes of the host: the native baseline"
     Settings: ClassVar[type[Settings]] = ProcessSettings
-    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS, Capability.LINK})
+    offers = frozenset(
+        {Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS, Capability.LINK}
+    )
 
     def __init__(self, settings: ProcessSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)

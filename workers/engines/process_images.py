@@ -1,4 +1,4 @@
-"""What a bare process runs: the agent of ``tiny``, the agent in a folder's root file system, or a program."""
+"""What a bare process runs: the agent, with or without a folder as its root, or a program."""
 
 import os
 from dataclasses import dataclass
@@ -43,7 +43,9 @@ def prepare(image: str, state_dir: Path) -> Path | None:
     if tree.is_tree(image):
         tree.read_tree(image)
         if os.geteuid() != 0:
-            raise ImageError(f"a bare process can have {image} as its root only where the worker is root")
+            raise ImageError(
+                f"a bare process can have {image} as its root only where the worker is root"
+            )
         return tiny.rootfs(state_dir)
     _check_program(image)
     return None

@@ -105,9 +105,7 @@ class Doing:
         return address, port
 
 
-async def _listening_port(
-    agent: Agent, params: OverheadParams, draw: Callable[[int, int], int]
-) -> int:
+async def _listening_port(agent: Agent, params: OverheadParams, draw: Callable[[int, int], int]) -> int:
     """A port that the agent listens at: one that is taken already is passed over."""
     refusal: AgentError | None = None
     for _ in range(_PORT_TRIES):

@@ -13,6 +13,7 @@ from workers.experiments.guest_clock import GuestClock
 from workers.experiments.overhead_params import STARTS, OverheadParams
 from workers.experiments.stages import Running, bring_up, take_down
 
+
 class Experiment(base.Experiment):
     """What running inside an instance costs, against the bare process."""
 

@@ -103,4 +103,3 @@ class OverheadParams(Params):
     def units(self) -> int:
         """How much is asked for at once."""
         return AMOUNTS[self.work] if self.amount is None else self.amount
-

@@ -1,8 +1,8 @@
 """What a program of a user's printed, and the number to take out of it: by pattern, or by JSON path.
 
-Patterns are RE2's (https://github.com/google/re2/wiki/Syntax), through Arrow: their time is linear in the
-text, so that none that a campaign holds can stop a worker. JSON paths are the singular queries of RFC 9535:
-names and indexes only, so that there is one value or none.
+Patterns are RE2's (https://github.com/google/re2/wiki/Syntax), through Arrow: their time is linear in
+the text, so that none that a campaign holds can stop a worker. JSON paths are the singular queries of RFC
+9535: names and indexes only, so that there is one value or none.
 """
 
 import json
@@ -39,7 +39,9 @@ def words_of(command: str) -> list[str]:
     if "/" in words[0] and not words[0].startswith("/"):
         raise ValueError("the name of a program, or its absolute path")
     if "\0" in command or len(" ".join(map(encoded, words))) > MOST_COMMAND_BYTES:
-        raise ValueError(f"a command of at most {MOST_COMMAND_BYTES} bytes, each special one counting five")
+        raise ValueError(
+            f"a command of at most {MOST_COMMAND_BYTES} bytes, each special one counting five"
+        )
     return words
 
 
@@ -55,7 +57,9 @@ def check_pattern(pattern: str) -> str:
     import pyarrow.compute as pc
 
     try:
-        pc.match_substring_regex(pa.array([""]), pattern=pattern)  # so that the complaint is about it alone
+        pc.match_substring_regex(
+            pa.array([""]), pattern=pattern
+        )  # so that the complaint is about it alone
         _first_group(pattern, "")
     except pa.ArrowInvalid as error:
         raise ValueError(f"a pattern with a group around the number ({str(error)[:200]})") from error
@@ -117,7 +121,7 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _document(text: str) -> Any:
-    """The first JSON document that begins at the beginning of a line: programs warn before they report."""
+    """The first JSON document that begins a line: programs warn before they report."""
     begins = re.finditer(r"^[ \t]*[\[{]", text, re.MULTILINE)
     for begin, _ in zip(begins, range(_MOST_DOCUMENTS), strict=False):
         try:

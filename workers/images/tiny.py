@@ -20,7 +20,21 @@ from workers.images.elf import is_static
 from workers.images.store import built
 
 APPLETS = (
-    *("base64", "cat", "dd", "env", "hostname", "id", "ls", "nc", "nproc", "readlink", "rm", "sed", "sh"),
+    *(
+        "base64",
+        "cat",
+        "dd",
+        "env",
+        "hostname",
+        "id",
+        "ls",
+        "nc",
+        "nproc",
+        "readlink",
+        "rm",
+        "sed",
+        "sh",
+    ),
     *("sha256sum", "sleep", "stty", "tail", "tr", "true", "uname", "wc"),
     # What a guest needs to start and to end.
     *("ifconfig", "insmod", "mkdir", "mount", "poweroff", "setsid", "switch_root"),

@@ -1,7 +1,7 @@
 """A root file system in a folder, from which every driver makes its own shape of one image.
 
-``deploy/debian-image.sh`` makes such a folder: ``rootfs/`` and a description beside it. The agent is no part
-of it: it comes into every shape at ``AGENT_HOME``, from the worker that makes the shape.
+``deploy/debian-image.sh`` makes such a folder: ``rootfs/`` and a description beside it. The agent is no
+part of it: it comes into every shape at ``AGENT_HOME``, from the worker that makes the shape.
 """
 
 import hashlib

@@ -403,7 +403,21 @@ def is_free(port: int) -> bool:
     return True
 
 
-AWKWARD = ["$(id)", "`id`", "a 'b' \"c\"", "line\nline\n", "-n", "--", "", "*", "\\0101", "é", "=x", ";id", "$x"]
+AWKWARD = [
+    "$(id)",
+    "`id`",
+    "a 'b' \"c\"",
+    "line\nline\n",
+    "-n",
+    "--",
+    "",
+    "*",
+    "\\0101",
+    "é",
+    "=x",
+    ";id",
+    "$x",
+]
 
 
 def test_words_reach_a_program_as_they_are(agent: Spoken) -> None:
@@ -432,7 +446,9 @@ def test_a_program_ends_as_it_ends_and_its_words_are_bounded(agent: Spoken, tmp_
     assert base64.b64decode(str(told["errors"])) == b"err\n"
     status, told = run("dd", "if=/dev/zero", "bs=1M", "count=1")
     assert (told["complete"], len(base64.b64decode(str(told["output"])))) == (False, 32768)
-    status, told = run("sh", "-c", "dd if=/dev/zero bs=4096 count=1 | tr '\\0' e >&2; echo last >&2; pwd")
+    status, told = run(
+        "sh", "-c", "dd if=/dev/zero bs=4096 count=1 | tr '\\0' e >&2; echo last >&2; pwd"
+    )
     assert (status, base64.b64decode(str(told["output"])).decode()) == (0, f"{tmp_path}\n")
     errors = base64.b64decode(str(told["errors"]))
     assert (len(errors), errors[-5:]) == (1500, b"last\n")

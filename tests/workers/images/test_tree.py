@@ -1,4 +1,4 @@
-"""A folder as the image of every driver: the same files and the same agent in process, container and guest."""
+"""A folder as every driver's image: the same files and agent in process, container and guest."""
 
 import json
 import os
