@@ -37,8 +37,8 @@ _ABOUT = (
     "than every other one. A virtual machine whose own clock ran otherwise than the host's by more than "
     "0.1 % is not believed. The work is small and of one kind each: it bounds what an application may "
     "lose, and is no application. 'random' and 'fsync' start a program for every access: their time is "
-    "mostly its start's, which is measured beside it, and taken off where access is spoken of. 'net' and "
-    "'stream' run between two instances of one driver; between processes that is the host's loopback. "
+    "mostly its start's, which is measured beside it, and taken off where access is spoken of. 'net' "
+    "and 'stream' run between two instances of one driver; between processes that is the host's loopback. "
     "What a command reports is the command's word, by the instance's clock."
 )
 _MOST_WORKS = 8

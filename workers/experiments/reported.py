@@ -1,8 +1,8 @@
 """What a program of a user's printed, and the number to take out of it: by pattern, or by JSON path.
 
 Patterns are RE2's (https://github.com/google/re2/wiki/Syntax), through Arrow: their time is linear in
-the text, so that none that a campaign holds can stop a worker. JSON paths are the singular queries of RFC
-9535: names and indexes only, so that there is one value or none.
+the text, so that none that a campaign holds can stop a worker. JSON paths are the singular queries of
+RFC 9535: names and indexes only, so that there is one value or none.
 """
 
 import json
