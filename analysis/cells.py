@@ -19,8 +19,8 @@ from contract.trial import canonical_json
 EFFORT = ("instances", "warm_ups", "injections", "deployments")
 """Parameters that say how often was measured, not under which conditions: they keep no cells apart."""
 
-DETAILS = ("pattern", "json_path", "unit", "better")
-"""Parameters that say how a number is read. Beside numbers they stand only where nothing else tells."""
+DETAILS = ("command", "pattern", "json_path", "unit", "better")
+"""Parameters in many words. They stand beside numbers only where nothing shorter tells cells apart."""
 
 BASELINE_DRIVER = "process"
 """The bare process: what containers and virtual machines are compared with first."""
@@ -96,8 +96,11 @@ class Cells:
     def varying(self) -> list[str]:
         """Names of conditions that differ between cells: only these need to be shown beside numbers."""
         names = self._differing
-        short = [name for name in names if name not in DETAILS]
-        return short if self._told_apart(short) == self._told_apart(names) else names
+        kept = names
+        for detail in reversed(DETAILS):  # the first of them is the last to go
+            fewer = [name for name in kept if name != detail]
+            kept = fewer if self._told_apart(fewer) == self._told_apart(names) else kept
+        return kept
 
     @cached_property
     def _differing(self) -> list[str]:

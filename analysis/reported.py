@@ -167,7 +167,8 @@ def sentences(rows: Sequence[Row]) -> list[str]:
         interval = quantities.ratio_range(r["ratio_low"], r["ratio_high"])
         within = "" if interval == quantities.NOT_AVAILABLE else f" ({interval})"
         ratio = f"{r['other']} {quantities.ratio(r['ratio'])}{within} of {baseline}"
-        said.setdefault(r["conditions"], []).append(f"{ratio}, {r['verdict']}")
+        why = f" ({r['why']})" if r["verdict"] == "withheld" else ""
+        said.setdefault(r["conditions"], []).append(f"{ratio}, {r['verdict']}{why}")
     return [f"Reported under {conditions}: {'; '.join(some)}." for conditions, some in said.items()]
 
 

@@ -26,7 +26,7 @@ _STARTING = """(
 ACCESS = Stage(
     "access",
     "random and fsync: the time for them less that to start as many programs for nothing",
-    f"i.t_call + {_STARTING}",
+    f"(i.t_call + {_STARTING})",
     "i.t_ready",
 )
 _METRICS = {WORK.name: "time for the work", ACCESS.name: "the same without program starts"}
@@ -38,7 +38,7 @@ _ABOUT = (
     "0.1 % is not believed. The work is small and of one kind each: it bounds what an application may "
     "lose, and is no application. 'random' and 'fsync' start a program for every access: their time is "
     "mostly its start's, which is measured beside it, and taken off where access is spoken of. 'net' "
-    "and 'stream' run between two instances of one driver; between processes that is the host's loopback. "
+    "and 'stream' run between two instances of one driver, between processes by loopback. "
     "What a command reports is the command's word, by the instance's clock."
 )
 _MOST_WORKS = 8
@@ -75,9 +75,14 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
     rows = {name: words.records(found) for name, found in tables.items()}
     looks = cells.variants()
     work, access = (WORK.name, WORK.basis), (ACCESS.name, ACCESS.basis)
-    of_work = [row for row in rows["comparison"] if row["metric"] == WORK.name]
+    # A command that reports a number often takes the time that it was given, wherever it runs.
+    of_work = [
+        row for row in rows["comparison"] if row["metric"] == WORK.name and not reported.told(row)
+    ]
+    claims = words.verdicts(of_work, {"work": "do the same work"})
     parts = (
         figures_overhead.ratios(of_work, looks),
+        figures_overhead.ratios(rows["reported_pairs"], looks, figures_overhead.REPORTED),
         figures.curves(rows["distribution"], looks, what="time for the work", done="answered"),
         reported.values_shown(rows["reported"]),
         reported.pairs_shown(rows["reported_pairs"]),
@@ -93,7 +98,7 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         summary=(
             *reported.sentences(rows["reported_pairs"]),
             *_sentences(of_work),
-            *words.verdicts(of_work, {"work": "do the same work"}),
+            *(claims if of_work or not rows["reported_pairs"] else ()),
         ),
         caveats=words.caveats(rows, work),
         conditions=condition_words({k: v for k, v in cells.constant.items() if v is not None}),

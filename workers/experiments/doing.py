@@ -9,7 +9,7 @@ from typing import Any
 from contract.errors import AgentError, AgentSilent, WorkError
 from workers.agent import Agent
 from workers.bench import Bench
-from workers.experiments.overhead_params import STARTS, OverheadParams
+from workers.experiments.overhead_params import FILE_MIB, STARTS, OverheadParams
 from workers.experiments.reported import encoded, number_by_path, number_by_pattern, words_of
 from workers.experiments.stages import Running
 
@@ -35,7 +35,7 @@ class Doing:
         """See that the work can be asked for. Raises a TonnageError that says why it cannot."""
         params = self._params
         if params.work in ("direct", "random", "fsync"):
-            await self._ask("lay", params.file_mib)
+            await self._ask("lay", params.file_mib or FILE_MIB)
         if params.command is not None:
             self._request = ("run", *map(encoded, words_of(params.command)))
         elif params.is_linked:

@@ -28,7 +28,10 @@ AMOUNTS = {
 STARTS = {"random": 2, "fsync": 1}
 """Programs that are started per unit of such work, only to ask for one access each."""
 
-_OF_COMMANDS = ("command", "pattern", "json_path", "unit", "better")
+FILE_MIB = 64
+"""Size of the file that direct and random access uses, where the campaign does not say."""
+
+_OF_COMMANDS = ("name", "command", "pattern", "json_path", "unit", "better")
 
 
 class OverheadParams(Params):
@@ -45,8 +48,11 @@ class OverheadParams(Params):
     amount: int | None = Field(
         None, ge=1, le=9_999_999, description="how much at once; null: an amount that suits the work"
     )
-    file_mib: int = Field(
-        64, ge=1, le=99_999, description="direct, random: size of the file that they use, MiB"
+    file_mib: int | None = Field(
+        None, ge=1, le=99_999, description="direct, random: size of the file that they use; null is 64"
+    )
+    name: str | None = Field(
+        None, min_length=1, max_length=60, description="what the report calls the command"
     )
     command: str | None = Field(
         None, max_length=2000, description="a program in the image and its arguments; no shell runs them"
