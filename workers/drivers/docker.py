@@ -122,7 +122,7 @@ class Driver(base.Driver[DockerSettings]):
                 await self._threads.call(BUILD_DEADLINE_S, docker_trees.import_tree, *where, image)
             return
         if not _REFERENCE.match(image):
-            raise ImageError(f"'{image}' is no name of a container image")
+            raise ImageError(f"'{image}' is no name of a container image, and no folder on this host")
         if image == "tiny":
             await self._ask(docker_calls.import_tiny, self.api, self.host.state_dir)
         elif not await self._ask(docker_calls.has_image, self.api, image):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from contract.errors import ImageError
 from workers.engines.docker_calls import has_image
 from workers.engines.docker_records import TREE_REPOSITORY, reference
-from workers.images.tree import BUILD_DEADLINE_S, PATH, WORK, agent_command, read_tree, write_archive
+from workers.images.tree import PATH, WORK, agent_command, read_tree, write_archive
 from workers.ownership import LABEL_PREFIX
 
 if TYPE_CHECKING:
@@ -42,15 +42,13 @@ def _import(api: "APIClient", folder: Path, image: str) -> None:
         f"ENV TONNAGE_WORK={WORK}",
         f"LABEL {LABEL_PREFIX}image=tree",
     ]
-    # The engine answers when it has unpacked everything, which no other call may take as long as.
-    usual_s, api.timeout = api.timeout, int(BUILD_DEADLINE_S)
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".tree-", suffix=".tar") as packed:
-            write_archive(tree, Path(packed.name))
-            answer = api.import_image_from_file(
-                packed.name, repository=TREE_REPOSITORY, tag=tree.shape, changes=changes
-            )
-    finally:
-        api.timeout = usual_s
+    with tempfile.TemporaryFile(
+        dir=folder
+    ) as packed:  # no name: whatever happens, nothing is left of it
+        write_archive(tree, packed)
+        packed.seek(0)
+        answer = api.import_image_from_data(
+            packed, repository=TREE_REPOSITORY, tag=tree.shape, changes=changes
+        )
     if not has_image(api, reference(image)):
         raise ImageError(f"{image} could not be imported: {answer!r:.500}")

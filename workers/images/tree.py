@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from contract.errors import EngineError, ImageError
 from workers import shell
@@ -83,14 +83,14 @@ def agent_command() -> list[str]:
     return tiny.command(Path("/") / AGENT_HOME)
 
 
-def write_archive(tree: Tree, path: Path) -> None:
-    """Files and agent as a tar file. Blocks. Raises ImageError."""
+def write_archive(tree: Tree, packed: IO[bytes]) -> None:
+    """Files and agent as an archive into an open file. Blocks. Raises ImageError."""
 
     def choose(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
         return None if member.name.startswith(_KERNEL_FOLDERS) else member
 
     try:
-        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
             archive.add(tree.rootfs, ".", filter=choose)
             for entry in tiny.entries():
                 if entry.path.startswith(("bin/", "agent.sh")):

@@ -90,7 +90,8 @@ def test_only_a_folder_that_was_made_for_it_is_an_image(tmp_path: Path) -> None:
 
 
 def test_the_agent_comes_into_the_archive(image: str, tmp_path: Path) -> None:
-    write_archive(read_tree(image), tmp_path / "packed.tar")
+    with (tmp_path / "packed.tar").open("wb") as packed:
+        write_archive(read_tree(image), packed)
     with tarfile.open(tmp_path / "packed.tar") as archive:
         names = archive.getnames()
         agent = archive.extractfile("./tonnage/agent.sh")
