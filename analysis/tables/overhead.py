@@ -97,7 +97,11 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         title="What work costs inside",
         summary=(
             *reported.sentences(rows["reported_pairs"]),
-            *_sentences(of_work),
+            *_sentences(of_work, "the same work"),
+            *_sentences(
+                [row for row in rows["comparison"] if row["metric"] == ACCESS.name],
+                "access without program starts",
+            ),
             *(claims if of_work or not rows["reported_pairs"] else ()),
         ),
         caveats=words.caveats(rows, work),
@@ -113,7 +117,7 @@ def _pairs(reduction: Reduction) -> list[Row]:
     return [row for row in rows if row["metric"] == WORK.name or row["blocks"]]
 
 
-def _sentences(rows: list[Row]) -> list[str]:
+def _sentences(rows: list[Row], what: str) -> list[str]:
     """The ratios of every variant to the first baseline that it was measured with, one sentence each."""
     against: dict[str, str] = {}
     said: dict[str, list[str]] = {}
@@ -125,7 +129,7 @@ def _sentences(rows: list[Row]) -> list[str]:
             ratio = quantities.ratio(row["ratio"])
             said.setdefault(row["other"], []).append(f"{row['conditions']} {ratio}{shown_interval}")
     return [
-        f"Times for the same work in {other} against {against[other]}: "
+        f"Times for {what} in {other} against {against[other]}: "
         f"{quantities.listed(ratios, _MOST_WORKS)}."
         for other, ratios in said.items()
     ]
