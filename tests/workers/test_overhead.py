@@ -109,6 +109,7 @@ def test_a_command_reports_in_its_own_unit(host_settings: HostSettings) -> None:
     ("params", "why"),
     [
         ({"work": "cpu", "command": "x"}, "'command' only with 'work: command'"),
+        ({"work": "direct", "amount": 257, "file_mib": 1}, "'amount' of at most 256"),
         ({"work": "command"}, "with a 'command'"),
         ({"work": "command", "command": "x", "amount": 3}, "no 'amount'"),
         ({"work": "command", "command": "./x"}, "its absolute path"),

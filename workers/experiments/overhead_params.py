@@ -74,6 +74,9 @@ class OverheadParams(Params):
 
     @model_validator(mode="after")
     def _see_that_the_command_is_whole(self) -> "OverheadParams":
+        blocks = 256 * (self.file_mib or FILE_MIB)
+        if self.work == "direct" and self.units > blocks:
+            raise ValueError(f"an 'amount' of at most {blocks}: the file has no more blocks of 4 KiB")
         if self.work != "command":
             given = next((name for name in _OF_COMMANDS if getattr(self, name) is not None), None)
             if given is not None:

@@ -126,9 +126,9 @@ on_disk() { # fails where the work folder lies in memory
         case $work/ in "${point%/}"/*) ;; *) continue ;; esac
         [ ${#point} -ge "$longest" ] || continue # of two at one place the later one is on top
         longest=${#point}
-        kind=${rest#*- }
+        filesystem=${rest#*- }
     done </proc/self/mountinfo
-    case $kind in tmpfs* | ramfs* | rootfs*) return 1 ;; esac
+    case $filesystem in tmpfs* | ramfs* | rootfs*) return 1 ;; esac
 }
 
 lay() { # $1 = MiB
