@@ -19,6 +19,9 @@ from contract.trial import canonical_json
 EFFORT = ("instances", "warm_ups", "injections", "deployments")
 """Parameters that say how often was measured, not under which conditions: they keep no cells apart."""
 
+DETAILS = ("command", "pattern", "json_path", "unit", "better")
+"""Parameters in many words. They stand beside numbers only where nothing shorter tells cells apart."""
+
 BASELINE_DRIVER = "process"
 """The bare process: what containers and virtual machines are compared with first."""
 
@@ -92,14 +95,27 @@ class Cells:
     @cached_property
     def varying(self) -> list[str]:
         """Names of conditions that differ between cells: only these need to be shown beside numbers."""
+        names = self._differing
+        kept = names
+        for detail in reversed(DETAILS):  # the first of them is the last to go
+            fewer = [name for name in kept if name != detail]
+            kept = fewer if self._told_apart(fewer) == self._told_apart(names) else kept
+        return kept
+
+    @cached_property
+    def _differing(self) -> list[str]:
         names = sorted({name for cell in self.cells for name in cell.conditions})
-        return [name for name in names if len({_plain(c.conditions.get(name)) for c in self.cells}) > 1]
+        return [name for name in names if self._told_apart([name]) > 1]
+
+    def _told_apart(self, names: list[str]) -> int:
+        """How many different conditions the cells have, by these names."""
+        return len({tuple(_plain(c.conditions.get(name)) for name in names) for c in self.cells})
 
     @cached_property
     def constant(self) -> dict[str, Any]:
         """Conditions that are the same in all cells."""
         first = self.cells[0].conditions if self.cells else {}
-        return {name: value for name, value in sorted(first.items()) if name not in self.varying}
+        return {name: value for name, value in sorted(first.items()) if name not in self._differing}
 
     def condition(self, cell: Cell) -> str:
         """What tells this cell's conditions from the others': ``concurrency 8, residents 10``."""

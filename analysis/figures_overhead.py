@@ -13,8 +13,18 @@ _MARGIN = 1.08
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
-def ratios(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
+TIMES = "How many times as long the same work takes", "1 is no overhead."
+REPORTED = (
+    "How many times as much commands reported",
+    "1 is the same; the tables say which way is better.",
+)
+
+
+def ratios(
+    rows: Sequence[Row], variants: Sequence[str], words: tuple[str, str] = TIMES
+) -> Figure | None:
     """Ratio of every variant to each baseline, with intervals: a line per condition, so per work."""
+    title, meaning = words
     known = [r for r in rows if r["ratio"] is not None]
     if not known:
         return None
@@ -34,18 +44,18 @@ def ratios(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
     axis = _axis([value for r in drawn for value in (r["value_ns"], r["low_ns"], r["high_ns"]) if value])
     groups = by(drawn, "conditions")
     said = [
-        f"{title}: {r['variant']} {r['name']} {quantities.ratio(r['value_ns'])}."
-        for title, some in groups[:MOST_PANELS]
+        f"{panel}: {r['variant']} {r['name']} {quantities.ratio(r['value_ns'])}."
+        for panel, some in groups[:MOST_PANELS]
         for r in some
     ]
     return Figure(
-        title="How many times as long the same work takes",
+        title=title,
         panels=plots.draw(
-            [plots.dot_panel(title, some, looks, axis) for title, some in groups[:MOST_PANELS]],
+            [plots.dot_panel(panel, some, looks, axis) for panel, some in groups[:MOST_PANELS]],
             wide=True,
         ),
         legend=looks,
-        caption="Ratio of medians, paired by block, bars their 95 % intervals; 1 is no overhead. "
+        caption=f"Ratio of medians, paired by block, bars their 95 % intervals; {meaning} "
         "An emulated CPU is drawn with its factor, and gets no verdict." + left_out(len(groups)),
         alternative="Dots with intervals, one per work and variant. " + " ".join(said[:40]),
     )

@@ -18,6 +18,7 @@ class Capability(StrEnum):
     GRACEFUL_STOP = "graceful_stop"  # asks the instance to end before it is made to
     LIMITS = "limits"  # CPU and memory limits can be set
     ADDRESS = "address"  # instances can have an IP address that the host reaches
+    LINK = "link"  # two instances can reach each other over a network
     COLD_IMAGE = "cold_image"  # the image can be dropped from the host, to be brought anew
     RESTART_POLICY = "restart_policy"  # the engine itself starts again what ended
     GUEST_KERNEL = "guest_kernel"  # instances have a kernel of their own, which can panic

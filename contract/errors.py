@@ -70,6 +70,12 @@ class AgentSilent(AgentError):
     code = "agent_silent"
 
 
+class WorkError(TonnageError):
+    """Work inside an instance failed, or did not say what it was to say."""
+
+    code = "work"
+
+
 class InstanceExited(TonnageError):
     """An instance ended although nobody asked it to."""
 

@@ -19,6 +19,9 @@ class Policy(Frozen):
     drivers: tuple[str, ...] | None = Field(None, description="drivers that may be used")
     experiments: tuple[str, ...] | None = Field(None, description="experiments that may be run")
     images: tuple[str, ...] | None = Field(None, description="images, as patterns with * and ?")
+    commands: tuple[str, ...] | None = Field(
+        None, description="commands of 'work: command', as patterns with * and ?; [] is none"
+    )
     settings: dict[str, dict[str, tuple[Scalar, ...]]] = Field(
         {}, description="values that a driver's settings may have"
     )
@@ -51,6 +54,10 @@ class Policy(Frozen):
             _see(rule, allowed, allowed is None or value in allowed, value)
         fits = self.images is None or any(fnmatchcase(trial.image, p) for p in self.images)
         _see("images", self.images, fits, trial.image)
+        command = trial.params.get("command")
+        if command is not None:
+            runs = self.commands is None or any(fnmatchcase(str(command), p) for p in self.commands)
+            _see("commands", self.commands, runs, command)
 
     def _check_settings(self, trial: Trial) -> None:
         for name, allowed in self.settings.get(trial.driver, {}).items():

@@ -30,6 +30,7 @@ from workers.discover import find_driver, find_experiment
 from workers.drivers.base import AnyDriver
 from workers.experiments.base import Experiment
 from workers.gauge import read_gauge
+from workers.images.tree import is_tree, read_tree
 from workers.meeting import Alone, Meeting, Unmet
 from workers.ownership import Owner
 from workers.policy import load_policy
@@ -194,7 +195,7 @@ async def _conduct(
             return
         if machine.can_drop_caches():
             bench.drop_caches = lambda: bench.driver.engine(machine.drop_caches)
-        found.facts |= machine.host_facts()
+        found.facts |= machine.host_facts() | _image_facts(bench.trial.image)
         found.busy_share_before = await _wait_for_quiet()
         bench.begin()
         drift = time.time_ns() - time.monotonic_ns()
@@ -203,6 +204,11 @@ async def _conduct(
             await _measure(bench, experiment, found, cancelled)
         found.harness_cpus, found.lag_p99_ns = sampler.cpu_share, sampler.lag_p99_ns()
         found.clock_drift_ns = time.time_ns() - time.monotonic_ns() - drift
+
+
+def _image_facts(image: str) -> dict[str, Any]:
+    """What a folder that is the image says of itself."""
+    return {"image": read_tree(image).about} if is_tree(image) else {}
 
 
 async def _drop_nothing() -> None:

@@ -11,7 +11,7 @@ from analysis.statistics.blocks import Floats, Ints
 from analysis.statistics.comparison import BlockKey, BlockMedians
 from analysis.statistics.proportions import Estimate
 
-Unit = Literal["ns", "bytes", "cpus", "share", "per_s", "bytes_per_s", "count", "ratio"]
+Unit = Literal["ns", "bytes", "cpus", "share", "per_s", "bytes_per_s", "count", "ratio", "number"]
 Better = Literal["lower", "higher"]
 Row = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ class Metric:
     @property
     def drifts(self) -> bool:
         """Whether a host's moment moves it: times and rates, not what is counted or held."""
-        return self.unit in ("ns", "cpus", "per_s", "bytes_per_s")
+        return self.unit in ("ns", "cpus", "per_s", "bytes_per_s", "number")
 
     @property
     def title(self) -> str:

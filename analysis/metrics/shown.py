@@ -16,6 +16,7 @@ _ONE: dict[Unit, Callable[[float | None], str]] = {
     "bytes_per_s": lambda v: quantities.size(v) + ("" if quantities.missing(v) else "/s"),
     "count": lambda v: quantities.NOT_AVAILABLE if v is None else quantities.digits(v),
     "ratio": quantities.ratio,
+    "number": lambda v: quantities.NOT_AVAILABLE if v is None else quantities.digits(v),
 }
 _TIMES = {
     "ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9,
@@ -33,6 +34,7 @@ UNITS: dict[Unit, dict[str, float]] = {
     "bytes_per_s": {f"{unit}/s": scale for unit, scale in _SIZES.items()},
     "count": {"": 1.0},
     "ratio": {"": 1.0, "x": 1.0},
+    "number": {"": 1.0},
 }
 """Units that a limit may be written in, and what one is worth in the metric's own."""
 _EXAMPLES: dict[Unit, str] = {
@@ -44,6 +46,7 @@ _EXAMPLES: dict[Unit, str] = {
     "bytes_per_s": "80MiB/s",
     "count": "200",
     "ratio": "1.5x",
+    "number": "1200",
 }
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*([A-Za-zµ%/]*)\s*")
 

@@ -15,6 +15,7 @@ from workers.settings import HostSettings
 
 MIB = 2**20
 LIMITED = {"limits": {"cpus": 1, "memory_mib": 128}}
+COMMAND = {"experiment": "overhead", "params": {"work": "command", "command": "fio --name=x"}}
 DOCKER = LIMITED | {"driver": "docker", "settings": {"network": "bridge", "seccomp": "default"}}
 
 ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -25,6 +26,8 @@ ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"settings": {"libvirt": {"network": ["none"]}}}, DOCKER),
     ({"max_instances": 3, "max_deadline_s": 60, "limits_required": True}, DOCKER),
     ({"max_cpus": 1, "max_memory_mib": 128}, DOCKER),
+    ({"commands": ["sysbench *", "fio *"]}, COMMAND),
+    ({"commands": []}, DOCKER),
 ]
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"drivers": ["process"]}, {}, "rule 'drivers' allows process, not simulated"),
@@ -36,6 +39,8 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         DOCKER,
         "rule 'settings.docker.network' allows none, not bridge",
     ),
+    ({"commands": []}, COMMAND, "rule 'commands' allows nothing, not fio --name=x"),
+    ({"commands": ["sysbench *"]}, COMMAND, "rule 'commands' allows sysbench *, not fio"),
     ({"max_instances": 2}, {}, "rule 'max_instances' allows 2, not 3"),
     ({"max_deadline_s": 59}, {}, "rule 'max_deadline_s' allows 59"),
     ({"limits_required": True}, {}, "rule 'limits_required' allows true, not no limit"),

@@ -151,7 +151,10 @@ class Driver(ABC, Generic[S]):
         return None if pid is None else watch_process(pid)
 
     async def address(self, instance: Instance) -> str:
-        """IP address that the host reaches it at. Offered as Capability.ADDRESS."""
+        """IP address that the host reaches it at. Offered as Capability.ADDRESS.
+
+        Where Capability.LINK is offered, other instances of this driver reach it there, too.
+        """
         raise AssertionError(f"{self.name} does not offer {Capability.ADDRESS} ({instance.spec.name})")
 
     async def reattach(self, instance: Instance) -> Console:

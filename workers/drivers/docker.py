@@ -14,7 +14,7 @@ from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
-from workers.engines import docker_calls
+from workers.engines import docker_calls, docker_trees
 from workers.engines.cgroup import Cgroups
 from workers.engines.daemon_restart import restart_engine
 from workers.engines.delivery import Delivery
@@ -35,6 +35,7 @@ from workers.engines.docker_records import (
     see_that_it_is_as_asked,
 )
 from workers.engines.docker_server import ApiServer
+from workers.images.tree import BUILD_DEADLINE_S, is_tree
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
 
@@ -60,7 +61,7 @@ class DockerInstance(Instance):
 
 
 class Driver(base.Driver[ContainerSettings]):
-    """Containers. Images: ``tiny``, imported from bytes built here, or any that the engine can pull."""
+    """Containers. Images: ``tiny``, an image's folder, or any that the engine has or can pull."""
 
     name = "docker"
     summary = "containers of a Docker engine, with the OCI runtime as a setting"
@@ -72,6 +73,7 @@ class Driver(base.Driver[ContainerSettings]):
             Capability.GRACEFUL_STOP,
             Capability.LIMITS,
             Capability.ADDRESS,
+            Capability.LINK,
             Capability.COLD_IMAGE,
             Capability.RESTART_POLICY,
             Capability.ENGINE_RESTART,
@@ -135,9 +137,14 @@ class Driver(base.Driver[ContainerSettings]):
         return facts_of(info, version) | {"runtime": runtime}
 
     async def prepare(self, image: str) -> None:
-        """Import ``tiny``, or pull the image, when the engine does not have it."""
+        """Import ``tiny`` or a folder, or pull the image, when the engine does not have it."""
+        if is_tree(image):
+            with self._in_our_words("import"):
+                where = self.api, self.host.state_dir
+                await self._threads.call(BUILD_DEADLINE_S, docker_trees.import_tree, *where, image)
+            return
         if not _REFERENCE.match(image):
-            raise ImageError(f"'{image}' is no name of a container image")
+            raise ImageError(f"'{image}' is no name of a container image, and no folder on this host")
         if image == "tiny":
             await self._ask(docker_calls.import_tiny, self.api, self.host.state_dir)
         elif not await self._ask(docker_calls.has_image, self.api, image):

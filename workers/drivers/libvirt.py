@@ -29,6 +29,7 @@ from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_l
 from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
 from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
+from workers.images.tree import BUILD_DEADLINE_S
 from workers.libvirt_uris import driver_of
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
@@ -38,7 +39,7 @@ _NONCE = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
 class Driver(LibvirtDriver[LibvirtSettings]):
-    """Virtual machines. Images: ``tiny``, built here, or the absolute path of a disk image."""
+    """Virtual machines. Images: ``tiny``, or the absolute path of an image's folder or a disk image."""
 
     name = "libvirt"
     summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
@@ -120,8 +121,8 @@ class Driver(LibvirtDriver[LibvirtSettings]):
         }
 
     async def prepare(self, image: str) -> None:
-        """Build ``tiny``, or look at a disk image; settle the accelerator."""
-        await self.engine(self._boots.prepare, image, self._opened)
+        """Build ``tiny`` or a folder's disk, or look at a disk image; settle the accelerator."""
+        await self._threads.call(BUILD_DEADLINE_S, self._boots.prepare, image, self._opened)
         await self._choose()
 
     async def create(self, spec: InstanceSpec) -> Instance:

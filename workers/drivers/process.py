@@ -14,15 +14,15 @@ from typing import Any, ClassVar
 
 from contract.campaign import Limits
 from contract.catalog import Capability, Settings
-from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError
+from contract.errors import EngineAbsent, EngineError, EngineTimeout
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import OOM_SCORE_ADJ, Instance, InstanceSpec
 from workers.engines.cgroup import Cgroups, Group
+from workers.engines.process_images import Program, prepare, program_of
 from workers.engines.process_owners import kill_owned, owned_processes, owner_variables
 from workers.engines.process_pipes import Pipes
 from workers.exit_watch import watch_process
-from workers.images import tiny
 from workers.ownership import Leftover, Owner, owner_from_labels
 from workers.settings import HostSettings
 
@@ -30,7 +30,6 @@ STOP_GRACE_S = 10.0
 """How long a graceful stop waits before it kills: the same as Docker's."""
 _OWNER_FILE = "owner.json"
 _DYING_S = 0.2
-_HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENTER_GROUPS = """
 count=$1 && shift
 while [ "$count" -gt 0 ]; do
@@ -54,9 +53,7 @@ class ProcessInstance(Instance):
     """A folder to work in, a group when there are limits, and the process once it was started."""
 
     folder: Path
-    command: list[str]
-    path: str
-    """Its PATH."""
+    program: Program
     group: Group | None = None
     pipes: Pipes | None = None
     process: subprocess.Popen[bytes] | None = None
@@ -66,12 +63,14 @@ class ProcessInstance(Instance):
 
 
 class Driver(base.Driver[ProcessSettings]):
-    """Bare processes. Images: ``tiny``, or the absolute path of a program on this host."""
+    """Bare processes. Images: ``tiny``, an image's folder, or a program, by their absolute paths."""
 
     name = "process"
     summary = "bare processes of the host: the native baseline"
     Settings: ClassVar[type[Settings]] = ProcessSettings
-    offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+    offers = frozenset(
+        {Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS, Capability.LINK}
+    )
 
     def __init__(self, settings: ProcessSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)
@@ -105,23 +104,13 @@ class Driver(base.Driver[ProcessSettings]):
         }
 
     async def prepare(self, image: str) -> None:
-        """Build ``tiny`` when it is not there; of a program, see that it can be run."""
-        if image == "tiny":
-            self._tiny = await self.engine(tiny.rootfs, self.host.state_dir)
-        else:
-            _check_program(image)
+        """Build ``tiny`` when it is not there; of a program or a folder, see that it can be run."""
+        self._tiny = await self.engine(prepare, image, self.host.state_dir) or self._tiny
 
     async def create(self, spec: InstanceSpec) -> Instance:
         """Make the work folder and, when there are limits, the group."""
-        if spec.image == "tiny":
-            root = self._tiny
-            if root is None or not root.is_dir():
-                raise ImageError("image 'tiny' is not on this host: it was not prepared, or was removed")
-            command, path = tiny.command(root), str(root / "bin")
-        else:
-            _check_program(spec.image)
-            command, path = [spec.image], _HOST_PATH
-        own = ProcessInstance(spec, self._folder / spec.name, command, path)
+        folder = self._folder / spec.name
+        own = ProcessInstance(spec, folder, program_of(spec.image, self._tiny, folder))
         await self.engine(self._create, own)
         return own
 
@@ -141,6 +130,10 @@ class Driver(base.Driver[ProcessSettings]):
         """PID of the agent or program itself; none once it is reaped, when the number is free again."""
         process = _own(instance).process
         return None if process is None or process.returncode is not None else process.pid
+
+    async def address(self, instance: Instance) -> str:
+        """The host's loopback: processes share its network."""
+        return "127.0.0.1"
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """SIGTERM and at most 10 s to end when graceful; then SIGKILL for it and all that it started."""
@@ -223,7 +216,7 @@ class Driver(base.Driver[ProcessSettings]):
         with own.lock:
             if own.removed:
                 raise EngineError(f"process: '{own.spec.name}' was removed before it started")
-            command = own.command
+            command = own.program.command
             if own.group is not None:
                 entrances = [str(path) for path in own.group.entrances]
                 script = ["/bin/sh", "-c", _ENTER_GROUPS, "sh"]
@@ -282,25 +275,15 @@ def _own(instance: Instance) -> ProcessInstance:
     return instance
 
 
-def _check_program(image: str) -> None:
-    path = Path(image)
-    if not path.is_absolute():
-        raise ImageError(f"process runs 'tiny' or the absolute path of a program, not '{image}'")
-    if not path.is_file():
-        raise ImageError(f"there is no program {image} on this host")
-    if not os.access(path, os.X_OK):
-        raise ImageError(f"{image} may not be executed by this worker")
-
-
 def _environment(own: ProcessInstance, owner: Owner) -> dict[str, str]:
     """All that the process knows of its surroundings: nothing of the worker's own environment."""
     return {
-        "PATH": own.path,
-        "HOME": str(own.folder),
-        "TMPDIR": str(own.folder),
+        "PATH": own.program.path,
+        "HOME": own.program.work,
+        "TMPDIR": own.program.work,
         "LC_ALL": "C",
         "TONNAGE_NONCE": own.spec.nonce,
-        "TONNAGE_WORK": str(own.folder),
+        "TONNAGE_WORK": own.program.work,
         "TONNAGE_INSTANCE": own.spec.name,
         **owner_variables(owner),
     }

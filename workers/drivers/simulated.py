@@ -7,7 +7,6 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from contract.catalog import Capability, Settings
@@ -32,6 +31,7 @@ from workers.engines.simulated_machine import (
     normal_of,
     until_dead,
 )
+from workers.engines.simulated_overhead import told_by_work
 from workers.engines.simulated_recovery import Revival
 from workers.engines.simulated_security import SimulatedTracer, seen_outside, told_inside
 from workers.engines.simulated_truth import SimulatedSettings
@@ -127,8 +127,16 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
                 return harm * work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
             return harm * reply_s * self._simulated_host.slowness
 
-        sim.console = SimulatedConsole(sim, answer_s, partial(told_inside, self.settings))
+        def told(request: str) -> dict[str, Any]:
+            inside = told_inside(self.settings, request)
+            return inside | told_by_work(self.settings, request, self._rng.gauss)
+
+        sim.console = SimulatedConsole(sim, answer_s, told)
         return sim.console
+
+    async def address(self, instance: Instance) -> str:
+        """One of those that are for documentation: nothing is ever sent there."""
+        return "192.0.2.1"
 
     async def surface(self, instance: Instance) -> HostView:
         """As its settings have it."""

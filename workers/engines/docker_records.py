@@ -12,9 +12,11 @@ from contract.catalog import Settings
 from contract.errors import EngineError
 from workers.drivers.base import OOM_SCORE_ADJ, InstanceSpec
 from workers.images import tiny
+from workers.images.tree import is_tree, read_tree
 from workers.ownership import LABEL_PREFIX, Owner, owner_from_labels
 
 TINY_REPOSITORY = "tonnage/tiny"
+TREE_REPOSITORY = "tonnage/tree"
 _MIB = 1024 * 1024
 
 Record = Mapping[str, Any]
@@ -80,7 +82,9 @@ def tiny_tag() -> str:
 
 
 def reference(image: str) -> str:
-    """The engine's name for an image of a campaign."""
+    """The engine's name for an image of a campaign. Raises ImageError for a folder that is none."""
+    if is_tree(image):
+        return f"{TREE_REPOSITORY}:{read_tree(image).shape}"
     return f"{TINY_REPOSITORY}:{tiny_tag()}" if image == "tiny" else image
 
 

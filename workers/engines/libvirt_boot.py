@@ -18,6 +18,7 @@ from workers.images.guest import (
     initramfs_guest,
     inspect_disk,
 )
+from workers.images.tree import is_tree, read_tree, tree_disk
 from workers.settings import HostSettings
 
 
@@ -40,18 +41,22 @@ class BootSources:
         self._chosen: Chosen | None = None
         self.guest: Guest | None = None
         """The guest of ``tiny``, once it was needed."""
+        self.trees: dict[str, Path] = {}
+        """Disks made of folders, by the folder."""
         self.delivered: dict[str, tuple[Path, ...]] = {}
         """Disks that came from a registry, by reference: each with all below it, the highest first."""
 
     def is_ours(self, image: str) -> bool:
-        """Whether the guest is ``tiny``, wherever its disk came from."""
-        return image == "tiny" or image in self.delivered
+        """Whether the guest's kernel is ours, wherever its disk came from."""
+        return image == "tiny" or image in self.delivered or is_tree(image)
 
     def prepare(self, image: str, engine: Engine) -> None:
-        """Build ``tiny``, or look at a disk image. Raises ImageError."""
+        """Build ``tiny``, or a disk of a folder, or look at a disk image. Raises ImageError."""
         with self._lock:
             if image == "tiny":
                 self._tiny(engine)
+            elif is_tree(image):
+                self.trees[image] = tree_disk(self._host.state_dir.absolute(), read_tree(image))
             elif image not in self._disks:
                 self._disks[image] = _users_disk(image, engine.qemu_user)
 
@@ -64,7 +69,11 @@ class BootSources:
         """
         if image in self.delivered:
             return self._delivered(self.delivered[image], nonce, overlay, engine)
+        if image in self.trees:
+            return self._delivered((self.trees[image],), nonce, overlay, engine)
         self.prepare(image, engine)
+        if is_tree(image):
+            return self._delivered((self.trees[image],), nonce, overlay, engine)
         if image != "tiny":
             disk = self._disks[image]
             return None, OverlayDisk(overlay, disk.path, disk.format)

@@ -113,9 +113,11 @@ class SimulatedConsole(Console):
 
 
 _ENDS = frozenset({"die", "oom"})
-WORKS = frozenset({"cpu", "mem", "disk", "sys", "fork"})
+WORKS = frozenset(
+    {"cpu", "mem", "disk", "sys", "fork", "direct", "random", "fsync", "net", "stream", "run"}
+)
 ORDERS = frozenset({"stress", "calm"})
-_REQUESTS = WORKS | ORDERS | {"ping", "uptime", "inspect", "digest", "quit"}
+_REQUESTS = WORKS | ORDERS | {"ping", "uptime", "inspect", "digest", "quit", "lay", "starts", "listen"}
 
 
 def boot(sim: SimulatedInstance) -> None:

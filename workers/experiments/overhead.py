@@ -1,45 +1,17 @@
 """overhead: the same work in a process, a container and a virtual machine, on the same limits."""
 
 import asyncio
-from typing import ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar
 
 from contract.catalog import Capability, Metric, Params
-from contract.errors import AgentSilent, TonnageError
+from contract.errors import AgentSilent, TonnageError, WorkError
 from contract.rows import InstanceRow, Sample
 from workers.bench import Bench
 from workers.experiments import base
+from workers.experiments.doing import Doing
 from workers.experiments.guest_clock import GuestClock
+from workers.experiments.overhead_params import STARTS, OverheadParams
 from workers.experiments.stages import Running, bring_up, take_down
-
-AMOUNTS = {"cpu": 64, "mem": 2048, "sys": 100_000, "fork": 200, "disk": 32, "ping": 1}
-"""What is asked for at once where the campaign does not say: a fraction of a second natively."""
-
-
-class OverheadParams(Params):
-    """What overhead can vary."""
-
-    work: Literal["cpu", "mem", "sys", "fork", "disk", "ping"] = Field(
-        "cpu",
-        description="cpu: SHA-256 over `amount` MiB; mem: so many MiB copied; sys: so many reads and "
-        "writes of a byte; fork: so many programs started; disk: so many MiB written with fsync and "
-        "read; ping: a round trip over the console",
-    )
-    amount: int | None = Field(
-        None, ge=1, le=9_999_999, description="how much at once; null: an amount that suits the work"
-    )
-    repeats: int = Field(20, ge=1, le=10_000, description="measured repetitions in one instance")
-    warm_ups: int = Field(2, ge=0, le=1000, description="repetitions before them, kept and marked")
-    work_deadline_s: float = Field(120, gt=0, le=3600, description="longest wait for one repetition")
-    ready_deadline_s: float = Field(60, gt=0, le=3600, description="longest wait for the instance")
-
-    @property
-    def request(self) -> tuple[str, ...]:
-        """What the agent is asked."""
-        if self.work == "ping":
-            return ("ping",)
-        return self.work, str(AMOUNTS[self.work] if self.amount is None else self.amount)
 
 
 class Experiment(base.Experiment):
@@ -55,6 +27,18 @@ class Experiment(base.Experiment):
             "ns",
             "lower",
             "the same by the instance's own clock, in steps of 10 ms; null: it did not say",
+        ),
+        Metric(
+            "overhead.starting",
+            "ns",
+            "lower",
+            "random and fsync: time to start as many programs for nothing, right before",
+        ),
+        Metric(
+            "overhead.reported",
+            "as the campaign says",
+            "neither",
+            "command: the number that it printed; the campaign says its unit, and which way is better",
         ),
         Metric(
             "overhead.guest_clock_drift",
@@ -73,67 +57,99 @@ experiments:
 """
 
     @classmethod
-    def needs(cls, params: OverheadParams) -> frozenset[Capability]:  # noqa: ARG003 - all need it
-        """A console to ask through."""
-        return frozenset({Capability.CONSOLE})
+    def needs(cls, params: OverheadParams) -> frozenset[Capability]:
+        """A console to ask through; and a network where two instances speak to each other."""
+        needed = {Capability.CONSOLE, Capability.LINK} if params.is_linked else {Capability.CONSOLE}
+        return frozenset(needed)
 
     @classmethod
     def plan_rows(cls, params: OverheadParams) -> list[InstanceRow]:
-        """The instance, as a resident; then a row for each repetition in it."""
-        repetitions = range(1, params.warm_ups + params.repeats + 1)
+        """The instance, and its peer where there is one, as residents; then a row per repetition."""
+        residents = 2 if params.is_linked else 1
+        repetitions = range(params.warm_ups + params.repeats)
         return [
-            InstanceRow(instance=0, resident=True),
+            *(InstanceRow(instance=number, resident=True) for number in range(residents)),
             *(
-                InstanceRow(instance=number, victim=0, warm_up=number <= params.warm_ups)
+                InstanceRow(instance=residents + number, victim=0, warm_up=number < params.warm_ups)
                 for number in repetitions
             ),
         ]
 
     async def run(self, bench: Bench) -> None:
         """Up; repetition after repetition, one at a time; down."""
-        own, *repetitions = bench.recorder.rows.instances
-        running = Running(own)
-        own.t_intent = bench.now()
+        rows = bench.recorder.rows.instances
+        residents = [Running(row) for row in rows if row.resident]
+        repetitions = [row for row in rows if not row.resident]
         try:
-            if await bring_up(bench, running, bench.params.ready_deadline_s):
-                await _work(bench, running, repetitions)
-            else:
-                bench.recorder.pass_over(repetitions, "not_ready", "its instance did not become ready")
+            for running in residents:
+                running.row.t_intent = bench.now()
+                if not await bring_up(bench, running, bench.params.ready_deadline_s):
+                    why = "its instance, or the other one, did not become ready"
+                    bench.recorder.pass_over(repetitions, "not_ready", why)
+                    return
+            await _work(bench, residents, repetitions)
         finally:
-            await take_down(bench, running, graceful=False)
-            bench.recorder.finish(own)
+            for running in residents:
+                await take_down(bench, running, graceful=False)
+                bench.recorder.finish(running.row)
 
 
-async def _work(bench: Bench, running: Running, repetitions: list[InstanceRow]) -> None:
+async def _work(bench: Bench, residents: list[Running], repetitions: list[InstanceRow]) -> None:
     """All repetitions, between two looks at the guest's clock."""
+    running, *peers = residents
     clock = GuestClock(bench, running)
     await clock.look()
+    doing = Doing(bench, running, peers[0] if peers else None)
+    try:
+        await doing.prepare()
+    except TonnageError as error:
+        bench.recorder.pass_over(repetitions, error.code, f"the work could not begin: {error}")
+        return
     for done, row in enumerate(repetitions):
-        if not await _repeat(bench, running, row):
-            why = "the instance answered an earlier repetition not at all"
+        if not await _repeat(bench, doing, row):
+            why = f"an earlier repetition failed: {row.error_text}"
             bench.recorder.pass_over(repetitions[done + 1 :], "not_ready", why)
             return
     await clock.judge()
 
 
-async def _repeat(bench: Bench, running: Running, row: InstanceRow) -> bool:
+async def _repeat(bench: Bench, doing: Doing, row: InstanceRow) -> bool:
     """One repetition. Returns whether the instance can be asked again."""
-    assert running.agent is not None
-    params: OverheadParams = bench.params
-    row.t_intent = row.t_call = bench.now()
     inside_s: object = None
+    starting_ns: int | None = None
+    value: float | None = None
+    again = True
     try:
-        answer = await running.agent.ask(*params.request, deadline_s=params.work_deadline_s)
-        row.t_ready = bench.now()
-        row.outcome, inside_s = "ok", answer.get("elapsed_s")
+        starting_ns = await doing.start_programs()
+        row.t_intent = row.t_call = bench.now()
+        answer = await doing.ask()
+        ended = bench.now()
+        inside_s = answer.get("elapsed_s")
+        value = await doing.reported(answer)
+        row.t_ready, row.outcome = ended, "ok"
     except TonnageError as error:
         row.outcome = "timeout" if isinstance(error, AgentSilent) else "failed"
         row.error_class, row.error_text = error.code, str(error)
-    if params.work != "ping":
-        inside_ns = inside_s * 1e9 if isinstance(inside_s, int | float) else None
-        bench.recorder.sample(
-            Sample(bench.now(), "overhead.inside", inside_ns, "ns", instance=row.instance)
-        )
+        again = isinstance(error, WorkError)  # the program failed, its instance did not
+    _note(bench, row.instance, inside_s, (starting_ns, value))
     bench.recorder.finish(row)
     await asyncio.sleep(0)  # cancellation has its turn between repetitions, however short they are
-    return row.outcome == "ok"
+    return again
+
+
+def _note(
+    bench: Bench, instance: int, inside_s: object, others: tuple[int | None, float | None]
+) -> None:
+    """What one repetition told beside its stamps; null is what it should have told and did not."""
+    params: OverheadParams = bench.params
+    starting_ns, value = others
+
+    def note(metric: str, number: float | None, unit: str = "ns") -> None:
+        bench.recorder.sample(Sample(bench.now(), metric, number, unit, instance=instance))
+
+    if params.work != "ping":
+        note("overhead.inside", inside_s * 1e9 if isinstance(inside_s, int | float) else None)
+    if params.work in STARTS:
+        note("overhead.starting", starting_ns)
+    if params.unit is not None:
+        note("overhead.reported", value, params.unit)

@@ -10,6 +10,17 @@
 #   disk N      N MiB written with fsync, read back, removed
 #   sys N       N reads and N writes of one byte
 #   fork N      N times fork and exec           inspect  what can be seen from in here
+#   lay N       lay out a file of N MiB in the work folder, where that lies on a disk; the next three use it
+#   direct N    N writes, then N reads of 4 KiB, one after another, past the page cache, by one program each
+#   random N    N reads and N writes of 4 KiB at random places, past the page cache, by a program each
+#   fsync N     N times 4 KiB appended and fsynced, by a program each
+#   starts N    N times start that program for nothing: what the two above hold of it
+#   listen KIND PORT N   answer over TCP, in the background: net gives back what comes, stream takes N MiB
+#   net ADDRESS PORT N   N round trips of a line over one connection to who listens there
+#   stream ADDRESS PORT N   N MiB sent there, until it says that all came
+#   run WORD…   run a program of the image, in the work folder; each word begins with = and may hold bytes
+#               as \0 and three octal digits. No shell sees them
+#   output      what the last program printed, in base64, 32 KiB at most, and the end of its errors
 #   digest PATH SHA-256 of a file, or null where it cannot be read from in here
 #   stress KIND SECONDS N   be a bad neighbour until `calm`, for so many seconds at most; other requests
 #               are answered meanwhile. cpu: N busy loops; mem: N loops that fill 16 MiB; alloc: N MiB taken,
@@ -23,23 +34,32 @@
 #
 # Environment: TONNAGE_NONCE (said in the beacon; a guest takes it from tonnage.nonce= on its kernel's
 # line), TONNAGE_GUEST=1 (there is a kernel of our own: its uptime means something), TONNAGE_WORK (folder
-# for `disk`). Nothing that comes over stdin is ever evaluated.
+# to work in), PATH (where programs are looked for). Nothing that comes over stdin is ever evaluated.
 
 set -f # a request is split into words, never matched against file names
 export LC_ALL=C
 
 root=${0%/*}
 [ "$root" != "$0" ] || root=.
+programs=$PATH
 PATH=$root/bin
 busybox=$root/bin/busybox
 scratch=
+laid=
+listener=
+ran=
 stress=
 work=${TONNAGE_WORK:-${root%/}/work}
+place=1
+printed=32768 # bytes of a program's output that are kept
 
 leave() {
     kill -9 %% 2>/dev/null # the job at hand, if any, however far its start has come
     [ -z "$stress" ] || end_stress
+    [ -z "$listener" ] || kill -9 "$listener" 2>/dev/null
+    [ -z "$ran" ] || rm -f "$ran" "$ran.errors" "$ran.status"
     [ -z "$scratch" ] || rm -f "$scratch"
+    [ -z "$laid" ] || rm -f "$laid" "$laid.log"
     exit 0
 }
 # As PID 1 a shell has no default for these signals: without a trap it would not hear them.
@@ -98,6 +118,221 @@ work_disk() {
     rm -f "$scratch"
     scratch=
     return "$1"
+}
+
+on_disk() { # fails where the work folder lies in memory
+    longest=0
+    while read -r _ _ _ _ point _ rest; do
+        case $work/ in "${point%/}"/*) ;; *) continue ;; esac
+        [ ${#point} -ge "$longest" ] || continue # of two at one place the later one is on top
+        longest=${#point}
+        filesystem=${rest#*- }
+    done </proc/self/mountinfo
+    case $filesystem in tmpfs* | ramfs* | rootfs*) return 1 ;; esac
+}
+
+lay() { # $1 = MiB
+    whole "$1" 5 || {
+        refuse 'lay wants a whole number from 1, of at most 5 digits'
+        return
+    }
+    on_disk || {
+        refuse 'the work folder lies in memory: there is no disk to ask'
+        return
+    }
+    laid=$work/laid.$$
+    blocks=$(($1 * 256))
+    run dd if=/dev/zero of="$laid" bs=1048576 count="$1" conv=fsync || {
+        refuse 'there is no room for the file'
+        return
+    }
+    dd if="$laid" of=/dev/null bs=4096 count=1 iflag=direct 2>/dev/null || {
+        refuse 'the file system of the work folder offers no direct access'
+        return
+    }
+    answer ''
+}
+
+work_direct() {
+    [ "$1" -le "$blocks" ] &&
+        run dd if=/dev/zero of="$laid" bs=4096 count="$1" oflag=direct conv=notrunc &&
+        run dd if="$laid" of=/dev/null bs=4096 count="$1" iflag=direct
+}
+
+next_place() { # the same places everywhere: Lehmer's numbers, as Park and Miller chose them
+    place=$((place * 48271 % 2147483647))
+    block=$((place % blocks))
+}
+
+work_random() {
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        next_place
+        dd if="$laid" of=/dev/null bs=4096 count=1 skip=$block iflag=direct 2>/dev/null || return 1
+        next_place
+        dd if=/dev/zero of="$laid" bs=4096 count=1 seek=$block oflag=direct conv=notrunc 2>/dev/null ||
+            return 1
+        left=$((left - 1))
+    done
+}
+
+work_fsync() {
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        dd if=/dev/zero of="$laid.log" bs=4096 count=1 oflag=append conv=notrunc,fsync 2>/dev/null ||
+            return 1
+        left=$((left - 1))
+    done
+}
+
+work_starts() {
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        dd if=/dev/null of=/dev/null bs=4096 count=1 2>/dev/null || return 1
+        left=$((left - 1))
+    done
+}
+
+listening() { # $1 = port: whether anybody takes connections there
+    want=$(printf ':%04X' "$1")
+    for table in /proc/net/tcp /proc/net/tcp6; do
+        [ -r "$table" ] || continue
+        while read -r _ here _ state _; do
+            case $here:$state in *"$want:0A") return 0 ;; esac
+        done <"$table"
+    done
+    return 1
+}
+
+listen() { # $1 = kind, $2 = port, $3 = N
+    case $1 in
+        net | stream) ;;
+        *) refuse 'one listens for net or stream' && return ;;
+    esac
+    if ! whole "$2" 5 || ! whole "$3" 5; then
+        refuse 'listen wants a port, and a number of at most 5 digits'
+    elif [ -n "$listener" ] || listening "$2"; then
+        refuse 'somebody listens there already'
+    else
+        # By itself nc goes on to the next connection, each with a program of its own.
+        nc -ll -p "$2" -e "$busybox" sh "$0" serve "$1" "$3" </dev/null >/dev/null 2>&1 &
+        listener=$!
+        centiseconds
+        patience=$((now + 1000))
+        until listening "$2" || [ "$now" -gt "$patience" ]; do
+            sleep 0.02
+            centiseconds
+        done
+        listening "$2" && answer '' || refuse 'nobody listens there after 10 s'
+    fi
+}
+
+# Input and output of what follows are a connection, by nc; it serves, or asks.
+
+serve_net() { exec "$busybox" cat; }
+
+serve_stream() { # $1 = MiB
+    dd of=/dev/null bs=1048576 count="$1" iflag=fullblock 2>/dev/null && echo all
+}
+
+ask_net() { # $1 = round trips
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        echo "$left"
+        read -r line && [ "$line" = "$left" ] || return 1
+        left=$((left - 1))
+    done
+}
+
+ask_stream() { # $1 = MiB
+    dd if=/dev/zero bs=1048576 count="$1" 2>/dev/null && read -r line && [ "$line" = all ]
+}
+
+linked() { # $1 = kind, $2 = address, $3 = port, $4 = N
+    fits "$2" 45 '*[!0-9A-Fa-f.:]*' && [ -n "$2" ] && whole "$3" 5 && whole "$4" 5 || {
+        refuse "$1 wants an address, a port, and a number of at most 5 digits"
+        return
+    }
+    centiseconds
+    begun=$now
+    run nc -w 10 "$2" "$3" -e "$busybox" sh "$0" ask "$1" "$4" || {
+        refuse "$1 failed: the connection, or an answer"
+        return
+    }
+    took
+}
+
+find_program() { # $1 = name or absolute path; into $program
+    program=$1
+    case $1 in
+        /*) [ -f "$1" ] && [ -x "$1" ] && return ;;
+        */* | '') return 1 ;;
+    esac
+    left=$programs:
+    while [ -n "$left" ]; do
+        program=${left%%:*}/$1
+        left=${left#*:}
+        [ ! -f "$program" ] || [ ! -x "$program" ] || return 0
+    done
+    return 1
+}
+
+decode() { # $1 = a word as it came; into $decoded
+    decoded=${1#=}
+    case $decoded in
+        *\\*)
+            decoded=$(printf '%b.' "$decoded") # or ends of line at its end would be lost
+            decoded=${decoded%.}
+            ;;
+    esac
+}
+
+execute() { # "$@": a program's words; its streams into files of bounded size
+    cd "$work" || exit
+    {
+        {
+            PATH=$programs HOME=$work TMPDIR=$work "$program" "$@" </dev/null 3>&-
+            echo $? >"$ran.status"
+        } 2>&1 >&3 3>&- | tail -c 1500 >"$ran.errors"
+    } 3>&1 | dd of="$ran" bs=$((printed + 1)) count=1 iflag=fullblock 2>/dev/null
+}
+
+run_program() { # "$@": words as they came
+    left=$#
+    while [ "$left" -gt 0 ]; do
+        decode "$1"
+        shift
+        set -- "$@" "$decoded"
+        left=$((left - 1))
+    done
+    find_program "$1" || {
+        printf '{"re":"%s","ok":false,"error":%s}\n' "$ticket" "$(quote "there is no program '$1' in here")"
+        return
+    }
+    shift
+    ran=$work/ran.$$
+    rm -f "$ran.status"
+    centiseconds
+    begun=$now
+    execute "$@" 2>/dev/null &
+    wait $!
+    status=
+    read -r status 2>/dev/null <"$ran.status"
+    [ -n "$status" ] || {
+        refuse 'the work folder cannot be written to'
+        return
+    }
+    took ",\"status\":$status"
+}
+
+output() {
+    [ -n "$ran" ] && [ -f "$ran" ] || {
+        refuse 'no program was run'
+        return
+    }
+    answer ",\"complete\":$([ "$(wc -c <"$ran")" -le $printed ] && echo true || echo false),\
+\"output\":\"$(dd if="$ran" bs=$printed count=1 2>/dev/null | base64 -w 0)\",\
+\"errors\":\"$(base64 -w 0 "$ran.errors")\""
 }
 
 work_fork() {
@@ -235,9 +470,17 @@ work() { # $1 = name, $2 = amount, $3 = digits at most
         refuse "$1 failed"
         return
     }
+    took
+}
+
+took() { # answers with the time since $begun, and $1
     centiseconds
     took=$((now - begun))
-    answer ",\"elapsed_s\":$((took / 100)).$((took / 10 % 10))$((took % 10))"
+    answer ",\"elapsed_s\":$((took / 100)).$((took / 10 % 10))$((took % 10))$1"
+}
+
+with_file() { # $1 = name, $2 = amount
+    if [ -n "$laid" ]; then work "$1" "$2" 6; else refuse 'lay out a file first'; fi
 }
 
 number() { # a JSON number, or null
@@ -358,14 +601,23 @@ facts() {
 }
 
 serve() { # $1 = request, then its arguments
-    [ $# -le 2 ] || { [ $# -le 4 ] && [ "$1" = stress ]; } || set -- 'too many words'
+    case $1:$# in
+        *:1 | *:2 | run:* | stress:4 | net:4 | stream:4 | listen:4) ;;
+        *) set -- 'too many words' ;;
+    esac
     case $1 in
         ping) answer '' ;;
         uptime) own_uptime && answer ",\"uptime_s\":\"$uptime\"" ;;
         cpu | mem) work "$1" "$2" 7 ;;
         disk) work disk "$2" 4 ;;
         sys) work sys "$2" 9 ;;
-        fork) work fork "$2" 6 ;;
+        fork | starts) work "$1" "$2" 6 ;;
+        lay) lay "$2" ;;
+        direct | random | fsync) with_file "$1" "$2" ;;
+        listen) listen "$2" "$3" "$4" ;;
+        net | stream) linked "$@" ;;
+        run) shift && run_program "$@" ;;
+        output) output ;;
         inspect) answer "$(facts 2>/dev/null)" ;;
         digest) digest "$2" ;;
         stress) stress "$2" "$3" "$4" ;;
@@ -377,11 +629,13 @@ serve() { # $1 = request, then its arguments
     esac
 }
 
-if [ "$1" = strain ]; then # this is no agent, but what an agent has started
-    trap - TERM INT HUP
-    "strain_$2" "$3"
-    exit
-fi
+case $1 in
+    strain | serve | ask) # this is no agent, but what an agent has started
+        trap - TERM INT HUP
+        "$1_$2" "$3"
+        exit
+        ;;
+esac
 if [ "$TONNAGE_GUEST" = 1 ] && [ -z "$TONNAGE_NONCE" ]; then
     read -r line </proc/cmdline
     for word in $line; do

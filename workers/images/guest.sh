@@ -1,7 +1,8 @@
 # What a guest does once its root file system is there: runs the agent on its serial port, and ends when
 # the agent ends or the power button is pressed.
 
-PATH=/bin
+home=$1 # folder of the agent; empty: the root
+PATH=$home/bin
 for name in /sys/class/input/event*/device/name; do
     [ -e "$name" ] && read -r device <"$name" && [ "$device" = 'Power Button' ] || continue
     event=${name%/device/name}
@@ -11,5 +12,14 @@ for name in /sys/class/input/event*/device/name; do
     exec 3<&-
 done
 
-TONNAGE_GUEST=1 sh /agent.sh </dev/ttyS0 >/dev/ttyS0 2>/dev/null
+programs=/bin
+if [ -n "$home" ]; then
+    ifconfig lo up
+    programs=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    mkdir -p /dev/shm
+    mount -t tmpfs shm /dev/shm
+    mount -t tmpfs run /run
+fi
+PATH=$programs TONNAGE_GUEST=1 TONNAGE_WORK=/work \
+    "$home/bin/busybox" sh "$home/agent.sh" </dev/ttyS0 >/dev/ttyS0 2>/dev/null
 poweroff -f

@@ -14,7 +14,7 @@ while read -r module; do
 done </modules/order
 
 guest_program=$(cat /guest.sh)
-[ -d /disk ] || exec sh -c "$guest_program"
+[ -d /disk ] || exec sh -c "$guest_program" guest ''
 
 left=200
 until [ -b /dev/vda ] || [ $left = 0 ]; do
@@ -28,4 +28,6 @@ mount -t ext4 /dev/vda /disk || {
 mount -t proc proc /disk/proc
 mount -t sysfs sysfs /disk/sys
 mount -t devtmpfs devtmpfs /disk/dev
-exec switch_root /disk /bin/busybox sh -c "$guest_program"
+home=
+[ ! -e /disk/tonnage/agent.sh ] || home=/tonnage # a root file system of the user's, with the agent in it
+exec switch_root /disk "$home/bin/busybox" sh -c "$guest_program" guest "$home"

@@ -26,6 +26,8 @@ def built(state_dir: Path, name: str, build: Callable[[Path], None]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with _only_builder(folder / f".{name}.lock"):
             if not image.exists():
+                for unfinished in folder.glob(f".{name}-*"):  # of a builder that was killed
+                    shutil.rmtree(unfinished, ignore_errors=True)
                 _build(folder, image, build)
     except OSError as error:
         raise ImageError(f"image '{name}' could not be built under {folder}: {error}") from error

@@ -20,10 +20,24 @@ from workers.images.elf import is_static
 from workers.images.store import built
 
 APPLETS = (
-    *("cat", "dd", "env", "hostname", "id", "ls", "nproc", "readlink", "rm", "sed", "sh", "sha256sum"),
-    *("sleep", "stty", "tr", "true", "uname", "wc"),
+    *(
+        "base64",
+        "cat",
+        "dd",
+        "env",
+        "hostname",
+        "id",
+        "ls",
+        "nc",
+        "nproc",
+        "readlink",
+        "rm",
+        "sed",
+        "sh",
+    ),
+    *("sha256sum", "sleep", "stty", "tail", "tr", "true", "uname", "wc"),
     # What a guest needs to start and to end.
-    *("insmod", "mkdir", "mount", "poweroff", "setsid", "switch_root"),
+    *("ifconfig", "insmod", "mkdir", "mount", "poweroff", "setsid", "switch_root"),
 )
 """Busybox commands that the image has by name; the agent finds no others on its path."""
 

@@ -1,5 +1,6 @@
 """The agent itself, spoken to through pipes."""
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -8,8 +9,10 @@ import random
 import secrets
 import select
 import signal
+import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +22,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from workers.agent import parse_line
+from workers.experiments.reported import encoded
 from workers.images import tiny
 
 DEADLINE_S = 20.0
@@ -32,7 +36,7 @@ class Spoken:
             tiny.command(root),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env={"PATH": str(root / "bin"), **environment},
             bufsize=0,
         )
         self._pending = b""
@@ -344,3 +348,109 @@ def test_no_line_makes_it_fall_silent_or_speak_anything_but_json(
             assert spoken["ok"] is True
             return
     raise AssertionError("the ping after bad lines was not answered")
+
+
+def test_a_file_on_a_disk_is_laid_out_once_and_used(agent: Spoken, tmp_path: Path) -> None:
+    assert agent.ask("random 1") == {"ok": False, "error": "lay out a file first"}
+    laid = agent.ask("lay 1")
+    if "direct" in str(laid.get("error")) or "memory" in str(laid.get("error")):
+        pytest.skip(f"tests work in a folder without direct access: {laid['error']}")
+    for request in ("direct 4", "random 2", "fsync 2", "starts 2"):
+        spoken = agent.ask(request)
+        assert spoken["ok"] is True, (request, spoken)
+        assert isinstance(spoken["elapsed_s"], float)
+    assert (tmp_path / f"laid.{agent.process.pid}").stat().st_size == 2**20
+    assert (tmp_path / f"laid.{agent.process.pid}.log").stat().st_size == 2 * 4096
+    assert agent.ask("direct 257") == {"ok": False, "error": "direct failed"}  # beyond its end
+    assert agent.end() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_no_disk(start: Start) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        agent = start(TONNAGE_WORK=folder)
+        agent.line()
+        why = "the work folder lies in memory: there is no disk to ask"
+        assert agent.ask("lay 1") == {"ok": False, "error": why}
+        agent.end()
+
+
+def test_two_agents_are_linked(start: Start) -> None:
+    server, client = start(), start()
+    port = next(port for port in random.sample(range(20_000, 30_000), 100) if is_free(port))
+    for agent in (server, client):
+        agent.line()
+    assert client.ask(f"net 127.0.0.1 {port} 2")["ok"] is False
+    assert server.ask(f"listen net {port} 1") == {"ok": True}
+    assert server.ask(f"listen net {port} 1")["ok"] is False
+    assert client.ask(f"net 127.0.0.1 {port} 20")["ok"] is True
+    assert client.ask(f"net 127.0.0.1;id {port} 2")["ok"] is False
+    server.end()
+    assert is_free(port)
+    sink = start()
+    sink.line()
+    assert sink.ask(f"listen stream {port} 2") == {"ok": True}
+    assert client.ask(f"stream 127.0.0.1 {port} 2")["ok"] is True
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+AWKWARD = [
+    "$(id)",
+    "`id`",
+    "a 'b' \"c\"",
+    "line\nline\n",
+    "-n",
+    "--",
+    "",
+    "*",
+    "\\0101",
+    "é",
+    "=x",
+    ";id",
+    "$x",
+]
+
+
+def test_words_reach_a_program_as_they_are(agent: Spoken) -> None:
+    said = agent.ask(" ".join(["run", *map(encoded, ["busybox", "printf", "<%s>", *AWKWARD])]))
+    assert said == {"ok": True, "elapsed_s": said["elapsed_s"], "status": 0}
+    told = agent.ask("output")
+    assert told["complete"] is True
+    assert base64.b64decode(str(told["output"])).decode() == "".join(f"<{word}>" for word in AWKWARD)
+    assert agent.ask("ping") == {"ok": True}
+
+
+@pytest.mark.parametrize("name", ["nosuch", "leave", "ping", "/nonexistent", "/", "../x", "$(id)"])
+def test_only_programs_of_the_image_are_run(agent: Spoken, name: str) -> None:
+    error = {"ok": False, "error": f"there is no program '{name}' in here"}
+    assert agent.ask(f"run {encoded(name)}") == error
+
+
+def test_a_program_ends_as_it_ends_and_its_words_are_bounded(agent: Spoken, tmp_path: Path) -> None:
+    def run(*words: str) -> tuple[object, dict[str, object]]:
+        return agent.ask(" ".join(["run", *map(encoded, words)]))["status"], agent.ask("output")
+
+    assert agent.ask("output") == {"ok": False, "error": "no program was run"}
+    status, told = run("sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (status, told["complete"]) == (3, True)
+    assert base64.b64decode(str(told["output"])) == b"out\n"
+    assert base64.b64decode(str(told["errors"])) == b"err\n"
+    status, told = run("dd", "if=/dev/zero", "bs=1M", "count=1")
+    assert (told["complete"], len(base64.b64decode(str(told["output"])))) == (False, 32768)
+    status, told = run(
+        "sh", "-c", "dd if=/dev/zero bs=4096 count=1 | tr '\\0' e >&2; echo last >&2; pwd"
+    )
+    assert (status, base64.b64decode(str(told["output"])).decode()) == (0, f"{tmp_path}\n")
+    errors = base64.b64decode(str(told["errors"]))
+    assert (len(errors), errors[-5:]) == (1500, b"last\n")
+    assert agent.end() == 0
+    assert list(tmp_path.iterdir()) == []
