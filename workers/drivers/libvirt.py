@@ -29,6 +29,7 @@ from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
+from workers.verbs.libvirt import LibvirtVerbs
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Driver(base.Driver[LibvirtSettings]):
     name = "libvirt"
     summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
     version_fact = "libvirt_version"
+    verb_kind = LibvirtVerbs
     Settings: ClassVar[type[Settings]] = LibvirtSettings
     offers = frozenset(
         {

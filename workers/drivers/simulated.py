@@ -7,7 +7,6 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from contract.catalog import Capability, Settings
@@ -32,6 +31,7 @@ from workers.engines.simulated_machine import (
     normal_of,
     until_dead,
 )
+from workers.engines.simulated_management import remembered
 from workers.engines.simulated_recovery import Revival
 from workers.engines.simulated_security import SimulatedTracer, seen_outside, told_inside
 from workers.engines.simulated_truth import SimulatedSettings
@@ -40,6 +40,8 @@ from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 from workers.surface.outside import HostView
 from workers.surface.system_calls import Tracer
+from workers.verbs.base import Verbs
+from workers.verbs.simulated import SimulatedVerbs
 
 
 class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
@@ -127,7 +129,10 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
                 return harm * work_s * math.exp(self.settings.work_sigma * self._rng.gauss(0, 1))
             return harm * reply_s * self._simulated_host.slowness
 
-        sim.console = SimulatedConsole(sim, answer_s, partial(told_inside, self.settings))
+        def told(request: str) -> dict[str, Any]:
+            return told_inside(self.settings, request) | remembered(sim, request)
+
+        sim.console = SimulatedConsole(sim, answer_s, told)
         return sim.console
 
     async def surface(self, instance: Instance) -> HostView:
@@ -255,6 +260,10 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
             self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
         else:
             sim.console = None
+
+    def verbs(self) -> Verbs:
+        """By the model."""
+        return SimulatedVerbs(self, self._draw)
 
     def delivery(self) -> Delivery:
         """Through a registry that is as simulated as the rest."""

@@ -11,6 +11,7 @@
 #   sys N       N reads and N writes of one byte
 #   fork N      N times fork and exec           inspect  what can be seen from in here
 #   digest PATH SHA-256 of a file, or null where it cannot be read from in here
+#   mark WORD   keep a word, in a file and in memory     marked   say what both have kept
 #   stress KIND SECONDS N   be a bad neighbour until `calm`, for so many seconds at most; other requests
 #               are answered meanwhile. cpu: N busy loops; mem: N loops that fill 16 MiB; alloc: N MiB taken,
 #               filled and let go again and again; fork: as many programs as can be started, each starting
@@ -32,6 +33,7 @@ root=${0%/*}
 [ "$root" != "$0" ] || root=.
 PATH=$root/bin
 busybox=$root/bin/busybox
+marker=
 scratch=
 stress=
 work=${TONNAGE_WORK:-${root%/}/work}
@@ -324,6 +326,21 @@ digest() { # $1 = path
     [ -n "$sum" ] && answer ",\"sha256\":\"${sum%% *}\"" || answer ',"sha256":null'
 }
 
+mark() { # $1 = word
+    fits "$1" 64 '*[!A-Za-z0-9]*' && [ -n "$1" ] || {
+        refuse 'mark wants a word of at most 64 letters and digits'
+        return
+    }
+    marker=$1
+    printf '%s\n' "$1" >"$work/marker" && answer '' || refuse 'mark failed'
+}
+
+marked() {
+    line=
+    [ ! -f "$work/marker" ] || read -r line <"$work/marker"
+    answer ",\"file\":$(quote "$line"),\"memory\":\"$marker\""
+}
+
 facts() {
     while read -r key value; do
         case $key in
@@ -368,6 +385,8 @@ serve() { # $1 = request, then its arguments
         fork) work fork "$2" 6 ;;
         inspect) answer "$(facts 2>/dev/null)" ;;
         digest) digest "$2" ;;
+        mark) mark "$2" ;;
+        marked) marked ;;
         stress) stress "$2" "$3" "$4" ;;
         calm) calm ;;
         quit) answer '' && leave ;;
