@@ -29,7 +29,7 @@ def snapshot_leftovers(api: "APIClient", driver: str, host: str | None) -> list[
 
 def echo(api: "APIClient", container: str, word: str) -> str:
     """Run ``echo`` in a container. Returns what it said."""
-    made = api.exec_create(container, ["echo", word])  # type: ignore[no-untyped-call]
+    made = api.exec_create(container, ["echo", word])
     said: bytes = api.exec_start(made["Id"])
     return said.decode("utf-8", "replace")
 

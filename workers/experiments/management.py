@@ -38,8 +38,8 @@ class ManagementParams(Params):
         "update",
     ] = Field(
         "pause",
-        description="what is done to a running instance; pause, stop, snapshot, checkpoint, cpu and memory "
-        "are undone again by their counterpart",
+        description="what is done to a running instance; pause, stop, snapshot, checkpoint, cpu and "
+        "memory are undone again by their counterpart",
     )
     operations: int = Field(5, ge=1, le=1000, description="how often per trial, one after another")
     residents: int = Field(0, ge=0, le=10_000, description="instances beside; list must find them all")
@@ -55,7 +55,7 @@ class ManagementParams(Params):
         1, ge=0, le=600, description="pause, stop: time until it is undone, part of the interruption"
     )
     calm_s: float = Field(1, ge=0.1, le=600, description="probed before each operation, to compare with")
-    probe_rate_per_s: float = Field(50, gt=0, le=1000, description="probes, of all subjects together")
+    probe_rate_per_s: float = Field(50, gt=0, le=1000, description="probes to each subject")
     patience_ms: float = Field(500, gt=0, le=60_000, description="a reply later than this is none")
     good_replies: int = Field(
         5, ge=1, le=1000, description="good replies in a row that end an operation"

@@ -103,7 +103,7 @@ def note_interruption(
     if call_ns is None:
         return
     patience_ns = round(bench.params.patience_ms * 1e6)
-    period_ns = round(1e9 * len(talkers) / bench.params.probe_rate_per_s)
+    period_ns = round(1e9 / bench.params.probe_rate_per_s)
 
     def note(metric: str, value: float | None, unit: str, t_ns: int) -> None:
         name = f"management.{metric}"

@@ -20,7 +20,7 @@ class RollingUpdate:
 
     async def conduct(self) -> bool:
         """Do it. Returns whether all answer afterwards. What fails is the row's outcome."""
-        rate_per_s = self._params.probe_rate_per_s / len(self._subjects)
+        rate_per_s = self._params.probe_rate_per_s
         begin_ns = self._bench.now()
         async with AsyncExitStack() as stack:
             talkers = [

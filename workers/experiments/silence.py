@@ -1,6 +1,7 @@
 """How long an instance was not to be reached, as its open-loop probe saw it. Pure."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from workers.prober import Slot
 
@@ -16,8 +17,7 @@ def longest_silence_ns(
     """The longest time between two good answers, less the probe's period, never below 0.
 
     Looked for from the last good answer before ``begin_ns`` to the last one by ``end_ns``. So it is 0
-    where nothing was interrupted, and an interruption of d shows as more than d − 2 and less than d + 1
-    periods, and the time of an answer. None: there were no two good answers to look between.
+    where nothing was interrupted, and wrong by one period at most where something was. None: there were no two good answers to look between.
     """
     heard = sorted(s.t_answered for s in slots if s.t_answered is not None and is_good(s, patience_ns))
     before = [t_ns for t_ns in heard if t_ns < begin_ns][-1:]
@@ -25,7 +25,7 @@ def longest_silence_ns(
     found = [*before, *within]
     if len(found) < 2:
         return None
-    longest = max(later - earlier for earlier, later in zip(found, found[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(found))
     return max(0, longest - period_ns)
 
 

@@ -39,7 +39,7 @@ class Talker(Prober):
         try:
             async with asyncio.timeout(deadline_s):
                 await self._console.send(f"{ticket} {request}")
-                answer = await heard
+                answer: dict[str, Any] = await heard
         except TimeoutError as error:
             raise AgentSilent(f"no answer to '{request}' within {deadline_s:g} s") from error
         finally:

@@ -1,7 +1,7 @@
 """What can be asked of an engine about an instance that runs, and how each engine goes about it.
 
-Native: the engine, or the kernel where there is no engine, has a call that does it. Emulated: we compose it
-of other calls. None: it cannot be had. Like drivers, verbs never take a time.
+Native: the engine, or the kernel where there is no engine, has a call that does it. Emulated: we compose
+it of other calls. None: it cannot be had. Like drivers, verbs never take a time.
 """
 
 from dataclasses import dataclass

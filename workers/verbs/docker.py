@@ -47,11 +47,11 @@ class DockerVerbs(Verbs):
 
     async def exec(self, instance: Any, word: str) -> str:
         """``echo`` of the image."""
-        return await self._ask(docker_verbs.echo, instance.container, word)
+        return str(await self._ask(docker_verbs.echo, instance.container, word))
 
     async def logs(self, instance: Any) -> str:
         """The last lines."""
-        return await self._ask(docker_verbs.logs, instance.container)
+        return str(await self._ask(docker_verbs.logs, instance.container))
 
     async def pause(self, instance: Any) -> None:
         """Freeze all its processes."""
@@ -73,7 +73,7 @@ class DockerVerbs(Verbs):
 
     async def saved(self, verb: Verb, instance: Any) -> list[str]:
         """Tags of our repository of snapshots."""
-        return await self._ask(docker_verbs.snapshots)
+        return list(await self._ask(docker_verbs.snapshots))
 
     async def bring_back(self, verb: Verb, instance: Any, name: str) -> Renewed:
         """A container of the image in place of the old one."""
@@ -119,7 +119,7 @@ class DockerVerbs(Verbs):
 
     async def names(self) -> list[str]:
         """Those with our label for this host, in any state."""
-        return await self._ask(docker_verbs.names, f"{LABEL_PREFIX}host={self._driver.host.name}")
+        return list(await self._ask(docker_verbs.names, f"{LABEL_PREFIX}host={self._driver.host.name}"))
 
     async def _groups(self, instance: Any) -> Any:
         if not instance.places.cgroups:

@@ -65,7 +65,8 @@ class LibvirtVerbs(Verbs):
     async def saved(self, verb: Verb, instance: Any) -> list[str]:
         """Snapshots by their names. Of memory there is one file at most, which has none."""
         if verb is Verb.SNAPSHOT:
-            return await self._ask(libvirt_verbs.snapshots, instance.uuid)
+            listed: list[str] = await self._ask(libvirt_verbs.snapshots, instance.uuid)
+            return listed
         there = await self._ask(libvirt_verbs.is_saved, instance.uuid)
         return [f"{instance.spec.name}.save"] if there else []
 
@@ -107,7 +108,7 @@ class LibvirtVerbs(Verbs):
     async def knows(self, instance: Any, name: str) -> bool:
         """Whether the name leads to the domain."""
         try:
-            return await self._ask(libvirt_verbs.is_named, instance.uuid, name)
+            return bool(await self._ask(libvirt_verbs.is_named, instance.uuid, name))
         except NoSuchDomain:
             return False
 
