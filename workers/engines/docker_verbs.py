@@ -27,11 +27,13 @@ def snapshot_leftovers(api: "APIClient", driver: str, host: str | None) -> list[
     return found
 
 
-def echo(api: "APIClient", container: str, word: str) -> str:
-    """Run ``echo`` in a container. Returns what it said."""
-    made = api.exec_create(container, ["echo", word])
-    said: bytes = api.exec_start(made["Id"])
-    return said.decode("utf-8", "replace")
+def run(api: "APIClient", container: str, command: list[str]) -> str:
+    """Run a program in a container. Returns what it said. Raises EngineError when it fails."""
+    made = api.exec_create(container, command)
+    said: str = api.exec_start(made["Id"]).decode("utf-8", "replace")
+    if command[-1] not in said:
+        raise EngineError(f"docker's exec of '{command[0]}' said: {said.strip()[:300] or 'nothing'}")
+    return said
 
 
 def logs(api: "APIClient", container: str) -> str:

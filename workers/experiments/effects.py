@@ -177,11 +177,19 @@ class Effects:
         verb = self._verb
         self.made.append((verb, name))
 
+        done = asyncio.Event()
+
+        async def save() -> None:
+            await self.verbs.save(verb, instance, name)
+            done.set()
+
         async def look() -> int | None:
+            if not done.is_set():  # some engines list what they are still writing
+                return None
             new = set(await self.verbs.saved(verb, instance)) - self._before
             return self._bench.now() if new else None
 
-        await self._carry_out(row, self.verbs.save(verb, instance, name), look)
+        await self._carry_out(row, save(), look)
 
     async def _bring_back(self, row: InstanceRow) -> None:
         """The word that was kept before must be back, in place of a later one."""
@@ -196,8 +204,9 @@ class Effects:
             back.set()
 
         async def look() -> int | None:
-            if not back.is_set():
-                return None
+            assert row.t_call is not None
+            if not back.is_set() or self._talker.first_answer_since(row.t_call) is None:
+                return None  # a question that is lost on the way would cost more than a probe
             answer: dict[str, Any] = {}
             with suppress(TonnageError):
                 answer = await self._talker.ask("marked", ASK_S)

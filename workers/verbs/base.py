@@ -5,55 +5,17 @@ it of other calls. None: it cannot be had. Like drivers, verbs never take a time
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from contract.campaign import Limits
 from contract.errors import EngineError
+from contract.verbs import OPERATIONS, Verb
 from workers.console import Console
 
 if TYPE_CHECKING:
     from workers.drivers.base import Driver, Instance
 
-
-class Verb(StrEnum):
-    """Everything that is tried. Those of one operation undo each other."""
-
-    EXEC = "exec"
-    LOGS = "logs"
-    PAUSE = "pause"
-    RESUME = "resume"
-    STOP = "stop"
-    START = "start"
-    RESTART = "restart"
-    SNAPSHOT = "snapshot"
-    RESTORE = "restore"
-    CHECKPOINT = "checkpoint"
-    CHECKPOINT_RESTORE = "checkpoint_restore"
-    CPU_LESS = "cpu_less"
-    CPU_MORE = "cpu_more"
-    MEMORY_LESS = "memory_less"
-    MEMORY_MORE = "memory_more"
-    RENAME = "rename"
-    LIST = "list"
-    UPDATE = "update"
-
-
-OPERATIONS: dict[str, tuple[Verb, ...]] = {
-    "exec": (Verb.EXEC,),
-    "logs": (Verb.LOGS,),
-    "pause": (Verb.PAUSE, Verb.RESUME),
-    "stop": (Verb.STOP, Verb.START),
-    "restart": (Verb.RESTART,),
-    "snapshot": (Verb.SNAPSHOT, Verb.RESTORE),
-    "checkpoint": (Verb.CHECKPOINT, Verb.CHECKPOINT_RESTORE),
-    "cpu": (Verb.CPU_LESS, Verb.CPU_MORE),
-    "memory": (Verb.MEMORY_LESS, Verb.MEMORY_MORE),
-    "rename": (Verb.RENAME,),
-    "list": (Verb.LIST,),
-    "update": (Verb.UPDATE,),
-}
-"""Verbs that are done one after another, by the name that campaigns give them."""
+__all__ = ["OPERATIONS", "Renewed", "Support", "Verb", "Verbs", "emulated", "native", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +102,7 @@ class Verbs:
         raise self._lacks(verb)
 
     async def bring_back(self, verb: Verb, instance: "Instance", name: str) -> Renewed:
-        """Make the instance what it was when ``name`` was taken."""
+        """Make the instance what it was when ``verb`` took ``name``."""
         raise self._lacks(verb)
 
     async def forget(self, verb: Verb, instance: "Instance", name: str) -> None:

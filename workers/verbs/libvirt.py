@@ -73,7 +73,7 @@ class LibvirtVerbs(Verbs):
     async def bring_back(self, verb: Verb, instance: Any, name: str) -> Renewed:
         """Revert, or start."""
         console = await self._driver.attach(instance)
-        if verb is Verb.RESTORE:
+        if verb is Verb.SNAPSHOT:
             await self._ask(libvirt_verbs.revert, instance.uuid, name)
         else:
             await self._driver.start(instance)
