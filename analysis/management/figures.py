@@ -20,8 +20,8 @@ def effects(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
         variants,
         title="Time to effect",
         what="from the call to its effect",
-        caption="Medians of all attempts, bars are 95 % intervals; the time has a logarithmic scale, and "
-        "what is below 100 µs stands at its beginning. Verbs whose median never came, and those that a "
+        caption="Medians of all attempts, bars are 95 % intervals; the time has a logarithmic scale, "
+        "and what is below 100 µs stands at its beginning. Verbs whose median never came, and those that a "
         "variant lacks, have no dot.",
     )
 
@@ -33,8 +33,8 @@ def interruptions(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None
         variants,
         title="What the instance's users notice",
         what="longest interruption",
-        caption="Medians over operations, bars are 95 % intervals; the time has a logarithmic scale, and "
-        "what is below 100 µs stands at its beginning. The interruption of pause and stop holds the "
+        caption="Medians over operations, bars are 95 % intervals; the time has a logarithmic scale, "
+        "and what is below 100 µs stands at its beginning. The interruption of pause and stop holds the "
         "time that was meant to pass until they were undone.",
     )
 

@@ -9,6 +9,8 @@ from analysis.management.operations import AllOperations, verbs_of
 from analysis.section import Field
 from contract.verbs import Verb
 
+_KNOWN = {str(verb) for verb in Verb}
+
 MATRIX_FIELDS = (
     Field("variant", "string", "driver, and profile where it is not the default"),
     Field("verb", "string", "what is done"),
@@ -65,7 +67,7 @@ def _told(cells: Cells) -> dict[str, dict[Verb, Counter[tuple[str, str]]]]:
     for row in cells.dataset.rows(sql, {"experiment": cells.experiment}):
         variant = variant_of.get(row["trial_id"])
         for name, support in _matrix_in(row["facts"]).items():
-            if variant is not None and name in Verb:
+            if variant is not None and name in _KNOWN:
                 found[variant][Verb(name)][str(support["kind"]), str(support["how"])] += 1
     return found
 

@@ -1,4 +1,4 @@
-"""Operations of the management experiment: what each verb took, and what the instance's users noticed."""
+"""Operations of the management experiment: what each verb took, and what users of instances noticed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -166,7 +166,8 @@ _VERBS = f"""
 """  # noqa: S608 - built of this module's own text
 _NOTICED = """
     SELECT m.cell, m.host, m.block,
-        coalesce(max(s.value) FILTER (WHERE s.metric = 'management.interruption'), 'inf') AS interruption,
+        coalesce(max(s.value) FILTER (WHERE s.metric = 'management.interruption'), 'inf')
+            AS interruption,
         coalesce(max(s.value) FILTER (WHERE s.metric = 'management.jitter'), 'nan') AS jitter,
         coalesce(max(s.value) FILTER (WHERE s.metric = 'management.lost_requests'), 'nan') AS lost
     FROM samples s JOIN members m USING (trial_id)

@@ -1,4 +1,4 @@
-"""Rows of the management tables: time to effect and success of every verb, interruption of operations."""
+"""Rows of the management tables: time to effect and success of verbs, interruption of operations."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -43,7 +43,7 @@ def drop_snapshot(connection: Any, uuid: str, name: str) -> None:
 
 
 def save(connection: Any, uuid: str) -> None:
-    """Write a guest's memory to a file of libvirt's own, and end it. Its next start goes on from there."""
+    """Write a guest's memory to a file of libvirt's own, and end it. Its next start goes on there."""
     connection.lookupByUUIDString(uuid).managedSave(0)
 
 

@@ -17,7 +17,8 @@ def longest_silence_ns(
     """The longest time between two good answers, less the probe's period, never below 0.
 
     Looked for from the last good answer before ``begin_ns`` to the last one by ``end_ns``. So it is 0
-    where nothing was interrupted, and wrong by one period at most where something was. None: there were no two good answers to look between.
+    where nothing was interrupted, and wrong by one period at most where something was. None: there were
+    no two good answers to look between.
     """
     heard = sorted(s.t_answered for s in slots if s.t_answered is not None and is_good(s, patience_ns))
     before = [t_ns for t_ns in heard if t_ns < begin_ns][-1:]
