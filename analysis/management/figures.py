@@ -21,8 +21,8 @@ def effects(rows: Sequence[Row], variants: Sequence[str]) -> Figure | None:
         title="Time to effect",
         what="from the call to its effect",
         caption="Medians of all attempts, bars are 95 % intervals; the time has a logarithmic scale, "
-        "and what is below 100 µs stands at its beginning. Verbs whose median never came, and those that a "
-        "variant lacks, have no dot.",
+        "and what is below 100 µs stands at its beginning. Verbs whose median never came, and those "
+        "that a variant lacks, have no dot.",
     )
 
 

@@ -14,10 +14,11 @@ MOST_GROUPS = 20
 METHOD = (
     (
         "Time to effect runs from the call until its effect is seen by somebody else than the call: a "
-        "new limit in the control group, silence of the paused instance on its console, its answer after "
-        "resume, start or restore, the new name found by the engine, the snapshot listed. A restored "
-        "instance must know a word that its agent was told before the snapshot, and not the later one. "
-        "What never had its effect counts as infinite, and a verb that a variant lacks counts nowhere."
+        "new limit in the control group, silence of the paused instance on its console, its answer "
+        "after resume, start or restore, the new name found by the engine, the snapshot listed. A "
+        "restored instance must know a word that its agent was told before the snapshot, and not the "
+        "later one. What never had its effect counts as infinite, and a verb that a variant lacks "
+        "counts nowhere."
     ),
     (
         "The instance is probed at a steady rate all the while, whatever its answers do. Interruption "

@@ -1,8 +1,8 @@
 """What day-2 verbs do to simulated instances: the truth of management experiments.
 
-The effect of a verb comes ``verb_effect_ms · X`` after the call, and the call returns ``verb_call_ms · X``
-after it, whichever is first. From the call on the instance answers nothing for ``verb_freeze_ms``. A share
-of the calls is refused, a share has no effect, and after a share the instance never answers again.
+The effect of a verb comes ``verb_effect_ms · X`` after the call, and the call returns ``verb_call_ms ·
+X`` after it, whichever is first. From the call on the instance answers nothing for ``verb_freeze_ms``.
+A share of the calls is refused, a share has no effect, and after a share the instance never answers.
 """
 
 from typing import Any

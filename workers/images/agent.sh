@@ -332,7 +332,7 @@ mark() { # $1 = word
         return
     }
     marker=$1
-    printf '%s\n' "$1" >"$work/marker" && answer '' || refuse 'mark failed'
+    if { printf '%s\n' "$1" >"$work/marker"; } 2>/dev/null; then answer ''; else refuse 'mark failed'; fi
 }
 
 marked() {
