@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = "tonnage/snapshot"
 """Of images that were made of containers. The tag is the snapshot's name."""
-_TAIL = 100
+_TAIL = 200
 
 
 def snapshot_leftovers(api: "APIClient", driver: str, host: str | None) -> list[Leftover]:

@@ -65,8 +65,6 @@ class Effects:
         if verb in (Verb.SNAPSHOT, Verb.CHECKPOINT):
             await self._talker.ask(f"mark {self._word}", self._params.effect_deadline_s)
             self._before = set(await self.verbs.saved(verb, self._subject.instance))
-        elif verb is Verb.LOGS:
-            await self._talker.ask(f"mark {self._word}", self._params.effect_deadline_s)
 
     async def do(self, verb: Verb, row: InstanceRow) -> None:
         """Do it, stamping the row. Raises NoEffect, and what the engine raises."""
@@ -86,7 +84,8 @@ class Effects:
         )
 
     async def _logs(self, row: InstanceRow) -> None:
-        """What the agent answered before must be among what the engine tells."""
+        """What the agent answers just before must be among what the engine tells."""
+        await self._talker.ask("uptime", self._params.effect_deadline_s)
         ticket = self._talker.last_ticket
         await self._until_told(
             row, lambda: self.verbs.logs(self._subject.instance), lambda told: ticket in told

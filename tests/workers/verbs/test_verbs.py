@@ -14,6 +14,7 @@ from contract.campaign import Limits
 from contract.verbs import OPERATIONS, Verb
 from workers.agent import Agent
 from workers.clock import HostClock
+from workers.console import Console
 from workers.discover import build_catalog, find_driver
 from workers.drivers.base import AnyDriver, Instance, InstanceSpec
 from workers.engines import libvirt_verbs
@@ -51,12 +52,13 @@ def run(driver: AnyDriver, work: Callable[[AnyDriver], Awaitable[None]]) -> None
     HostClock().run(whole())
 
 
-async def bring_up(driver: AnyDriver) -> tuple[Instance, Agent]:
+async def bring_up(driver: AnyDriver) -> tuple[Instance, Console, Agent]:
     instance = await driver.create(spec_of(driver))
-    agent = Agent(await driver.attach(instance), "nonce0")
+    console = await driver.attach(instance)
+    agent = Agent(console, "nonce0")
     await driver.start(instance)
     await agent.beacon(BOOT_S)
-    return instance, agent
+    return instance, console, agent
 
 
 def test_every_verb_belongs_to_one_operation() -> None:
@@ -96,7 +98,7 @@ def test_what_is_done_to_a_container(docker_engine: DockerEngine, host_settings:
 
     async def work(driver: AnyDriver) -> None:
         verbs = driver.verbs()
-        instance, agent = await bring_up(driver)
+        instance, console, agent = await bring_up(driver)
         assert "hello7" in await verbs.exec(instance, "hello7")
         assert "nonce0" in await verbs.logs(instance)
         await verbs.pause(instance)
@@ -110,6 +112,7 @@ def test_what_is_done_to_a_container(docker_engine: DockerEngine, host_settings:
         await verbs.limit_memory(instance, 128)
         assert await verbs.memory_mib(instance) == 128
         assert await verbs.names() == [instance.spec.name]
+        console.close()
 
     run(driver, work)
 
@@ -176,13 +179,14 @@ def test_what_is_done_to_a_machine(
 
     async def work(driver: AnyDriver) -> None:
         verbs = driver.verbs()
-        instance, agent = await bring_up(driver)
+        instance, console, agent = await bring_up(driver)
         await verbs.pause(instance)
         await verbs.resume(instance)
         await agent.ask("mark before", deadline_s=BOOT_S)
         await verbs.save(Verb.SNAPSHOT, instance, "s1")
         assert await verbs.saved(Verb.SNAPSHOT, instance) == ["s1"]
         await agent.ask("mark after", deadline_s=BOOT_S)
+        console.close()
         renewed = await verbs.bring_back(Verb.SNAPSHOT, instance, "s1")
         assert renewed.console is not None
         agent = Agent(renewed.console, "nonce1")
