@@ -92,7 +92,7 @@ def test_an_interruption_is_seen_within_a_period(host_settings: HostSettings) ->
 
 
 def test_what_a_driver_lacks_is_not_applicable(host_settings: HostSettings) -> None:
-    part = management(host_settings, "pause", {"verbs_none": ["resume"]})
+    part = management(host_settings, "pause", {"verbs_none": "resume"})
     assert part.record.outcome == "completed"
     assert part.record.verdict == "valid"
     assert {(r["outcome"], r["error_class"]) for r in instances(part)} == {("skipped", "not_applicable")}

@@ -63,6 +63,7 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
         self._revival = Revival(settings, lambda: self._draw() / self._host_factor, self._restart)
         self._simulated_host = SimulatedHost(settings, noise, lambda: birthdays(host.name))
         self._delivery: SimulatedDelivery | None = None
+        self._verbs = SimulatedVerbs(self, self._draw)
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
@@ -263,7 +264,7 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
 
     def verbs(self) -> Verbs:
         """By the model."""
-        return SimulatedVerbs(self, self._draw)
+        return self._verbs
 
     def delivery(self) -> Delivery:
         """Through a registry that is as simulated as the rest."""

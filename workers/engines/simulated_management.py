@@ -13,6 +13,8 @@ from contract.catalog import Settings
 from workers.engines.simulated_machine import SimulatedInstance
 from workers.verbs.base import Verb
 
+_VERBS = rf"^(({'|'.join(Verb)})(,|$))*$"
+
 
 class ManagementTruth(Settings):
     """How a simulated engine does verbs."""
@@ -27,8 +29,10 @@ class ManagementTruth(Settings):
     verb_broken_share: float = Field(
         0, ge=0, le=1, description="verbs after which the instance answers no more"
     )
-    verbs_emulated: tuple[Verb, ...] = Field((Verb.UPDATE,), description="verbs that are emulated")
-    verbs_none: tuple[Verb, ...] = Field((), description="verbs that it does not have")
+    verbs_emulated: str = Field(
+        "update", pattern=_VERBS, description="verbs that are emulated, with commas between"
+    )
+    verbs_none: str = Field("", pattern=_VERBS, description="verbs that it does not have")
 
 
 def remembered(sim: SimulatedInstance, request: str) -> dict[str, Any]:

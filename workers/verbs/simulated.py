@@ -25,8 +25,8 @@ class SimulatedVerbs(Verbs):
     async def supports(self, image: str, limits: Limits) -> dict[Verb, Support]:
         """As the settings have it."""
         found = dict.fromkeys(Verb, native("a timer"))
-        found |= dict.fromkeys(self._truth.verbs_emulated, emulated("several timers"))
-        return found | dict.fromkeys(self._truth.verbs_none, none("the settings say so"))
+        found |= dict.fromkeys(_verbs(self._truth.verbs_emulated), emulated("several timers"))
+        return found | dict.fromkeys(_verbs(self._truth.verbs_none), none("the settings say so"))
 
     async def exec(self, instance: Any, word: str) -> str:
         """Says the word."""
@@ -146,6 +146,10 @@ class SimulatedVerbs(Verbs):
         if self._rng.random() >= truth.verb_lost_share:
             loop.call_later(truth.verb_effect_ms * factor / 1e3, act)
         await asyncio.sleep(truth.verb_call_ms * factor / 1e3)
+
+
+def _verbs(text: str) -> list[Verb]:
+    return [Verb(name) for name in text.split(",") if name]
 
 
 def _sleep(sim: SimulatedInstance) -> None:

@@ -30,7 +30,7 @@ CAMPAIGN = {
         "fair": TRUTH,
         "frozen": TRUTH | {"verb_freeze_ms": FREEZE_MS},
         "frail": TRUTH | {"verb_refused_share": REFUSED},
-        "poor": TRUTH | {"verbs_none": ["cpu_more", "resume", "rename"], "verbs_emulated": ["list"]},
+        "poor": TRUTH | {"verbs_none": "cpu_more,resume,rename", "verbs_emulated": "list"},
         "broken": TRUTH | {"verb_broken_share": 1},
     },
     "experiments": [
