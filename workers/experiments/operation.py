@@ -39,7 +39,8 @@ class Operation:
                 await asyncio.sleep(self._params.calm_s)
                 await self._do_all(effects)
             except TonnageError as error:  # nothing was done yet
-                blame(self._rows[0], error)
+                why = f"the instance could not be prepared for it: {error}"
+                self._bench.recorder.pass_over(self._rows, NOT_TRIED, why)
             end_ns = await settled(self._bench, talker)
             if end_ns is None:
                 self._note_broken()
@@ -62,7 +63,10 @@ class Operation:
                 return
 
     def _note_broken(self) -> None:
-        row = [one for one in self._rows if one.t_call is not None or one is self._rows[0]][-1]
+        done = [row for row in self._rows if row.t_call is not None]
+        if not done:
+            return
+        row = done[-1]
         why = f"the instance did not answer any more within {self._params.effect_deadline_s:g} s"
         if row.outcome == "ok":
             row.outcome, row.error_class, row.error_text = "failed", BROKEN, why

@@ -1,6 +1,7 @@
 """A probe that can be asked other things beside: it is the only reader of its console."""
 
 import asyncio
+from bisect import bisect_left
 from typing import Any
 
 from contract.errors import AgentError, AgentSilent, InstanceExited
@@ -23,6 +24,9 @@ class Talker(Prober):
         """Of the last request of ours: it stands in the answer."""
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._asked = 0
+        self._heard_at: list[int] = []
+        """When probes were answered, in order."""
+        self.on_answer = self._note_answer
 
     def use(self, console: Console | None) -> None:
         """As every prober, with a stamp."""
@@ -50,9 +54,8 @@ class Talker(Prober):
 
     def first_answer_since(self, t_ns: int) -> int | None:
         """When the first probe was answered at or after a moment, and over the present console."""
-        since_ns = max(t_ns, self.t_attached)
-        times = [s.t_answered for s in self._latest() if s.t_answered is not None]
-        return min((t for t in times if t >= since_ns), default=None)
+        place = bisect_left(self._heard_at, max(t_ns, self.t_attached))
+        return self._heard_at[place] if place < len(self._heard_at) else None
 
     def silent_from(self, t_ns: int) -> int | None:
         """The planned moment of the first probe since ``t_ns`` after which nothing was answered.
@@ -74,8 +77,9 @@ class Talker(Prober):
         known = sorted(s.latency_ns for s in self.slots[-200:] if s.latency_ns is not None)
         return max(_SILENT_NS, 4 * known[len(known) // 2] if known else 0)
 
-    def _latest(self) -> list[Slot]:
-        return self.slots[-10_000:]
+    def _note_answer(self, slot: Slot) -> None:
+        assert slot.t_answered is not None
+        self._heard_at.append(slot.t_answered)
 
     def _hear(self, spoken: dict[str, Any] | None) -> None:
         super()._hear(spoken)

@@ -133,6 +133,8 @@ def test_a_sweep_finds_what_was_renamed_and_committed(
         assert not await verbs.knows(instance, old)
         await verbs.save(Verb.SNAPSHOT, instance, f"{new}-s1")
         assert f"{new}-s1" in await verbs.saved(Verb.SNAPSHOT, instance)
+        await driver.start(instance)
+        await verbs.pause(instance)
         # Another driver stands for the worker after one that was killed here.
         found = {(left.kind, left.name) for left in await driver.leftovers(host.name)}
         assert found == {("container", new), ("snapshot", f"tonnage/snapshot:{new}-s1")}
