@@ -14,6 +14,7 @@ from analysis.section import Field
 from analysis.statistics.blocks import BlockedSample, Floats
 from analysis.statistics.proportions import estimate_share
 from analysis.statistics.quantiles import estimate_quantile
+from contract.verbs import OPERATIONS, Verb
 
 
 def _interval(pattern: str, what: str) -> tuple[Field, ...]:
@@ -23,6 +24,22 @@ def _interval(pattern: str, what: str) -> tuple[Field, ...]:
         Field(pattern.format("_high"), "Float64", "upper end of it"),
     )
 
+
+_PROBE = frozenset(
+    {
+        *("probe_rate_per_s", "patience_ms", "good_replies", "calm_s"),
+        *("effect_deadline_s", "ready_deadline_s"),
+    }
+)
+"""Parameters that say how it is looked, and not at what."""
+_ONLY_OF = {
+    "updated": ("update",),
+    "update_order": ("update",),
+    "shrink_to": ("cpu", "memory"),
+    "graceful": ("stop", "restart"),
+    "hold_s": ("pause", "stop"),
+}
+"""Parameters that only some operations heed."""
 
 VERB_FIELDS = (
     *SCOPE_FIELDS,
@@ -61,7 +78,7 @@ OPERATION_FIELDS = (
 def verb_rows(found: AllOperations, matrix: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every verb that was tried, in every cell and scope. One that a variant lacks has no row."""
     support = supports(matrix)
-    return [
+    rows = [
         describe(found.cells, cell, scope)
         | {"verb": str(verb), "support": support.get((cell.variant, str(verb)))}
         | {"beside": beside(found.cells, cell)}
@@ -72,11 +89,12 @@ def verb_rows(found: AllOperations, matrix: list[dict[str, Any]]) -> list[dict[s
         for verb in verbs_of(cell)
         if found.verb(cell, verb, scope).n or found.others(cell, verb, scope)["set_aside"]
     ]
+    return _sorted(found.cells, rows, "verb", [str(verb) for verb in Verb])
 
 
 def operation_rows(found: AllOperations) -> list[dict[str, Any]]:
     """What was noticed of every operation, in every cell and scope."""
-    return [
+    rows = [
         describe(found.cells, cell, scope)
         | {"operation": operation_of(cell), "beside": beside(found.cells, cell)}
         | _times(cell)
@@ -84,12 +102,41 @@ def operation_rows(found: AllOperations) -> list[dict[str, Any]]:
         for cell, scope in _places(found)
         if found.noticed(cell, scope).n
     ]
+    return _sorted(found.cells, rows, "operation", list(OPERATIONS))
 
 
 def beside(cells: Cells, cell: Cell) -> str:
-    """What else than the verb varied."""
-    others = {name: cell.conditions.get(name) for name in cells.varying if name != "verb"}
-    return condition_words(others) or "same for all"
+    """What tells the cell from others of its operation, as far as it has to do with that.
+
+    How the probe is set tells cells of one variant apart. Between variants it is no condition.
+    """
+    alike = [c for c in cells.cells if operation_of(c) == operation_of(cell)]
+    own = [c for c in alike if c.variant == cell.variant]
+    names = [
+        name
+        for name in cells.varying
+        if operation_of(cell) in _ONLY_OF.get(name, (operation_of(cell),))
+        and _vary(name, own if name in _PROBE else alike)
+    ]
+    return condition_words({name: cell.conditions.get(name) for name in names}) or "same for all"
+
+
+def _sorted(
+    cells: Cells, rows: list[dict[str, Any]], name: str, order: list[str]
+) -> list[dict[str, Any]]:
+    """What is done in the order of its kinds, under each condition the baseline first."""
+    variants = cells.variants()
+    conditions = list(dict.fromkeys(row["beside"] for row in rows))
+
+    def place(row: dict[str, Any]) -> tuple[int, int, int]:
+        known = order.index(row[name]) if row[name] in order else len(order)
+        return known, conditions.index(row["beside"]), variants.index(row["variant"])
+
+    return sorted(rows, key=place)
+
+
+def _vary(name: str, some: list[Cell]) -> bool:
+    return len({str(c.conditions.get(name)) for c in some}) > 1
 
 
 def _places(found: AllOperations) -> Iterator[tuple[Cell, Scope]]:

@@ -12,7 +12,7 @@ NOT_APPLICABLE = "not applicable"
 
 def said(verb: str) -> str:
     """A verb or operation as a person says it."""
-    return verb.replace("_", " ")
+    return verb.replace("_", " ").replace("cpu", "CPU")
 
 
 def matrix(rows: Sequence[Row]) -> ShownTable | None:

@@ -9,7 +9,7 @@ from analysis.management.shown import said
 from analysis.shown import Row, Tables, marked
 from analysis.words import doubtful, few_blocks, not_real
 
-MOST_GROUPS = 20
+MOST_GROUPS = 12
 
 METHOD = (
     (
