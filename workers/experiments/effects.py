@@ -74,7 +74,7 @@ class Effects:
 
     async def forget(self) -> None:
         """Remove what snapshots left, as far as the engine lets us now."""
-        for verb, name in list(self.made):
+        for verb, name in self.made if self._subject.running.instance else ():
             with suppress(TonnageError):
                 await self.verbs.forget(verb, self._subject.instance, name)
 

@@ -45,11 +45,15 @@ class Operation:
             if end_ns is None:
                 self._note_broken()
             note_interruption(self._bench, self._rows, [talker], (begin_ns, end_ns))
+        well = end_ns is not None
+        if well and self._subject.instance.spec.image != self._bench.trial.image:
+            # It stands on its snapshot, and the next one would stand on that: layer upon layer.
+            well = await self._subject.start_over()
         await effects.forget()
         self._subject.keepsakes += effects.made
         for row in self._rows:
             self._bench.recorder.finish(row)
-        return end_ns is not None
+        return well
 
     async def _do_all(self, effects: Effects) -> None:
         """Verb after verb, until one comes to nothing."""

@@ -42,7 +42,7 @@ class Subject:
         """Its end. Its row is final then."""
         await self.end(self.running)
         verbs = self._bench.driver.verbs()
-        for verb, name in self.keepsakes:
+        for verb, name in self.keepsakes if self.running.instance else ():
             with suppress(TonnageError):
                 await verbs.forget(verb, self.instance, name)
         self._bench.recorder.finish(self.row)
@@ -71,6 +71,12 @@ class Subject:
         row.t_intent = self._bench.now()
         await bring_up(self._bench, fresh, self._bench.params.ready_deadline_s)
         return fresh
+
+    async def start_over(self) -> bool:
+        """In place of what it is now, an instance of the trial's own image. Whether that is ready."""
+        await self.end(self.running)
+        self.running = await self.replacement()
+        return self.running.row.outcome == "ok"
 
     async def end(self, running: Running) -> None:
         """Take one of its lives down. What that leaves is told by its own row."""

@@ -17,7 +17,7 @@ MS = 1e6
 TRUTH = {
     "driver": "simulated",
     "sigma": 0.1,
-    "block_sigma": 0.1,
+    "block_sigma": 0.05,
     "reply_ms": 2,
     "verb_effect_ms": EFFECT_MS,
     "verb_call_ms": CALL_MS,
