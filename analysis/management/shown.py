@@ -7,7 +7,7 @@ from analysis import quantities
 from analysis.section import ShownTable
 from analysis.shown import Row, assemble, marked, over
 
-NOT_APPLICABLE = "not applicable"
+SAME = "same for all"
 
 
 def said(verb: str) -> str:
@@ -50,7 +50,7 @@ def effects(rows: Sequence[Row]) -> ShownTable | None:
     body = [
         (
             said(r["verb"]),
-            r["beside"],
+            _beside(r, rows),
             marked(r),
             r["support"] or "varies",
             quantities.count(r["blocks"]),
@@ -85,7 +85,7 @@ def interruptions(rows: Sequence[Row]) -> ShownTable | None:
     body = [
         (
             said(r["operation"]),
-            r["beside"],
+            _beside(r, rows),
             marked(r),
             quantities.count(r["operations"]),
             quantities.count(r["not_back"]),
@@ -123,6 +123,12 @@ def _support(row: Row | None) -> str:
     tried = row["attempts"]
     found = f"{row['seen']} of {tried} seen" if tried else "not measured"
     return f"{row['support'] or 'varies'}\n{found}"
+
+
+def _beside(row: Row, rows: Sequence[Row]) -> str:
+    """What else varied: nothing is said of that where it does so for others only."""
+    some = any(r["beside"] != SAME for r in rows)
+    return "" if some and row["beside"] == SAME else str(row["beside"])
 
 
 def _fleet(rows: Sequence[Row]) -> list[Row]:

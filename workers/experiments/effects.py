@@ -102,7 +102,7 @@ class Effects:
 
         await self._carry_out(row, self.verbs.pause(self._subject.instance), look)
         heard = self._talker.t_heard
-        await asyncio.sleep(self._params.hold_s)
+        await self._hold(row)
         if self._talker.t_heard != heard:
             row.t_ready = None
             raise NoEffect("it was silent for a while and then answered, although it was paused")
@@ -127,7 +127,7 @@ class Effects:
         finally:
             death.cancel()
         self._talker.use(None)
-        await asyncio.sleep(self._params.hold_s)
+        await self._hold(row)
 
     async def _start(self, row: InstanceRow) -> None:
         driver, instance = self._bench.driver, self._subject.instance
@@ -138,6 +138,11 @@ class Effects:
             self._subject.renew(Renewed(instance, console), self._talker)
 
         await self._carry_out(row, start(), self._answers(row))
+
+    async def _hold(self, row: InstanceRow) -> None:
+        """As long as it shall last, counted from the effect."""
+        assert row.t_ready is not None
+        await self._bench.sleep_until(row.t_ready + round(self._params.hold_s * 1e9))
 
     async def _restart(self, row: InstanceRow) -> None:
         if self._support.kind == "emulated":

@@ -52,7 +52,10 @@ class ManagementParams(Params):
     )
     graceful: bool = Field(False, description="stop, restart: ask before killing")
     hold_s: float = Field(
-        1, ge=0, le=600, description="pause, stop: time until it is undone, part of the interruption"
+        1,
+        ge=0,
+        le=600,
+        description="pause, stop: from the effect until it is undone, part of the interruption",
     )
     calm_s: float = Field(1, ge=0.1, le=600, description="probed before each operation, to compare with")
     probe_rate_per_s: float = Field(50, gt=0, le=1000, description="probes to each subject")
