@@ -82,6 +82,12 @@ class InstanceExited(TonnageError):
     code = "exited"
 
 
+class NoEffect(TonnageError):
+    """What was done to an instance has not had its effect by the deadline of that."""
+
+    code = "no_effect"
+
+
 class DeadlineExceeded(TonnageError):
     """A trial, or a step of it, ran out of its time."""
 

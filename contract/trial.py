@@ -70,6 +70,9 @@ A result, not a failure.
 ELSEWHERE = "elsewhere"
 """Error class of a planned row that turned out to be another host's to measure: no failure."""
 
+NOT_APPLICABLE = "not_applicable"
+"""Error class of a planned row that asks for what this driver cannot do: no failure, and no number."""
+
 VerdictWord = Literal["valid", "suspect", "invalid"]
 
 

@@ -22,7 +22,7 @@ from contract.errors import (
 )
 from contract.parts import PackedPart, TrialRecord, pack_part
 from contract.rows import InstanceRow
-from contract.trial import ELSEWHERE, Outcome, Trial
+from contract.trial import ELSEWHERE, NOT_APPLICABLE, Outcome, Trial
 from workers import host as machine
 from workers.bench import Bench, Recorder
 from workers.clock import Clock, HostClock, VirtualClock
@@ -266,7 +266,7 @@ def _settle(found: _Findings) -> None:
     measured = [
         row
         for row in found.rows
-        if not row.resident and not row.warm_up and row.error_class != ELSEWHERE
+        if not row.resident and not row.warm_up and row.error_class not in (ELSEWHERE, NOT_APPLICABLE)
     ]
     good = [row for row in measured if row.outcome in ("ok", "censored")]
     if found.error_class == PolicyRefused.code:

@@ -10,7 +10,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 
 
-def run_simulated(folder, content):
+def run_simulated(folder, content, *, exit_code=0):
     """Measure and report a campaign in ``folder``. Returns its results folder."""
     (folder / "c.yaml").write_text(yaml.safe_dump(content))
     where = ["--name", "h1", "--state-dir", str(folder / "s"), "--run-dir", str(folder / "r")]
@@ -23,5 +23,5 @@ def run_simulated(folder, content):
         text=True,
         timeout=280,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode == exit_code, ran.stdout + ran.stderr
     return folder / "out"

@@ -28,6 +28,7 @@ CUTS: dict[str, dict[str, Any]] = {
     "deployment": {"deployments": 2},
     "failover": {"loss": "kill"},
     "isolation": {"phase_s": 4, "ramp_s": 1},
+    "management": {"operations": 1, "updated": 2, "residents": 1},
     "overhead": {"repeats": 3},
     "recovery": {"injections": 1},
     "rollout": {},

@@ -25,6 +25,7 @@ from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 from workers.surface.outside import HostView, look
 from workers.surface.system_calls import ProcessTracer, Tracer
+from workers.verbs.base import Verbs
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,6 +90,9 @@ class Driver(ABC, Generic[S]):
     """Which fact is the engine's own version; empty where there is no engine."""
     backoff_reset_s: ClassVar[float] = 0.0
     """How long an instance must have run before the engine's restart policy acts without delay again."""
+
+    verb_kind: ClassVar[type[Verbs]] = Verbs
+    """How day-2 verbs are done here."""
 
     @classmethod
     def stands_for(cls, settings: Mapping[str, Any]) -> str:  # noqa: ARG003 - the interface names it
@@ -218,6 +222,10 @@ class Driver(ABC, Generic[S]):
     async def tracer(self, instance: Instance) -> Tracer:
         """What counts the system calls that the instance makes on the host's kernel."""
         return ProcessTracer(self.engine, await self.pid(instance))
+
+    def verbs(self) -> Verbs:
+        """What can be done to instances that run, beside what this interface asks of every driver."""
+        return self.verb_kind(self)
 
     def delivery(self) -> Delivery:
         """How images come to this host from a registry. Offered as Capability.REGISTRY."""

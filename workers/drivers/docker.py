@@ -14,7 +14,7 @@ from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
-from workers.engines import docker_calls, docker_trees
+from workers.engines import docker_calls, docker_trees, docker_verbs
 from workers.engines.cgroup import Cgroups
 from workers.engines.daemon_restart import restart_engine
 from workers.engines.delivery import Delivery
@@ -38,6 +38,7 @@ from workers.engines.docker_server import ApiServer
 from workers.images.tree import BUILD_DEADLINE_S, is_tree
 from workers.ownership import LABEL_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
+from workers.verbs.docker import DockerVerbs
 
 if TYPE_CHECKING:
     from docker import APIClient  # noqa: TID251 - this is the driver that speaks it
@@ -80,6 +81,7 @@ class Driver(base.Driver[ContainerSettings]):
             Capability.REGISTRY,
         }
     )
+    verb_kind = DockerVerbs
     backoff_reset_s = 15.0  # 10 s by restartmanager.go, which counts from a start that takes a while
 
     def __init__(self, settings: ContainerSettings, host: HostSettings, owner: Owner) -> None:
@@ -245,7 +247,7 @@ class Driver(base.Driver[ContainerSettings]):
         return self.server.socket
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
-        """Containers with an owner's labels, in any state, and images that were delivered."""
+        """Containers with an owner's labels, in any state; snapshots of them; delivered images."""
         label = f"{LABEL_PREFIX}trial" if host is None else f"{LABEL_PREFIX}host={host}"
         found = await self._ask(self.api.containers, all=True, filters={"label": [label]})
         owned = [(container, owner_of(container)) for container in found]
@@ -254,10 +256,14 @@ class Driver(base.Driver[ContainerSettings]):
             for container, owner in owned
             if owner is not None
         ]  # before images: one that is in use stays
-        return [*containers, *await self.engine(self._delivered.leftovers, host)]
+        snapshots = await self._ask(docker_verbs.snapshot_leftovers, self.api, self.name, host)
+        return [*containers, *snapshots, *await self.engine(self._delivered.leftovers, host)]
 
     async def sweep(self, leftover: Leftover) -> None:
-        """Remove the container or image."""
+        """Remove the container, snapshot or image."""
+        if leftover.kind == "snapshot":
+            await self._ask(docker_calls.drop_image, self.api, leftover.name)
+            return
         if leftover.kind == "image":
             await self._ask(self._delivered.remove, self.api, leftover.host, leftover.name)
             return

@@ -33,6 +33,7 @@ from workers.images.tree import BUILD_DEADLINE_S
 from workers.libvirt_uris import driver_of
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
+from workers.verbs.libvirt import LibvirtVerbs
 
 _NONCE = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 """What may stand on a kernel's command line without changing its meaning."""
@@ -44,6 +45,7 @@ class Driver(LibvirtDriver[LibvirtSettings]):
     name = "libvirt"
     summary = "virtual machines of QEMU under libvirt, with KVM where it works or emulated"
     version_fact = "libvirt_version"
+    verb_kind = LibvirtVerbs
     Settings: ClassVar[type[Settings]] = LibvirtSettings
     offers = frozenset(
         {

@@ -25,6 +25,7 @@ from workers.engines.process_pipes import Pipes
 from workers.exit_watch import watch_process
 from workers.ownership import Leftover, Owner, owner_from_labels
 from workers.settings import HostSettings
+from workers.verbs.process import ProcessVerbs
 
 STOP_GRACE_S = 10.0
 """How long a graceful stop waits before it kills: the same as Docker's."""
@@ -71,6 +72,7 @@ class Driver(base.Driver[ProcessSettings]):
     offers = frozenset(
         {Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS, Capability.LINK}
     )
+    verb_kind = ProcessVerbs
 
     def __init__(self, settings: ProcessSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner)

@@ -31,6 +31,7 @@ from workers.engines.simulated_machine import (
     normal_of,
     until_dead,
 )
+from workers.engines.simulated_management import remembered
 from workers.engines.simulated_overhead import told_by_work
 from workers.engines.simulated_recovery import Revival
 from workers.engines.simulated_security import SimulatedTracer, seen_outside, told_inside
@@ -40,6 +41,8 @@ from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 from workers.surface.outside import HostView
 from workers.surface.system_calls import Tracer
+from workers.verbs.base import Verbs
+from workers.verbs.simulated import SimulatedVerbs
 
 
 class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
@@ -61,6 +64,7 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
         self._revival = Revival(settings, lambda: self._draw() / self._host_factor, self._restart)
         self._simulated_host = SimulatedHost(settings, noise, lambda: birthdays(host.name))
         self._delivery: SimulatedDelivery | None = None
+        self._verbs = SimulatedVerbs(self, self._draw)
 
     @property
     def _machine(self) -> dict[str, SimulatedInstance]:
@@ -128,7 +132,7 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
             return harm * reply_s * self._simulated_host.slowness
 
         def told(request: str) -> dict[str, Any]:
-            inside = told_inside(self.settings, request)
+            inside = told_inside(self.settings, request) | remembered(sim, request)
             return inside | told_by_work(self.settings, request, self._rng.gauss)
 
         sim.console = SimulatedConsole(sim, answer_s, told)
@@ -263,6 +267,10 @@ class Driver(LeakingDriver, base.Driver[SimulatedSettings]):
             self._later(self.settings.boot_ms * sim.up_factor, lambda: boot(sim))
         else:
             sim.console = None
+
+    def verbs(self) -> Verbs:
+        """By the model."""
+        return self._verbs
 
     def delivery(self) -> Delivery:
         """Through a registry that is as simulated as the rest."""

@@ -34,6 +34,11 @@ class SimulatedInstance(Instance):
     stressed_until_s: float = -math.inf
     """When its stress ended, by the loop's clock; in all eternity while it goes on."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
+    marker: str = ""
+    """The word that its agent was told to keep."""
+    cpus: float | None = None
+    memory_mib: int | None = None
+    """Limits that it was given after its creation."""
 
 
 machines: dict[str, dict[str, SimulatedInstance]] = {}
@@ -87,6 +92,10 @@ class SimulatedConsole(Console):
     def speak(self, beacon: str) -> None:
         """The agent's first words, and then what it was asked meanwhile."""
         self.lines.put_nowait(beacon)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Answer what was asked while it was not awake."""
         for line in self._unread:
             self._answer(line)
         self._unread.clear()
@@ -117,7 +126,11 @@ WORKS = frozenset(
     {"cpu", "mem", "disk", "sys", "fork", "direct", "random", "fsync", "net", "stream", "run"}
 )
 ORDERS = frozenset({"stress", "calm"})
-_REQUESTS = WORKS | ORDERS | {"ping", "uptime", "inspect", "digest", "quit", "lay", "starts", "listen"}
+_REQUESTS = (
+    WORKS
+    | ORDERS
+    | {"ping", "uptime", "inspect", "digest", "quit", "lay", "starts", "listen", "mark", "marked"}
+)
 
 
 def boot(sim: SimulatedInstance) -> None:

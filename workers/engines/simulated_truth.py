@@ -12,6 +12,7 @@ from workers.engines.simulated_churn import ChurnTruth
 from workers.engines.simulated_density import DensitySettings
 from workers.engines.simulated_deployment import SimulatedDeliveryTruth
 from workers.engines.simulated_isolation import IsolationTruth
+from workers.engines.simulated_management import ManagementTruth
 from workers.engines.simulated_overhead import OverheadTruth
 from workers.engines.simulated_recovery import RecoveryTruth
 from workers.engines.simulated_security import SecurityTruth
@@ -25,6 +26,7 @@ class SimulatedSettings(
     OverheadTruth,
     SecurityTruth,
     IsolationTruth,
+    ManagementTruth,
 ):
     """What a simulated engine is like."""
 

@@ -58,6 +58,8 @@ class Running:
     """Instead of the trial's own."""
     pids: int | None = None
     """Most processes and threads that it may have."""
+    suffix: str = ""
+    """Of its name, where another of the same number may still be there."""
     instance: Instance | None = None
     console: Console | None = None
     agent: Agent | None = None
@@ -120,7 +122,8 @@ async def _bring_up(bench: Bench, running: Running, deadline_s: float) -> None:
     if running.image is not None:
         spec = replace(spec, image=running.image)
     limits = spec.limits if running.limits is None else running.limits
-    spec = replace(spec, limits=limits, pids=running.pids)
+    name = f"{spec.name}{running.suffix}"
+    spec = replace(spec, name=name, limits=limits, pids=running.pids)
     row.t_call = bench.now()
     if running.brings_image:
         await driver.prepare(spec.image)

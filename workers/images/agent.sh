@@ -22,6 +22,7 @@
 #               as \0 and three octal digits. No shell sees them
 #   output      what the last program printed, in base64, 32 KiB at most, and the end of its errors
 #   digest PATH SHA-256 of a file, or null where it cannot be read from in here
+#   mark WORD   keep a word, in a file and in memory     marked   say what both have kept
 #   stress KIND SECONDS N   be a bad neighbour until `calm`, for so many seconds at most; other requests
 #               are answered meanwhile. cpu: N busy loops; mem: N loops that fill 16 MiB; alloc: N MiB taken,
 #               filled and let go again and again; fork: as many programs as can be started, each starting
@@ -44,6 +45,7 @@ root=${0%/*}
 programs=$PATH
 PATH=$root/bin
 busybox=$root/bin/busybox
+marker=
 scratch=
 laid=
 listener=
@@ -567,6 +569,21 @@ digest() { # $1 = path
     [ -n "$sum" ] && answer ",\"sha256\":\"${sum%% *}\"" || answer ',"sha256":null'
 }
 
+mark() { # $1 = word
+    fits "$1" 64 '*[!A-Za-z0-9]*' && [ -n "$1" ] || {
+        refuse 'mark wants a word of at most 64 letters and digits'
+        return
+    }
+    marker=$1
+    if { printf '%s\n' "$1" >"$work/marker"; } 2>/dev/null; then answer ''; else refuse 'mark failed'; fi
+}
+
+marked() {
+    line=
+    [ ! -f "$work/marker" ] || read -r line <"$work/marker"
+    answer ",\"file\":$(quote "$line"),\"memory\":\"$marker\""
+}
+
 facts() {
     while read -r key value; do
         case $key in
@@ -620,6 +637,8 @@ serve() { # $1 = request, then its arguments
         output) output ;;
         inspect) answer "$(facts 2>/dev/null)" ;;
         digest) digest "$2" ;;
+        mark) mark "$2" ;;
+        marked) marked ;;
         stress) stress "$2" "$3" "$4" ;;
         calm) calm ;;
         quit) answer '' && leave ;;

@@ -185,6 +185,19 @@ def test_inspect_tells_what_is_there_to_touch(agent: Spoken) -> None:
     assert flag in ("rw", "ro")
 
 
+def test_a_word_is_kept_in_a_file_and_in_memory(agent: Spoken, tmp_path: Path, start: Start) -> None:
+    assert agent.ask("marked") == {"ok": True, "file": "", "memory": ""}
+    assert agent.ask("mark abc1") == {"ok": True}
+    assert agent.ask("marked") == {"ok": True, "file": "abc1", "memory": "abc1"}
+    for word in ("", "a/b", "x" * 65):
+        assert agent.ask(f"mark {word}")["ok"] is False
+    (tmp_path / "marker").write_text("def\n")  # as after its files were restored, and not its memory
+    assert agent.ask("marked") == {"ok": True, "file": "def", "memory": "abc1"}
+    nowhere = start(TONNAGE_WORK="/nonexistent")
+    nowhere.line()
+    assert nowhere.ask("mark abc") == {"ok": False, "error": "mark failed"}
+
+
 def test_digest_reads_files_and_nothing_else(agent: Spoken, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"abc")

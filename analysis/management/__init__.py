@@ -1,0 +1,1 @@
+"""Day-2 verbs on running instances: operations read, counted, drawn and put into words."""
