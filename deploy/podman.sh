@@ -31,9 +31,12 @@ start_podman() {
   printf '%s\n' '[containers]' "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]" \
     '[engine]' 'events_logger = "file"' 'cgroup_manager = "cgroupfs"' \
     '[network]' "network_config_dir = \"$folder/networks\"" >"$folder/containers.conf"
+  # As Docker does, it takes a registry on this machine without TLS.
+  printf '%s\n' '[[registry]]' 'location = "127.0.0.1"' 'insecure = true' >"$folder/registries.conf"
   remember_cgroups
   hide_mixed_cgroups
-  start_daemon podman env CONTAINERS_CONF="$folder/containers.conf" ${HIDING[@]+"${HIDING[@]}"} \
+  start_daemon podman env CONTAINERS_CONF="$folder/containers.conf" \
+    CONTAINERS_REGISTRIES_CONF="$folder/registries.conf" ${HIDING[@]+"${HIDING[@]}"} \
     podman --root "$folder/data" --runroot "$folder/run" --tmpdir "$folder/tmp" \
     system service --time=0 "unix://$folder/podman.sock"
   wait_for 30 podman docker_answers "$folder/podman.sock" || return 1

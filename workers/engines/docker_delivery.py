@@ -93,10 +93,10 @@ class DockerDelivery(RegistryDelivery):
         manifest = await self._ask(self.registry.manifest, *split(reference))
         here = await self._call(docker_calls.has_image, self._api, reference)
         await self._call(self._images.record, reference)
-        before = await self._call(_used_bytes, self._api)
+        before = await self._call(self._used_bytes)
         with self.stopping() as stopped, self._in_our_words("pull"):
             came = await self._threads.call(deadline_s, self._pull, reference, note, stopped)
-        after = await self._call(_used_bytes, self._api)
+        after = await self._call(self._used_bytes)
         fetched = [layer for layer in manifest.layers if layer.digest.partition(":")[2][:_SHORT] in came]
         wire = len(manifest.content) + sum(layer.size_bytes for layer in fetched)
         return Pulled(
@@ -140,15 +140,17 @@ class DockerDelivery(RegistryDelivery):
             return f"{text}; {self._images.server.trust_registry}"
         return text
 
+    def _used_bytes(self) -> int | None:
+        """Size of all layers as the engine counts them, each once; None where it does not say.
+
+        Podman answers 0, whatever it holds.
+        """
+        used = None if self._images.server.name == "podman" else self._api.df().get("LayersSize")
+        return None if used is None else int(used)
+
     def _in_our_words(self, doing: str) -> Any:
         return docker_calls.in_our_words(doing, self._images.server)
 
     async def _call(self, function: Any, *args: Any) -> Any:
         with self._in_our_words(function.__name__):
             return await self._ask(function, *args)
-
-
-def _used_bytes(api: "APIClient") -> int | None:
-    """Size of all layers as the engine counts them, each once; None where it does not say."""
-    used = api.df().get("LayersSize")
-    return None if used is None else int(used)

@@ -23,6 +23,7 @@ from workers.clock import HostClock, VirtualClock
 from workers.console import Console
 from workers.discover import build_catalog, find_driver
 from workers.drivers.base import AnyDriver, Fault, Instance, InstanceSpec
+from workers.drivers.libvirt_machines import MachineDriver
 from workers.ownership import NAME_PREFIX, Owner
 from workers.settings import HostSettings
 
@@ -102,13 +103,17 @@ class Rig:
         return (HostClock() if self.is_real else VirtualClock()).run(work)
 
 
+RUNNABLE = [name for name in NAMES if not issubclass(find_driver(name), MachineDriver)]
+"""Those whose engines a test machine can have; of the others see test_libvirt_machines.py."""
+
+
 def of_driver(name: str) -> Any:
     """Tests of one driver share its engine, and run beside those of the others."""
     together = pytest.mark.xdist_group(f"contract {name}")
     return pytest.param(name, marks=[together, ENGINES[name]] if name in ENGINES else together)
 
 
-@pytest.fixture(params=map(of_driver, NAMES))
+@pytest.fixture(params=map(of_driver, RUNNABLE))
 def rig(request: pytest.FixtureRequest, host_settings: HostSettings, shared_state_dir: Path) -> Rig:
     engine: dict[str, Any] = {"state_dir": shared_state_dir}
     if request.param == "docker":
