@@ -128,3 +128,20 @@ def test_a_machine_has_a_kernel_of_its_own(
     if facts["host_process"] is not None:  # a libvirt in another mount namespace hides its QEMU's PID
         assert facts["host_process"].startswith("qemu")
         assert (facts["host_user"], facts["host_capabilities"]) == (65534, [])
+
+
+@pytest.mark.libvirt
+def test_a_user_that_libvirts_folders_are_closed_to_is_refused(
+    libvirt_engine: str, host_settings: HostSettings, shared_state_dir: Path
+) -> None:
+    guests = Path("/var/lib/libvirt/qemu").stat()
+    if libvirt_engine != "qemu:///system" or guests.st_mode & 0o001 or guests.st_uid == 65534:
+        pytest.skip("this libvirt's folders are open to all")
+    host = host_settings.model_copy(
+        update={"libvirt_uri": libvirt_engine, "state_dir": shared_state_dir}
+    )
+    part = security(host, {"accel": "tcg", "user": "65534:65534"}, "libvirt", trace=False)
+    assert part.record.outcome == "failed"
+    assert "QEMU runs as user 65534 and may not pass /var/lib/libvirt/qemu" in str(
+        part.record.error_text
+    )

@@ -87,6 +87,8 @@ class Driver(LibvirtDriver[LibvirtSettings]):
             await self.engine(make_folder, folder / self.host.name)
         user = self.settings.ids or self._opened.qemu_user
         see_that_qemu_reaches(self._sockets / self.host.name / "any", user, "run_dir")
+        if self.settings.ids and self._files.guests:
+            see_that_qemu_reaches(self._files.guests / "any", self.settings.ids, "user")
         await self.engine(self._session.listen)
 
     async def close(self) -> None:

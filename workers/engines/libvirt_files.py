@@ -32,6 +32,12 @@ class LibvirtFiles:
             self._sockets = Path("/run/libvirt")
 
     @property
+    def guests(self) -> Path | None:
+        """Where the system's daemon keeps what QEMU must read of its guest; None for another daemon."""
+        ours = self._named is None and self._sockets == Path("/run/libvirt")
+        return Path("/var/lib/libvirt", self._kind) if ours else None
+
+    @property
     def daemon_socket(self) -> Path:
         """Where the daemon listens: of the driver's own daemon where libvirt runs as several."""
         if self._named is not None:
