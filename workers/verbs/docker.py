@@ -131,5 +131,4 @@ class DockerVerbs(Verbs):
 
     async def _ask(self, function: Any, *args: Any) -> Any:
         driver: Any = self._driver
-        with docker_calls.in_our_words(function.__name__, driver.host.docker_socket):
-            return await driver.engine(function, driver.api, *args)
+        return await driver._ask(function, driver.api, *args)
