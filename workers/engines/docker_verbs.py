@@ -1,6 +1,6 @@
 """Blocking calls of a Docker engine for day-2 verbs, and the images that snapshots leave."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contract.errors import EngineError
 from workers.engines import docker_calls
@@ -32,7 +32,7 @@ def run(api: "APIClient", container: str, command: list[str]) -> str:
     made = api.exec_create(container, command)
     said: str = api.exec_start(made["Id"]).decode("utf-8", "replace")
     if command[-1] not in said:
-        raise EngineError(f"docker's exec of '{command[0]}' said: {said.strip()[:300] or 'nothing'}")
+        raise EngineError(f"the engine's exec of '{command[0]}' said: {said.strip()[:300] or 'nothing'}")
     return said
 
 
@@ -94,7 +94,17 @@ def update(api: "APIClient", container: str, body: dict[str, int]) -> None:
 
     The client library's own method knows no NanoCpus, which a quota cannot stand in for.
     """
-    url = f"{api.base_url}/v{api.api_version}/containers/{container}/update"
-    answer = api.post(url, json=body, timeout=api.timeout)
+    answer = _post_update(api, container, body)
     if answer.status_code != 200:
-        raise EngineError(f"docker refused 'update': {answer.text.strip()}")
+        raise EngineError(f"the engine refused 'update': {answer.text.strip()}")
+
+
+def has_update(api: "APIClient") -> bool:
+    """Whether the engine knows the call at all: of a container that nobody has it says so in JSON."""
+    answer = _post_update(api, "0" * 64, {})
+    return "json" in answer.headers.get("Content-Type", "")
+
+
+def _post_update(api: "APIClient", container: str, body: dict[str, int]) -> Any:
+    url = f"{api.base_url}/v{api.api_version}/containers/{container}/update"
+    return api.post(url, json=body, timeout=api.timeout)

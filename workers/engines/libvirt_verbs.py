@@ -58,6 +58,17 @@ def limit_cpus(connection: Any, uuid: str, cpus: float) -> None:
     connection.lookupByUUIDString(uuid).setSchedulerParametersFlags(wanted, _AFFECT_LIVE)
 
 
+def limit_container_cpus(connection: Any, uuid: str, cpus: float) -> None:
+    """The same of a container of libvirt's LXC driver, which calls it otherwise."""
+    wanted = {"vcpu_period": PERIOD_US, "vcpu_quota": max(1000, round(cpus * PERIOD_US))}
+    connection.lookupByUUIDString(uuid).setSchedulerParametersFlags(wanted, _AFFECT_LIVE)
+
+
+def limit_container_memory(connection: Any, uuid: str, memory_mib: int) -> None:
+    """Move the memory limit of a container that runs. Of a guest the same call moves its balloon."""
+    connection.lookupByUUIDString(uuid).setMemoryFlags(memory_mib * 1024, _AFFECT_LIVE)
+
+
 def rename(connection: Any, uuid: str, name: str) -> None:
     """Give a domain that is off another name."""
     connection.lookupByUUIDString(uuid).rename(name, 0)

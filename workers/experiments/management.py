@@ -42,7 +42,7 @@ class ManagementParams(Params):
         "memory are undone again by their counterpart",
     )
     operations: int = Field(5, ge=1, le=1000, description="how often per trial, one after another")
-    residents: int = Field(0, ge=0, le=10_000, description="instances beside; list must find them all")
+    residents: int = Field(0, ge=0, le=1000, description="instances beside; list must find them all")
     updated: int = Field(10, ge=1, le=1000, description="update: instances that are replaced")
     update_order: Literal["stop_first", "start_first"] = Field(
         "stop_first", description="update: the old one goes first, or the new one is ready first"

@@ -64,7 +64,7 @@ class Verbs:
 
     async def supports(self, image: str, limits: Limits) -> dict[Verb, Support]:
         """Every verb, for instances of this image with these limits."""
-        nothing = none(f"driver {self._driver.name} has no call for it")
+        nothing = none(f"Tonnage drives no call of {self._driver.name} for it")
         return dict.fromkeys(Verb, nothing) | {
             Verb.STOP: native("stop of the driver"),
             Verb.START: native("start of the driver"),

@@ -10,7 +10,7 @@ from workers.ownership import LABEL_PREFIX
 from workers.verbs.base import Renewed, Support, Verb, Verbs, emulated, native, none
 
 _MIB = 1024 * 1024
-_NO_LOG = "the profile's log driver keeps nothing: 'log_driver: json-file' does"
+_NO_LOG = "the profile's 'log_driver' keeps nothing"
 _NO_CHECKPOINT = (
     "the engine's checkpoints are experimental and need CRIU on the host; they are not driven"
 )
@@ -131,5 +131,4 @@ class DockerVerbs(Verbs):
 
     async def _ask(self, function: Any, *args: Any) -> Any:
         driver: Any = self._driver
-        with docker_calls.in_our_words(function.__name__, driver.host.docker_socket):
-            return await driver.engine(function, driver.api, *args)
+        return await driver._ask(function, driver.api, *args)

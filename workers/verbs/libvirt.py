@@ -21,7 +21,7 @@ class LibvirtVerbs(Verbs):
 
     async def supports(self, image: str, limits: Limits) -> dict[Verb, Support]:
         """Snapshots need a disk, and a CPU limit one to begin with."""
-        disk = image != "tiny" or self._driver.settings.boot == "disk"
+        disk = self._has_disk(image)
         quota = native("virDomainSetSchedulerParametersFlags(global_quota): of QEMU, not its processors")
         return await super().supports(image, limits) | {
             Verb.EXEC: none(_NO_AGENT),
@@ -46,6 +46,9 @@ class LibvirtVerbs(Verbs):
             ),
             Verb.LIST: native("virConnectListAllDomains"),
         }
+
+    def _has_disk(self, image: str) -> bool:
+        return image != "tiny" or self._driver.settings.boot == "disk"
 
     async def pause(self, instance: Any) -> None:
         """Its processors stand still."""
