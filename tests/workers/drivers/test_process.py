@@ -110,16 +110,14 @@ def test_volunteers_for_the_oom_killer(host_settings: HostSettings) -> None:
 
 @pytest.mark.parametrize("image", ["debian:12", "./program", "relative", "tiny2"])
 def test_an_image_is_tiny_or_a_path(host_settings: HostSettings, image: str) -> None:
-    with pytest.raises(
-        ImageError, match=f"absolute path of a program or an image's folder, not '{image}'"
-    ):
+    with pytest.raises(ImageError, match=f"of a program or an image's folder, not '{image}'"):
         run(host_settings, lambda driver: driver.prepare(image))
 
 
 def test_a_program_must_be_there_and_executable(host_settings: HostSettings, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no program")
     (tmp_path / "text").chmod(0o644)
-    for name, words in {"text": "may not be executed", "none": "no program", ".": "no image"}.items():
+    for name, words in {"text": "may not be executed", "none": "no program", ".": "is no image"}.items():
         with pytest.raises(ImageError, match=words):
             run(host_settings, lambda driver, name=name: driver.prepare(str(tmp_path / name)))
 
