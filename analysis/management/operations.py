@@ -142,6 +142,12 @@ def verbs_of(cell: Cell) -> tuple[Verb, ...]:
     return OPERATIONS.get(operation_of(cell), ())
 
 
+def probe_period_ns(cell: Cell) -> float:
+    """The probe's period, which is how closely interruptions are known; 0 when nothing says."""
+    rate = cell.conditions.get("probe_rate_per_s")
+    return 1e9 / rate if isinstance(rate, int | float) and rate > 0 else 0.0
+
+
 _ATTEMPT = "i.outcome IN ('ok', 'failed', 'timeout') AND coalesce(i.error_class, '') NOT IN ({causes})"
 _PLACED = """
     placed AS (

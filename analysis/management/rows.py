@@ -8,7 +8,14 @@ import numpy as np
 from analysis.cells import Cell, Cells, condition_words
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.management.matrix import supports
-from analysis.management.operations import AllOperations, Done, Noticed, operation_of, verbs_of
+from analysis.management.operations import (
+    AllOperations,
+    Done,
+    Noticed,
+    operation_of,
+    probe_period_ns,
+    verbs_of,
+)
 from analysis.scopes import Scope
 from analysis.section import Field
 from analysis.statistics.blocks import BlockedSample, Floats
@@ -147,10 +154,9 @@ def _places(found: AllOperations) -> Iterator[tuple[Cell, Scope]]:
 
 def _times(cell: Cell) -> dict[str, float | None]:
     held = cell.conditions.get("hold_s") if operation_of(cell) in ("pause", "stop") else 0
-    rate = cell.conditions.get("probe_rate_per_s")
     return {
         "hold_ns": float(held) * 1e9 if isinstance(held, int | float) else None,
-        "period_ns": 1e9 / rate if isinstance(rate, int | float) else None,
+        "period_ns": probe_period_ns(cell) or None,
     }
 
 

@@ -1,21 +1,31 @@
 """management: time to effect of verbs and of what undoes them, interruption, failures."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from analysis.cells import Cell, Cells
-from analysis.management.operations import AllOperations, Done, verbs_of
+from analysis.management.operations import AllOperations, Done, probe_period_ns, verbs_of
 from analysis.metrics.base import Measure, Measured, Metric, ShareBlocks
 from analysis.statistics.blocks import BlockedSample
 from analysis.statistics.comparison import block_medians
 from analysis.statistics.proportions import Estimate, estimate_share
 from analysis.statistics.quantiles import estimate_quantile
 from analysis.tables.management import EXPERIMENT
+from contract.verbs import Verb
 
 __all__ = ["EXPERIMENT", "measures"]
 
+LOOK_NS = 2e6
+"""The worker looks so often for what nothing announces."""
+_LOOKED_FOR = frozenset(
+    {
+        *(Verb.CPU_LESS, Verb.CPU_MORE, Verb.MEMORY_LESS, Verb.MEMORY_MORE),
+        *(Verb.SNAPSHOT, Verb.CHECKPOINT, Verb.RENAME),
+    }
+)
 SEED = 20_261_127
 """Fixes the draws of the noise within blocks."""
 
@@ -33,24 +43,42 @@ def measures(cells: Cells) -> list[Measure]:
     undo = Metric("undo", "the same of its counterpart", "ns", quantile="p50")
     silence = Metric("interruption", "longest silence of an operation", "ns", quantile="p50")
     failed = Metric("failed_share", "verbs that came to nothing", "share")
+
+    def effect_of(cell: Cell, place: int) -> Measured | None:
+        found = done(cell, place)
+        if found is None:
+            return None
+        return _median(found.effects(), cell, _step_ns(cell, verbs_of(cell)[place]))
+
+    def silence_of(cell: Cell) -> Measured | None:
+        period_ns = probe_period_ns(cell)
+        found = _median(operations.noticed(cell).interruptions(), cell, period_ns)
+        if found is None or found.estimate.value is None or found.estimate.value >= period_ns:
+            return found
+        return replace(found, unsure="shorter than the probe's period, which is its resolution")
+
     return [
-        Measure(effect, lambda cell: _effect(done(cell, 0), cell)),
-        Measure(undo, lambda cell: _effect(done(cell, 1), cell)),
-        Measure(silence, lambda cell: _median(operations.noticed(cell).interruptions(), cell)),
+        Measure(effect, lambda cell: effect_of(cell, 0)),
+        Measure(undo, lambda cell: effect_of(cell, 1)),
+        Measure(silence, silence_of),
         Measure(failed, lambda cell: _failed([done(cell, place) for place in (0, 1)])),
     ]
 
 
-def _effect(done: Done | None, cell: Cell) -> Measured | None:
-    return None if done is None else _median(done.effects(), cell)
+def _step_ns(cell: Cell, verb: Verb) -> float:
+    """In which steps the verb's effect is looked for; 0 where something announces it."""
+    if verb is Verb.PAUSE:
+        return probe_period_ns(cell)
+    return LOOK_NS if verb in _LOOKED_FOR else 0.0
 
 
-def _median(sample: BlockedSample, cell: Cell) -> Measured | None:
+def _median(sample: BlockedSample, cell: Cell, step_ns: float) -> Measured | None:
     if not sample.n:
         return None
     found = estimate_quantile(sample, 0.5)
     blocks = block_medians(sample, np.random.default_rng([SEED, cell.index]))
-    return Measured(Estimate(found.value, found.low, found.high), sample.n, blocks)
+    grain = step_ns / found.value if found.value and np.isfinite(found.value) else 0.0
+    return Measured(Estimate(found.value, found.low, found.high), sample.n, blocks, grain)
 
 
 def _failed(parts: list[Done | None]) -> Measured | None:

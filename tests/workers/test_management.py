@@ -180,7 +180,7 @@ def check_real(part: Part) -> None:
     assert None not in values(part, "interruption")
 
 
-@pytest.mark.parametrize("verb", ["exec", "pause", "stop", "restart", "cpu", "memory", "list"])
+@pytest.mark.parametrize("verb", ["exec", "pause", "stop", "restart", "cpu"])
 def test_verbs_on_processes(host_settings: HostSettings, verb: str) -> None:
     params = QUICK | {"verb": verb}
     check_real(
@@ -189,7 +189,7 @@ def test_verbs_on_processes(host_settings: HostSettings, verb: str) -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("verb", ["restart", "snapshot", "memory", "update"])
+@pytest.mark.parametrize("verb", ["restart", "snapshot", "update"])
 def test_verbs_on_containers(
     docker_engine: DockerEngine, host_settings: HostSettings, verb: str
 ) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contract.errors import EngineError
-from workers.engines.cgroup import ROOT, Cgroups
+from workers.engines.cgroup import ROOT
 
 PERIOD_US = 100_000
 """Accounting period of a CPU quota: the kernel's own default, and that of Docker and libvirt."""
@@ -24,11 +24,6 @@ def memory_mib_of(folders: list[Path]) -> int | None:
     """The tightest memory limit of groups and all above them, MiB; None: no limit."""
     found = [limit for folder in _and_above(folders) if (limit := _memory_bytes(folder)) is not None]
     return min(found) // _MIB if found else None
-
-
-def groups_of(pid: int | None) -> list[Path]:
-    """The groups that a process is in; none when it is dead, or not to be seen from here."""
-    return [] if pid is None else Cgroups().of_process(pid)
 
 
 def limit_cpus(folders: tuple[Path, ...], cpus: float) -> None:

@@ -167,6 +167,12 @@ def test_metrics_can_be_compared(results):
     assert found["simulated/fair", "cpu", "undo"] is not None
     assert found["simulated/poor", "rename", "effect"] is None
     assert found["simulated/poor", "rename", "failed_share"] is None
+    assert effect.grain == pytest.approx(2 / EFFECT_MS, rel=0.2)
+    assert found["simulated/fair", "rename", "interruption"].unsure is not None
+    frozen = found["simulated/frozen", "cpu", "interruption"]
+    assert frozen.unsure is None
+    assert frozen.grain == pytest.approx(PERIOD_MS / FREEZE_MS, rel=0.1)
+    assert found["simulated/fair", "pause", "effect"].grain > 0.1
     failed = found["simulated/frail", "rename", "failed_share"]
     assert failed.blocks.hits.sum() / failed.blocks.sizes.sum() == failed.estimate.value
 

@@ -67,8 +67,3 @@ def test_the_order_in_which_version_1_takes_memory_and_swap(
     assert order == list(names)
     cgroup_limits.limit_memory((own,), 64)
     assert order[2:] == list(reversed(names))
-
-
-def test_a_dead_process_has_no_groups() -> None:
-    assert cgroup_limits.groups_of(None) == []
-    assert cgroup_limits.groups_of(2**22 + 1) == []
