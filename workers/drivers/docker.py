@@ -236,7 +236,9 @@ class Driver(base.Driver[ContainerSettings]):
     async def remains(self, instance: Instance) -> list[str]:
         """Record, cgroups, mounts, layer and network namespace."""
         own = _own(instance)
-        return await self._ask(docker_calls.remains, self.api, self._cgroups, own.container, own.places)
+        return await self._ask(
+            docker_calls.remains, self.api, self.server, self._cgroups, own.container, own.places
+        )
 
     def marks(self) -> Marks:
         """Names of the trial's containers, and the engine's ids of all that were made."""

@@ -5,12 +5,13 @@ import json
 import math
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
+from workers.census import pid_behind
 from workers.engines.cgroup import Cgroups
 from workers.engines.docker_records import (
     Places,
@@ -199,12 +200,16 @@ def locate(api: "APIClient", cgroups: Cgroups, container: str) -> tuple[int | No
     return pid, places
 
 
-def remains(api: "APIClient", cgroups: Cgroups, container: str, places: Places) -> list[str]:
+def remains(
+    api: "APIClient", server: ApiServer, cgroups: Cgroups, container: str, places: Places
+) -> list[str]:
     """Record, cgroups, mounts and layer that are still there of a container."""
     left = [f"record {container}"] if inspect(api, container) is not None else []
     groups = cgroups.find_named(container) if places.cgroups is None else places.cgroups
     left += [f"cgroup {path}" for path in groups if _is_there(path)]
-    left += [f"mount {target}" for target in _mounts([container, *places.in_mounts()])]
+    left += [
+        f"mount {target}" for target in _mounts(mount_table(server), [container, *places.in_mounts()])
+    ]
     # Of a network namespace only the mount counts: the engine leaves the empty file for a minute.
     if places.layer is not None and _is_there(Path(places.layer)):
         left.append(f"layer {places.layer}")
@@ -216,9 +221,17 @@ def _runs(api: "APIClient", container: str) -> bool:
     return record is not None and bool(record["State"].get("Running"))
 
 
-def _mounts(keys: list[str]) -> list[str]:
+def mount_table(server: ApiServer) -> str:
+    """All mounts as the engine sees them: it may have a mount namespace of its own."""
+    pid = pid_behind(server.socket)
+    for process in (str(pid), "self") if pid else ("self",):
+        with suppress(OSError):  # it ended meanwhile, or is another user's
+            return Path(f"/proc/{process}/mountinfo").read_text()
+    return ""
+
+
+def _mounts(table: str, keys: list[str]) -> list[str]:
     """Targets of the mounts whose lines contain one of the keys."""
-    table = Path("/proc/self/mountinfo").read_text()
     if not any(key in table for key in keys):
         return []
     return [line.split()[4] for line in table.splitlines() if any(key in line for key in keys)]
