@@ -118,7 +118,7 @@ LEFT_OUT = {
     },
     "libvirt_lxc": {"test_runs_without_anybody_listening", "test_one_that_hangs_lives_and_says_nothing"},
 }
-"""What takes long and is the same code as of another driver; TONNAGE_TEST_WHOLE_CONTRACT=1 runs it too."""
+"""Slow, and the same code as of another driver; TONNAGE_TEST_WHOLE_CONTRACT=1 runs it too."""
 
 
 @pytest.fixture(params=[pytest.param(name, marks=ENGINES.get(name, ())) for name in RUNNABLE])
@@ -375,7 +375,7 @@ def memory_limit_bytes(pid: int) -> int | None:
 
 def test_address(rig: Rig, request: pytest.FixtureRequest) -> None:
     rig.needs(Capability.ADDRESS)
-    if rig.kind.name == "docker" and not request.getfixturevalue("docker_engine").has_bridge:
+    if not request.getfixturevalue(f"{rig.kind.name}_engine").has_bridge:
         pytest.skip("this engine has no bridge")
 
     async def work(driver: AnyDriver) -> str:
