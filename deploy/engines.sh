@@ -200,14 +200,15 @@ start_dockerd() {
     --host "unix://$folder/docker.sock" --log-level warn "${options[@]}" "$@"
 }
 
-# make_bridge: a network bridge for containers, on a private subnet that no route of the machine knows.
+# make_bridge [RECORD]: a network bridge for containers, on a private subnet that no route of the machine
+# knows. Its name goes into the file RECORD.
 make_bridge() {
-  local name n
+  local name n record=${1:-$ENGINES_DIR/bridge}
   name=tng$(od -An -N 4 -t x1 /dev/urandom | tr -d ' \n')
   for n in {1..250}; do
     ip -4 route show to match "10.214.$n.1" | grep -qv '^default' && continue
     ip link add "$name" type bridge 2>/dev/null || return 1
-    printf '%s\n' "$name" >"$ENGINES_DIR/bridge"
+    printf '%s\n' "$name" >"$record"
     ip addr add "10.214.$n.1/24" dev "$name" && ip link set "$name" up
     return
   done
@@ -242,10 +243,12 @@ start_libvirt() {
 
 # remember_cgroups: engines leave their empty parent groups behind; only those that were not there go.
 remember_cgroups() {
-  local group
+  local top name
   [[ ! -e $ENGINES_DIR/cgroups ]] || return 0
-  for group in /sys/fs/cgroup/{,*/}{docker,machine,libpod_parent}; do
-    [[ -d $(dirname "$group") && ! -e $group ]] && printf '%s\n' "$group"
+  for top in /sys/fs/cgroup /sys/fs/cgroup/*/; do
+    for name in docker machine libpod_parent; do
+      [[ ! -e ${top%/}/$name ]] && printf '%s\n' "${top%/}/$name"
+    done
   done >"$ENGINES_DIR/cgroups" || true
 }
 
@@ -319,11 +322,11 @@ stop_engines() {
 }
 
 remove_traces() {
-  local group
+  local group record
   take_kvm_back
-  if [[ -e $ENGINES_DIR/bridge ]]; then
-    ip link delete "$(<"$ENGINES_DIR/bridge")" 2>/dev/null || true
-  fi
+  for record in "$ENGINES_DIR"/{,podman-}bridge; do
+    [[ ! -e $record ]] || ip link delete "$(<"$record")" 2>/dev/null || true
+  done
   [[ -e $ENGINES_DIR/cgroups ]] || return 0
   while read -r group; do
     [[ ! -d $group ]] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true

@@ -31,6 +31,7 @@ start_podman() {
   printf '%s\n' '[containers]' "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]" \
     '[engine]' 'events_logger = "file"' 'cgroup_manager = "cgroupfs"' \
     '[network]' "network_config_dir = \"$folder/networks\"" >"$folder/containers.conf"
+  podman_network "$folder/networks"
   # As Docker does, it takes a registry on this machine without TLS.
   printf '%s\n' '[[registry]]' 'location = "127.0.0.1"' 'insecure = true' >"$folder/registries.conf"
   remember_cgroups
@@ -41,6 +42,20 @@ start_podman() {
     system service --time=0 "unix://$folder/podman.sock"
   wait_for 30 podman docker_answers "$folder/podman.sock" || return 1
   PODMAN_SOCKET=$folder/podman.sock
+}
+
+# podman_network FOLDER: Podman's default network on a bridge of ours, without a word to the machine's packet
+# filter. Where Podman has no CNI plugins its networks have another form, and it makes one by itself.
+podman_network() {
+  local name address
+  mkdir -p "$1"
+  [[ -x /usr/lib/cni/bridge || -x /usr/libexec/cni/bridge || -x /opt/cni/bin/bridge ]] || return 0
+  has ip && make_bridge "$ENGINES_DIR/podman-bridge" || return 0
+  name=$(<"$ENGINES_DIR/podman-bridge")
+  address=$(ip -4 -o addr show dev "$name" | awk '{ print $4 }')
+  printf '%s' '{"cniVersion": "0.4.0", "name": "podman", "plugins": [{"type": "bridge", "bridge": "'"$name"'",' \
+    '"isGateway": false, "ipMasq": false, "ipam": {"type": "host-local", "dataDir": "'"$1/addresses"'",' \
+    '"ranges": [[{"subnet": "'"${address%.*}.0/24"'", "rangeStart": "'"${address%.*}.10"'"}]]}}]}' >"$1/87-podman.conflist"
 }
 
 # lxc_answers: whether that libvirt also holds containers.

@@ -167,12 +167,12 @@ def free_port() -> int:
 def dockerd() -> Iterator[DockerEngine]:
     """An engine of our own that leaves the machine's packet filter and its other engines alone."""
     needs_root("dockerd")
-    with short_folder() as folder, _bridge() as bridge:
+    with short_folder() as folder, bridge() as link:
         path = folder / "docker.sock"
         (folder / "daemon.json").write_text("{}")  # the machine's own settings may contradict ours
         options = [f"--config-file={folder}/daemon.json", f"--data-root={folder}/data"]
         options += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid", f"--host=unix://{path}"]
-        options += [f"--bridge={bridge or 'none'}", "--iptables=false", "--ip-masq=false"]
+        options += [f"--bridge={link.name if link else 'none'}", "--iptables=false", "--ip-masq=false"]
         options += ["--ip-forward=false", "--userland-proxy=false", "--log-level=warn"]
         if crun := shutil.which("crun"):
             options.append(f"--add-runtime=crun={crun}")
@@ -181,7 +181,7 @@ def dockerd() -> Iterator[DockerEngine]:
             options += [f"--containerd-namespace={space}", f"--containerd-plugins-namespace={space}-p"]
         try:
             with daemon(["dockerd", *options], folder / "log", lambda: docker_answers(path)) as pid:
-                yield DockerEngine(path, bridge is not None, pid)
+                yield DockerEngine(path, link is not None, pid)
         finally:
             _kill_strays(folder)
             unmount_below(folder)
@@ -268,7 +268,12 @@ def _see_that_nothing_runs(uri: str) -> None:
 
 _END_DOMAINS = """
 import contextlib, libvirt, sys
-for domain in libvirt.open(sys.argv[1]).listAllDomains():
+found = []
+for uri in (sys.argv[1], sys.argv[1].replace("qemu:///system", "lxc:///")):
+    with contextlib.suppress(libvirt.libvirtError):  # one that has no LXC
+        connection = libvirt.open(uri)
+        found += [(connection, domain) for domain in connection.listAllDomains()]
+for _, domain in found:
     if domain.name().startswith("tonnage-"):
         print(domain.name())
         for end in (domain.destroy, domain.undefine):
@@ -310,15 +315,20 @@ def libvirt_answers(uri: str) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Bridge:
+    """A network bridge of our own."""
+
+    name: str
+    subnet: str
+
+
 @contextmanager
-def _bridge() -> Iterator[str | None]:
+def bridge() -> Iterator[Bridge | None]:
     """A bridge on a subnet that no route of the machine knows; None where none can be made."""
-    name = f"tng{secrets.token_hex(4)}"
-    made = False
-    for number in range(1, 250):
-        if not _ip("link", "add", name, "type", "bridge"):
-            break
-        made = True
+    name, subnet = f"tng{secrets.token_hex(4)}", None
+    made = _ip("link", "add", name, "type", "bridge")
+    for number in range(1, 250) if made else ():
         address = f"10.215.{number}.1"
         routes = subprocess.run(
             ["ip", "-4", "route", "show", "to", "match", address],
@@ -327,10 +337,11 @@ def _bridge() -> Iterator[str | None]:
             timeout=10,
         ).stdout.splitlines()
         if all(route.startswith("default") for route in routes):
-            made = _ip("addr", "add", f"{address}/24", "dev", name) and _ip("link", "set", name, "up")
+            if _ip("addr", "add", f"{address}/24", "dev", name) and _ip("link", "set", name, "up"):
+                subnet = f"10.215.{number}.0/24"
             break
     try:
-        yield name if made else None
+        yield Bridge(name, subnet) if subnet else None
     finally:
         _ip("link", "delete", name)
 

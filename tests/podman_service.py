@@ -1,6 +1,7 @@
 """A Podman service of our own for tests: storage, state and socket in one folder that goes with it."""
 
 import contextlib
+import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import psutil
 from engines import (
+    Bridge,
+    bridge,
     daemon,
     docker_answers,
     needs_root,
@@ -28,6 +31,7 @@ cgroup_manager = "cgroupfs"
 [network]
 network_config_dir = "{folder}/networks"
 """
+_PLUGINS = (Path("/usr/lib/cni"), Path("/usr/libexec/cni"), Path("/opt/cni/bin"))
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,16 @@ class PodmanService:
     """A service that answers."""
 
     socket: Path
+    has_bridge: bool = True
+    """Whether containers can get an address."""
 
 
 @contextmanager
 def podman() -> Iterator[PodmanService]:
     """It runs without systemd, and leaves the machine's own containers alone."""
     needs_root("podman", "conmon")
-    with short_folder() as folder:
+    with short_folder() as folder, bridge() as link:
+        network = link is not None and _make_network(folder, link)
         (folder / "containers.conf").write_text(_config(folder))
         path = folder / "podman.sock"
         places = ["--root", str(folder / "data"), "--runroot", str(folder / "run")]
@@ -49,11 +56,30 @@ def podman() -> Iterator[PodmanService]:
         command = ["env", f"CONTAINERS_CONF={folder}/containers.conf", *service, f"unix://{path}"]
         try:
             with daemon(without_mixed_cgroups(command), folder / "log", lambda: docker_answers(path)):
-                yield PodmanService(path)
+                yield PodmanService(path, network)
         finally:
             _kill_strays(folder)
             unmount_below(folder)
             _remove_empty_groups()
+
+
+def _make_network(folder: Path, link: Bridge) -> bool:
+    """Podman's default network on a bridge of ours, without a word to the machine's packet filter.
+
+    False where Podman has no CNI plugins, and so networks of another form.
+    """
+    if not any((place / "bridge").exists() for place in _PLUGINS):
+        return False
+    ipam = {
+        "type": "host-local",
+        "ranges": [[{"subnet": link.subnet, "rangeStart": link.subnet.replace(".0/24", ".10")}]],
+        "dataDir": str(folder / "addresses"),
+    }
+    plugin = {"type": "bridge", "bridge": link.name, "isGateway": False, "ipMasq": False, "ipam": ipam}
+    (folder / "networks").mkdir()
+    described = {"cniVersion": "0.4.0", "name": "podman", "plugins": [plugin]}
+    (folder / "networks/87-podman.conflist").write_text(json.dumps(described))
+    return True
 
 
 def _config(folder: Path) -> str:

@@ -26,7 +26,7 @@ from analysis.words import MOST_SENTENCES
 from contract.errors import DatasetError, UseError
 
 SEED = 20_261_126
-VIRTUAL_MACHINES = ("libvirt",)
+VIRTUAL_MACHINES = ("libvirt", "libvirt_vbox", "libvirt_vmware", "libvirt_esx")
 """Drivers whose instances are virtual machines: containers are what they are compared with."""
 _WAITS = """
     SELECT trial_id, coalesce((t_ready - t_intent)::DOUBLE / 1e9, 'infinity'::DOUBLE) AS wait_s

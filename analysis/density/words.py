@@ -9,7 +9,11 @@ from analysis.density.shown import STOPS, in_words
 from analysis.shown import Row, Tables, marked
 from analysis.words import MOST_SENTENCES, doubtful, few_blocks, not_real
 
-NOUNS = {"docker": "container", "libvirt": "virtual machine", "process": "process"}
+NOUNS = {
+    **dict.fromkeys(("docker", "podman", "libvirt_lxc"), "container"),
+    **dict.fromkeys(("libvirt", "libvirt_vbox", "libvirt_vmware", "libvirt_esx"), "virtual machine"),
+    "process": "process",
+}
 """What an instance of a driver is called; of any other one it is an instance."""
 
 _SLOPES_FOUND = (

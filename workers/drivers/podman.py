@@ -82,14 +82,23 @@ class Driver(docker.Driver):
 
     async def remove(self, instance: Instance) -> None:
         """Remove the container and its anonymous volumes, running or not."""
-        self._let_go(instance.spec.name)
         await super().remove(instance)
+        self._let_go(instance.spec.name)  # earlier, the end of its input would race with the removal
 
     async def close(self) -> None:
         """Close the connections, which ends the agents of what was not removed."""
         for name in list(self._held):
             self._let_go(name)
         await super().close()
+
+    async def _remove(self, container: str) -> None:
+        try:
+            await super()._remove(container)
+        except EngineError:  # one that ends by itself meanwhile cannot be killed any more, which fails
+            record = await self._ask(docker_calls.inspect, self.api, container)
+            if record is not None and record["State"].get("Running"):
+                raise
+            await super()._remove(container)
 
     async def _record(self, instance: Instance) -> Record | None:
         assert isinstance(instance, docker.DockerInstance)

@@ -365,7 +365,7 @@ def memory_limit_bytes(pid: int) -> int | None:
 
 def test_address(rig: Rig, request: pytest.FixtureRequest) -> None:
     rig.needs(Capability.ADDRESS)
-    if rig.kind.name == "docker" and not request.getfixturevalue("docker_engine").has_bridge:
+    if not request.getfixturevalue(f"{rig.kind.name}_engine").has_bridge:
         pytest.skip("this engine has no bridge")
 
     async def work(driver: AnyDriver) -> str:

@@ -92,7 +92,6 @@ def test_a_runtime_that_the_service_does_not_use_is_refused(host: HostSettings) 
         return await driver.facts()
 
     used = run(host, facts)["runtime"]
-    assert run(host, facts, runtime=used)["runtime"] == used
     other = "runc" if used == "crun" else "crun"
     with pytest.raises(EngineError, match=f"podman --runtime {other}"):
         run(host, facts, runtime=other)
