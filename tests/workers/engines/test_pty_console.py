@@ -1,4 +1,4 @@
-"""The terminal of a container of libvirt: nothing said early is lost, nothing is echoed, its end is seen."""
+"""A terminal as console: nothing said early is lost, nothing is echoed, its end is seen."""
 
 import asyncio
 import os
