@@ -9,9 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from simulation import instances, measure
+from trials import make_trial
 
 from contract.campaign import Limits
 from contract.errors import EngineAbsent, EngineError, ImageError
+from orchestrator.cli.execution import _absent_engines
 from workers import shell
 from workers.discover import build_catalog, find_driver
 from workers.drivers.base import AnyDriver, InstanceSpec
@@ -169,3 +172,27 @@ def test_an_esx_host_must_be_named(host_settings: HostSettings) -> None:
     driver = kind(kind.Settings(), host_settings, Owner("h", "c", "a" * 32, 1, "boot"))
     with pytest.raises(EngineAbsent, match="nobody says where it is"):
         asyncio.run(driver.open())
+
+
+@pytest.mark.libvirt
+def test_a_trial_where_nobody_listens_ends_with_the_reason(host_settings: HostSettings) -> None:
+    pytest.importorskip("libvirt")
+    part = measure(
+        host_settings.model_copy(update={"engine_deadline_s": 20}),
+        driver="libvirt_esx",
+        settings={"uri": URIS["libvirt_esx"]},
+        params={"instances": 1, "ready": "started"},
+    )
+    assert part.record.outcome == "failed"
+    assert "libvirt_esx at esx://root@127.0.0.1:1/" in str(part.record.error_text)
+    assert {row["outcome"] for row in instances(part)} == {"skipped"}
+
+
+def test_a_profile_with_a_uri_of_its_own_is_not_judged_by_the_hosts(host_settings: HostSettings) -> None:
+    here, elsewhere = (
+        make_trial(host=host_settings.name, driver="libvirt_esx", settings=settings)
+        for settings in ({}, {"uri": URIS["libvirt_esx"]})
+    )
+    why_not = _absent_engines(host_settings, (here, elsewhere))
+    assert "nobody says where it is" in str(why_not(here))
+    assert why_not(elsewhere) is None
