@@ -47,7 +47,8 @@ def test_a_victim_suffers_while_its_neighbours_are_bad(
     part = isolation(host_settings, EXACT, limited=limited)
     assert part.record.outcome == "completed", part.record.error_text
     before, under, after = (values(part, "isolation.latency", step) for step in range(3))
-    assert set(before) == set(after) == {20 * MS}
+    assert set(before) == {20 * MS}
+    assert sorted(after)[:-1] == [20 * MS] * 99  # the first may be on its way when stress ends
     assert median(under) == pytest.approx(20 * MS * factor)
     assert [len(before), len(after)] == [100, 100]
     assert values(part, "isolation.phase", 0) == [pytest.approx(1e10)]

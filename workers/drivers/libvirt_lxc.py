@@ -27,6 +27,7 @@ from workers.images import tiny
 from workers.libvirt_uris import own_uri
 from workers.ownership import NAME_PREFIX, Leftover, Owner
 from workers.settings import HostSettings
+from workers.verbs.libvirt_lxc import LxcVerbs
 
 _MIB = 1024 * 1024
 _COPY_DEADLINE_S = 600.0
@@ -71,6 +72,7 @@ class Driver(LibvirtDriver[LxcSettings]):
     version_fact = "libvirt_version"
     Settings: ClassVar[type[Settings]] = LxcSettings
     offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
+    verb_kind = LxcVerbs
 
     def __init__(self, settings: LxcSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner, settings.uri)

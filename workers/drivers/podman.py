@@ -18,6 +18,7 @@ from workers.engines.podman_console import HeldConsole
 from workers.engines.podman_records import PodmanSettings, podman_facts, see_that_it_uses
 from workers.ownership import Owner
 from workers.settings import HostSettings
+from workers.verbs.podman import PodmanVerbs
 
 _POLL_S = 0.02
 
@@ -33,6 +34,7 @@ class Driver(docker.Driver):
     Settings: ClassVar[type[Settings]] = PodmanSettings
     offers = docker.Driver.offers - {Capability.ENGINE_RESTART}
 
+    verb_kind = PodmanVerbs
     backoff_reset_s = 0.0  # its restart policy knows no delay
 
     def __init__(self, settings: PodmanSettings, host: HostSettings, owner: Owner) -> None:
