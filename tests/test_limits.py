@@ -19,6 +19,10 @@ def sources() -> list[Path]:
     return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 
+def scripts() -> list[Path]:
+    return sorted(path for place in ("workers", "deploy") for path in (ROOT / place).rglob("*.sh"))
+
+
 def functions(tree: ast.AST) -> Iterator[Function]:
     for node in ast.walk(tree):
         if isinstance(node, Function):
@@ -74,6 +78,6 @@ def test_file_is_small(path: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "deploy").glob("*.sh")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", scripts(), ids=lambda path: path.name)
 def test_script_is_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_FILE_LINES

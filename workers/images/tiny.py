@@ -19,6 +19,9 @@ from contract.errors import ImageError
 from workers.images.elf import is_static
 from workers.images.store import built
 
+AGENT_PARTS = ("head", "work", "disk", "network", "program", "stress", "facts", "serve")
+"""Files of ``agent/`` that are one script in the image, in this order."""
+
 APPLETS = (
     *(
         "base64",
@@ -97,12 +100,17 @@ def rootfs(state_dir: Path) -> Path:
     return built(state_dir, f"tiny-{tiny_digest()[:16]}", _write_folder(entries()))
 
 
+def agent_script() -> bytes:
+    """The agent as it lies in the image: one script."""
+    parts = files("workers.images").joinpath("agent")
+    return b"\n".join(parts.joinpath(f"{name}.sh").read_bytes() for name in AGENT_PARTS)
+
+
 @cache
 def _entries(busybox: Path) -> tuple[Entry, ...]:
-    agent = files("workers.images").joinpath("agent.sh").read_bytes()
     return (
         *(Entry(name, stat.S_IFDIR | mode) for name, mode in _FOLDERS.items()),
-        Entry("agent.sh", stat.S_IFREG | 0o755, agent),
+        Entry("agent.sh", stat.S_IFREG | 0o755, agent_script()),
         Entry("bin/busybox", stat.S_IFREG | 0o755, busybox.read_bytes()),
         *(Entry(f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox") for applet in APPLETS),
     )

@@ -6,7 +6,6 @@ import stat
 import subprocess
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,7 @@ from workers.images.store import built
 
 def test_the_folder_holds_agent_busybox_and_applets(tmp_path: Path) -> None:
     root = tiny.rootfs(tmp_path)
-    agent = files("workers.images").joinpath("agent.sh").read_bytes()
-    assert (root / "agent.sh").read_bytes() == agent
+    assert (root / "agent.sh").read_bytes() == tiny.agent_script()
     assert os.access(root / "bin/busybox", os.X_OK)
     for applet in tiny.APPLETS:
         assert (root / "bin" / applet).resolve() == (root / "bin/busybox").resolve()
@@ -121,3 +119,8 @@ def test_a_state_folder_that_cannot_be_used_is_an_image_error(tmp_path: Path) ->
     blocked.touch()
     with pytest.raises(ImageError, match="could not be built"):
         built(blocked, "one", Path.touch)
+
+
+def test_every_part_of_the_agent_is_in_it() -> None:
+    folder = Path(tiny.__file__).parent / "agent"
+    assert {path.stem for path in folder.iterdir()} == set(tiny.AGENT_PARTS)
