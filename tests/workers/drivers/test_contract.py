@@ -4,159 +4,33 @@ import asyncio
 import ipaddress
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import pytest
+from contract_rig import (
+    BOOT_S,
+    NAMES,
+    WITH_ADDRESS,
+    Rig,
+    bring_up,
+    hear_out,
+    is_alive,
+    nothing_remains,
+)
 from pydantic import ValidationError
-from simulation import remove_all
 
 from contract.campaign import Limits
 from contract.catalog import Capability
-from contract.errors import AgentSilent, EngineError, ImageError, InstanceExited, NotAllowed
+from contract.errors import EngineError, ImageError, InstanceExited
 from contract.trial import canonical_json
-from workers.agent import Agent
-from workers.clock import HostClock, VirtualClock
-from workers.console import Console
-from workers.discover import build_catalog, find_driver
-from workers.drivers.base import AnyDriver, Fault, Instance, InstanceSpec
-from workers.drivers.libvirt_machines import MachineDriver
+from workers.discover import find_driver
+from workers.drivers.base import AnyDriver
 from workers.ownership import NAME_PREFIX, Owner
-from workers.settings import HostSettings
-
-T = TypeVar("T")
-
-NAMES = sorted(build_catalog().drivers)
-ENGINES = {
-    "docker": pytest.mark.docker,
-    "podman": pytest.mark.podman,
-    "libvirt": pytest.mark.libvirt,
-    "libvirt_lxc": pytest.mark.libvirt,
-}
-MISSING_IMAGE = {
-    "docker": "127.0.0.1:1/missing",
-    "podman": "127.0.0.1:1/missing",
-    "process": "/missing/program",
-}
-"""An image that cannot be, where its name has rules; a pull must fail at once."""
-WITH_ADDRESS: dict[str, dict[str, Any]] = {
-    "docker": {"network": "bridge"},
-    "podman": {"network": "bridge"},
-}
-"""Settings that give instances an address, where the defaults do not."""
-BOOT_S = 60.0
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-
-
-@dataclass(frozen=True)
-class Rig:
-    """One kind of driver, its engine, and a host name that nobody else has."""
-
-    kind: type[AnyDriver]
-    host: HostSettings
-
-    @property
-    def owner(self) -> Owner:
-        # The trial names the instances, which must be unique on the machine.
-        return Owner(self.host.name, "contract", (self.host.name[5:] * 4)[:32], 1, "boot")
-
-    @property
-    def missing_image(self) -> str:
-        return MISSING_IMAGE.get(self.kind.name, "missing-image")
-
-    @property
-    def is_real(self) -> bool:
-        return Capability.VIRTUAL_TIME not in self.kind.offers
-
-    def needs(self, *capabilities: Capability) -> None:
-        for capability in capabilities:
-            if capability not in self.kind.offers:
-                pytest.skip(f"{self.kind.name} does not offer {capability}")
-
-    def driver(self, **settings: Any) -> AnyDriver:
-        return self.kind(self.kind.Settings(**settings), self.host, self.owner)
-
-    def spec(self, index: int = 0, **changes: Any) -> InstanceSpec:
-        name = self.owner.instance_name(index)
-        return replace(InstanceSpec(index, name, "tiny", f"nonce{index}", Limits()), **changes)
-
-    def run(self, work: Callable[[AnyDriver], Awaitable[T]], **settings: Any) -> T:
-        """Run ``work`` on an open driver that has ``tiny``, and remove whatever it leaves."""
-
-        async def whole() -> T:
-            driver = self.driver(**settings)
-            await driver.open()
-            try:
-                await driver.prepare("tiny")
-                return await work(driver)
-            finally:
-                await remove_all(driver, self.host.name)
-                await driver.close()
-
-        return self.loop(whole())
-
-    def loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return (HostClock() if self.is_real else VirtualClock()).run(work)
-
-
-RUNNABLE = [name for name in NAMES if not issubclass(find_driver(name), MachineDriver)]
-"""Those whose engines a test machine can have; of the others see test_libvirt_machines.py."""
-
-
-def of_driver(name: str) -> Any:
-    """Tests of one driver share its engine, and run beside those of the others."""
-    together = pytest.mark.xdist_group(f"contract {name}")
-    return pytest.param(name, marks=[together, ENGINES[name]] if name in ENGINES else together)
-
-
-@pytest.fixture(params=map(of_driver, RUNNABLE))
-def rig(request: pytest.FixtureRequest, host_settings: HostSettings, shared_state_dir: Path) -> Rig:
-    engine: dict[str, Any] = {"state_dir": shared_state_dir}
-    if request.param == "docker":
-        engine["docker_socket"] = request.getfixturevalue("docker_engine").socket
-    if request.param == "podman":
-        engine["podman_socket"] = request.getfixturevalue("podman_engine").socket
-    if request.param.startswith("libvirt"):
-        qemu = request.getfixturevalue("libvirt_engine")
-        engine["libvirt_uri"] = f"{qemu} {qemu.replace('qemu:///system', 'lxc:///')}"
-    return Rig(find_driver(request.param), host_settings.model_copy(update=engine))
-
-
-async def bring_up(driver: AnyDriver, spec: InstanceSpec) -> tuple[Instance, Console, Agent]:
-    instance = await driver.create(spec)
-    console = await driver.attach(instance)
-    await driver.start(instance)
-    agent = Agent(console, spec.nonce)
-    await agent.beacon(BOOT_S)
-    return instance, console, agent
-
-
-async def hear_out(console: Console) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            await console.receive()
-
-
-async def nothing_remains(driver: AnyDriver, instance: Instance) -> None:
-    for _ in range(500):
-        left = await driver.remains(instance)
-        if not left:
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"still there: {left}")
-
-
-async def is_alive(driver: AnyDriver, instance: Instance) -> bool:
-    death = await driver.watch_exit(instance)
-    if death is None:
-        return False
-    done, _ = await asyncio.wait({death}, timeout=0.3)
-    death.cancel()
-    return not done
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -434,135 +308,6 @@ def test_a_name_is_given_once(rig: Rig) -> None:
 
     if rig.is_real:
         rig.run(work)
-
-
-async def answers(driver: AnyDriver, instance: Instance, nonce: str) -> Console:
-    """Wait, bounded, until an instance that was started again by its engine answers."""
-    async with asyncio.timeout(BOOT_S):
-        while True:
-            try:
-                console = await driver.reattach(instance)
-                await Agent(console, nonce).ask("ping", deadline_s=5)
-            except AgentSilent:
-                console.close()
-            except InstanceExited:
-                console.close()
-            except EngineError:
-                await asyncio.sleep(0.05)
-            else:
-                return console
-
-
-async def hear_all(console: Console) -> None:
-    """Receive until the console closes."""
-    while True:
-        await console.receive()
-
-
-def test_an_instance_that_was_stopped_starts_again(rig: Rig) -> None:
-    async def work(driver: AnyDriver) -> None:
-        instance, console, agent = await bring_up(driver, rig.spec())
-        for _ in range(2):
-            await driver.stop(instance, graceful=False)
-            console.close()
-            console = await driver.attach(instance)
-            await driver.start(instance)
-            agent = Agent(console, rig.spec().nonce)
-            await agent.beacon(BOOT_S)
-            await agent.ask("ping", deadline_s=BOOT_S)
-        console.close()
-        await driver.remove(instance)
-
-    rig.run(work)
-
-
-def test_one_that_is_killed_from_outside_is_seen_and_starts_again(rig: Rig) -> None:
-    async def work(driver: AnyDriver) -> None:
-        instance, console, _ = await bring_up(driver, rig.spec())
-        death = await driver.watch_exit(instance)
-        assert death is not None
-        await driver.inject(instance, Fault.KILL)
-        await asyncio.wait_for(death, BOOT_S)
-        console.close()
-        await driver.stop(instance, graceful=False)
-        console = await driver.attach(instance)
-        await driver.start(instance)
-        await Agent(console, rig.spec().nonce).beacon(BOOT_S)
-        console.close()
-
-    rig.run(work)
-
-
-def test_one_that_hangs_lives_and_says_nothing(rig: Rig) -> None:
-    async def work(driver: AnyDriver) -> None:
-        instance, console, agent = await bring_up(driver, rig.spec())
-        death = await driver.watch_exit(instance)
-        assert death is not None
-        await driver.inject(instance, Fault.HANG)
-        with pytest.raises(AgentSilent):
-            await agent.ask("ping", deadline_s=1)
-        assert not death.done()
-        death.cancel()
-        console.close()
-        await driver.remove(instance)
-
-    rig.run(work)
-
-
-def test_a_guest_panics(rig: Rig) -> None:
-    rig.needs(Capability.GUEST_KERNEL)
-
-    async def work(driver: AnyDriver) -> None:
-        instance, console, _ = await bring_up(driver, rig.spec())
-        death = await driver.watch_exit(instance)
-        assert death is not None
-        await driver.inject(instance, Fault.PANIC)
-        await asyncio.wait_for(death, BOOT_S)
-        with pytest.raises(InstanceExited, match="panic" if rig.is_real else "closed"):
-            await asyncio.wait_for(hear_all(console), BOOT_S)
-
-    rig.run(work)
-
-
-def test_the_engine_starts_again_what_is_under_its_policy(rig: Rig) -> None:
-    """A guest's panic is what libvirt's policy covers, a death of PID 1 what Docker's does."""
-    rig.needs(Capability.RESTART_POLICY)
-    fault = Fault.PANIC if rig.kind.name == "libvirt" else Fault.KILL
-
-    async def work(driver: AnyDriver) -> list[str]:
-        spec = rig.spec(revived=True)
-        instance, console, _ = await bring_up(driver, spec)
-        heard: list[str] = []
-        stop_listening = await driver.listen(instance, heard.append)
-        await asyncio.sleep(0.2)
-        await driver.inject(instance, fault)
-        if rig.kind.name == "libvirt":  # QEMU stays, and its console with it
-            await Agent(console, spec.nonce).beacon(BOOT_S)
-        else:
-            (await answers(driver, instance, spec.nonce)).close()
-        await asyncio.sleep(0.5)
-        stop_listening()
-        console.close()
-        await driver.stop(instance, graceful=False)  # on purpose: the policy does not act
-        await asyncio.sleep(0.5)
-        assert await driver.pid(instance) is None
-        return heard
-
-    assert rig.run(work)[:2] == ["ended", "started"]
-
-
-def test_an_engine_is_restarted_with_permission_only(rig: Rig) -> None:
-    rig.needs(Capability.ENGINE_RESTART)
-    if not rig.is_real:
-        pytest.skip("a simulated engine is restarted for nobody's harm")
-
-    async def work(driver: AnyDriver) -> None:
-        instance, console, _ = await bring_up(driver, rig.spec())
-        console.close()
-        with pytest.raises(NotAllowed, match="--may-restart-engines"):
-            await driver.inject(instance, Fault.ENGINE_RESTART)
-
-    rig.run(work)
 
 
 def test_instance_names_differ_and_say_whose_they_are() -> None:
