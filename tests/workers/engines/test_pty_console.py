@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tty
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from workers.engines.pty_console import PtyConsole
 def test_speaks_both_ways_and_keeps_what_was_said_before() -> None:
     async def whole() -> None:
         holder, container = os.openpty()
+        tty.setraw(container)  # as libvirt makes it, or what is said early would come back
         os.write(holder, b"early\n")
         console = PtyConsole()
         waiting = asyncio.create_task(console.receive())
