@@ -16,7 +16,7 @@ from analysis.host_classes import class_of_host, host_classes
 from analysis.scopes import FLEET, Scope, scopes_of
 from contract.trial import canonical_json
 
-EFFORT = ("instances", "warm_ups", "injections", "deployments", "operations")
+EFFORT = ("instances", "warm_ups", "injections", "deployments", "operations", "repeats")
 """Parameters that say how often was measured, not under which conditions: they keep no cells apart."""
 
 DETAILS = ("command", "pattern", "json_path", "unit", "better")
