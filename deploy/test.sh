@@ -63,8 +63,8 @@ main() {
   printf '\n'
   deploy/check.sh || checks=1
   printf '\n'
-  # Three at a time, as most of them wait for engines; tests/conftest.py says which stay together.
-  ARGUMENTS=(-n 3 --dist loadgroup --no-loadscope-reorder "${ARGUMENTS[@]}")
+  # Four at a time, as most of them wait for engines; tests/conftest.py says which stay together.
+  ARGUMENTS=(-n 4 --dist loadgroup --no-loadscope-reorder "${ARGUMENTS[@]}")
   [[ -z $FAST ]] || ARGUMENTS=(-m "$WITHOUT_ENGINES" "${ARGUMENTS[@]}")
   "$VENV/bin/python" -m pytest "${ARGUMENTS[@]}" </dev/null || tests=$?
   ((checks == 0)) || warn 'a check above failed'

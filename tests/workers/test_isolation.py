@@ -48,9 +48,10 @@ def test_a_victim_suffers_while_its_neighbours_are_bad(
     assert part.record.outcome == "completed", part.record.error_text
     before, under, after = (values(part, "isolation.latency", step) for step in range(3))
     assert set(before) == {20 * MS}
-    assert sorted(after)[:-1] == [20 * MS] * 99  # the first may be on its way when stress ends
+    # The first may be on its way when stress ends, and ending it takes the phase a moment longer.
+    assert set(sorted(after)[:-1]) == {20 * MS}
     assert median(under) == pytest.approx(20 * MS * factor)
-    assert [len(before), len(after)] == [100, 100]
+    assert (len(before), len(after)) in ((100, 100), (100, 101))
     assert values(part, "isolation.phase", 0) == [pytest.approx(1e10)]
     assert None not in values(part, "isolation.calm")
     assert len(values(part, "isolation.calm")) == 3

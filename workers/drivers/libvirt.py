@@ -12,7 +12,7 @@ from contract.errors import EngineError
 from workers.console import Console
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
 from workers.drivers.libvirt_base import (
-    LibvirtDriver,
+    LocalLibvirtDriver,
     binding_version,
     discard,
     make_folder,
@@ -25,7 +25,7 @@ from workers.engines.domain_xml import Domain, Machine, domain_xml, vcpus_for
 from workers.engines.libvirt_boot import BootSources, Chosen, see_that_qemu_reaches
 from workers.engines.libvirt_calls import Engine
 from workers.engines.libvirt_delivery import LibvirtDelivery
-from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
+from workers.engines.libvirt_files import cgroups_of, connection_limits
 from workers.engines.libvirt_records import MIN_MEMORY_MIB, LibvirtInstance, LibvirtSettings
 from workers.engines.serial_console import SerialConsole, check_socket_path
 from workers.images.guest import DiskImage, make_overlay
@@ -39,7 +39,7 @@ _NONCE = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 """What may stand on a kernel's command line without changing its meaning."""
 
 
-class Driver(LibvirtDriver[LibvirtSettings]):
+class Driver(LocalLibvirtDriver[LibvirtSettings]):
     """Virtual machines. Images: ``tiny``, or the absolute path of an image's folder or a disk image."""
 
     name = "libvirt"
@@ -67,7 +67,6 @@ class Driver(LibvirtDriver[LibvirtSettings]):
 
     def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner, settings.uri)
-        self._files = LibvirtFiles(self.uri)
         self._disks = host.state_dir.absolute() / "libvirt"
         self._sockets = host.run_dir.absolute() / "libvirt"
         self._boots = BootSources(host, settings.boot)
@@ -189,9 +188,8 @@ class Driver(LibvirtDriver[LibvirtSettings]):
         """Kill QEMU if it runs; remove record, disk, socket and log."""
         own = _own(instance)
         self._forget_console(own)
-        await self._ask(libvirt_calls.destroy, own.uuid)
-        await self._ask(libvirt_calls.undefine, own.uuid)
-        for path in (own.socket, own.overlay, self._files.log(own.spec.name)):
+        await self._drop_domain(own.spec.name, own.uuid)
+        for path in (own.socket, own.overlay):
             if path is not None:
                 discard(path)
 
@@ -199,21 +197,11 @@ class Driver(LibvirtDriver[LibvirtSettings]):
         """Record, state files, control groups, disk and socket."""
         own = _own(instance)
         places = [*own.cgroups, own.socket, *([own.overlay] if own.overlay else [])]
-        left = [str(path) for path in places if path.exists()]
-        left += map(str, self._files.state_files(own.spec.name))
-        if await self._ask(libvirt_calls.exists, own.uuid):
-            left.append(f"domain {own.spec.name}")
-        return left
-
-    def daemon_socket(self) -> Path | None:
-        """The system daemon's; of another libvirt nothing is known."""
-        path = self._files.daemon_socket
-        return path if path.exists() else None
+        return await self._left_of(own.spec.name, own.uuid, places)
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Domains that carry our metadata, disks and sockets in our folders."""
-        domains = await self._ask(libvirt_calls.owned_domains)
-        found = [Leftover(self.name, "domain", name, owner.host) for name, _, owner in domains]
+        found = await self._left_domains()
         for kind in ("disk", "socket"):
             files = self._files_of_ours(kind)
             found += [Leftover(self.name, kind, path.name, path.parent.name) for path in files]
@@ -221,16 +209,12 @@ class Driver(LibvirtDriver[LibvirtSettings]):
 
     async def sweep(self, leftover: Leftover) -> None:
         """Remove a domain of ours by its name, or a file in our folders."""
-        if leftover.kind != "domain":
-            for path in self._files_of_ours(leftover.kind):
-                if (path.name, path.parent.name) == (leftover.name, leftover.host):
-                    path.unlink(missing_ok=True)
+        if leftover.kind == "domain":
+            await self._sweep_domain(leftover)
             return
-        for name, domain_uuid, owner in await self._ask(libvirt_calls.owned_domains):
-            if (name, owner.host) == (leftover.name, leftover.host):
-                await self._ask(libvirt_calls.destroy, domain_uuid)
-                await self._ask(libvirt_calls.undefine, domain_uuid)
-                discard(self._files.log(name))
+        for path in self._files_of_ours(leftover.kind):
+            if (path.name, path.parent.name) == (leftover.name, leftover.host):
+                path.unlink(missing_ok=True)
 
     def delivery(self) -> Delivery:
         """Disks, which travel as blobs of an image."""

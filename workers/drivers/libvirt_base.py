@@ -2,19 +2,21 @@
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from contract.catalog import Settings
 from contract.errors import EngineAbsent, EngineError
 from workers.drivers import base
 from workers.drivers.base import OOM_SCORE_ADJ
+from workers.engines import libvirt_calls
+from workers.engines.libvirt_files import LibvirtFiles
 from workers.engines.libvirt_session import LibvirtSession
 from workers.libvirt_uris import uri_for
-from workers.ownership import Owner
+from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
 P = ParamSpec("P")
@@ -62,6 +64,50 @@ class LibvirtDriver(base.Driver[S]):
                 return False
             await asyncio.wait({stopped}, timeout=GRACE_S)
             return stopped.done()
+
+
+class LocalLibvirtDriver(LibvirtDriver[S]):
+    """A hypervisor of this very host: what its daemon keeps of instances is within reach."""
+
+    hypervisor: ClassVar[str] = "qemu"
+    """Name of its folders."""
+    keeps_with_record: ClassVar[bool] = True
+    """Snapshots and saved states lie beside a record, and have to go with it."""
+
+    def __init__(self, settings: S, host: HostSettings, owner: Owner, uri: str | None) -> None:
+        super().__init__(settings, host, owner, uri)
+        self._files = LibvirtFiles(self.uri, self.hypervisor)
+
+    def daemon_socket(self) -> Path | None:
+        """The system daemon's; of another libvirt nothing is known."""
+        path = self._files.daemon_socket
+        return path if path.exists() else None
+
+    async def _drop_domain(self, name: str, uuid: str) -> None:
+        """Kill it if it runs; remove its record and log."""
+        await self._ask(libvirt_calls.destroy, uuid)
+        whole = self.keeps_with_record
+        await self._ask(libvirt_calls.undefine if whole else libvirt_calls.undefine_record, uuid)
+        discard(self._files.log(name))
+
+    async def _left_of(self, name: str, uuid: str, places: Iterable[Path]) -> list[str]:
+        """What the host still holds of a removed domain: some of ``places``, state files, its record."""
+        left = [str(path) for path in places if path.exists()]
+        left += map(str, self._files.state_files(name))
+        if await self._ask(libvirt_calls.exists, uuid):
+            left.append(f"domain {name}")
+        return left
+
+    async def _left_domains(self) -> list[Leftover]:
+        """Domains that carry our metadata."""
+        domains = await self._ask(libvirt_calls.owned_domains)
+        return [Leftover(self.name, "domain", name, owner.host) for name, _, owner in domains]
+
+    async def _sweep_domain(self, leftover: Leftover) -> None:
+        """Remove a domain of ours by its name."""
+        for name, uuid, owner in await self._ask(libvirt_calls.owned_domains):
+            if (name, owner.host) == (leftover.name, leftover.host):
+                await self._drop_domain(name, uuid)
 
 
 def binding_version() -> str:

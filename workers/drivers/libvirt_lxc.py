@@ -16,11 +16,11 @@ from workers import shell
 from workers.census import pid_behind
 from workers.console import Console
 from workers.drivers.base import Instance, InstanceSpec
-from workers.drivers.libvirt_base import LibvirtDriver, binding_version, discard, make_folder, volunteer
+from workers.drivers.libvirt_base import LocalLibvirtDriver, binding_version, make_folder, volunteer
 from workers.engines import libvirt_calls
 from workers.engines.cgroup import Cgroups
 from workers.engines.hypervisors import lxc
-from workers.engines.libvirt_files import LibvirtFiles, cgroups_of, connection_limits
+from workers.engines.libvirt_files import cgroups_of, connection_limits
 from workers.engines.pty_console import PtyConsole
 from workers.gauge import read_gauge
 from workers.images import tiny
@@ -64,7 +64,7 @@ class LxcInstance(Instance):
     """PID of libvirt_lxc, whose child the container's first process is."""
 
 
-class Driver(LibvirtDriver[LxcSettings]):
+class Driver(LocalLibvirtDriver[LxcSettings]):
     """Containers. Images: ``tiny``, or the absolute path of a folder that holds a root file system."""
 
     name = "libvirt_lxc"
@@ -73,10 +73,11 @@ class Driver(LibvirtDriver[LxcSettings]):
     Settings: ClassVar[type[Settings]] = LxcSettings
     offers = frozenset({Capability.CONSOLE, Capability.GRACEFUL_STOP, Capability.LIMITS})
     verb_kind = LxcVerbs
+    hypervisor = "lxc"
+    keeps_with_record = False
 
     def __init__(self, settings: LxcSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner, settings.uri)
-        self._files = LibvirtFiles(self.uri, "lxc")
         self._cgroups = Cgroups()
         self._roots = host.state_dir.absolute() / self.name
         self._emulator = ""
@@ -184,44 +185,28 @@ class Driver(LibvirtDriver[LxcSettings]):
         """Kill it if it runs; remove record, root file system and log."""
         own = _own(instance)
         self._forget_console(own)
-        await self._ask(libvirt_calls.destroy, own.uuid)
-        await self._ask(libvirt_calls.undefine_record, own.uuid)
+        await self._drop_domain(own.spec.name, own.uuid)
         await self._threads.call(_COPY_DEADLINE_S, _remove_tree, own.root)
-        discard(self._files.log(own.spec.name))
 
     async def remains(self, instance: Instance) -> list[str]:
         """Record, state files, control groups and root file system."""
         own = _own(instance)
-        left = [str(path) for path in (*own.cgroups, own.root) if path.exists()]
-        left += map(str, self._files.state_files(own.spec.name))
-        if await self._ask(libvirt_calls.exists, own.uuid):
-            left.append(f"domain {own.spec.name}")
-        return left
-
-    def daemon_socket(self) -> Path | None:
-        """The system daemon's; of another libvirt nothing is known."""
-        path = self._files.daemon_socket
-        return path if path.exists() else None
+        return await self._left_of(own.spec.name, own.uuid, (*own.cgroups, own.root))
 
     async def leftovers(self, host: str | None) -> list[Leftover]:
         """Domains that carry our metadata, then root file systems in our folders."""
-        domains = await self._ask(libvirt_calls.owned_domains)
-        found = [Leftover(self.name, "domain", name, owner.host) for name, _, owner in domains]
+        found = await self._left_domains()
         found += [Leftover(self.name, "root", path.name, path.parent.name) for path in self._own_roots()]
         return [leftover for leftover in found if host in (None, leftover.host)]
 
     async def sweep(self, leftover: Leftover) -> None:
         """Remove a domain of ours by its name, or a root file system in our folders."""
-        if leftover.kind == "root":
-            for path in self._own_roots():
-                if (path.name, path.parent.name) == (leftover.name, leftover.host):
-                    await self._threads.call(_COPY_DEADLINE_S, _remove_tree, path)
+        if leftover.kind == "domain":
+            await self._sweep_domain(leftover)
             return
-        for name, domain_uuid, owner in await self._ask(libvirt_calls.owned_domains):
-            if (name, owner.host) == (leftover.name, leftover.host):
-                await self._ask(libvirt_calls.destroy, domain_uuid)
-                await self._ask(libvirt_calls.undefine_record, domain_uuid)
-                discard(self._files.log(name))
+        for path in self._own_roots():
+            if (path.name, path.parent.name) == (leftover.name, leftover.host):
+                await self._threads.call(_COPY_DEADLINE_S, _remove_tree, path)
 
     def _obstacle(self) -> str | None:
         pid = pid_behind(self._files.daemon_socket)
