@@ -20,6 +20,15 @@ class Field:
     meaning: str
 
 
+def interval_fields(pattern: str, meaning: str) -> tuple[Field, ...]:
+    """A value and the ends of its interval: columns named by ``pattern``, ``median{}_ns``."""
+    return (
+        Field(pattern.format(""), "Float64", meaning),
+        Field(pattern.format("_low"), "Float64", "lower end of its 95 % interval"),
+        Field(pattern.format("_high"), "Float64", "upper end of it"),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class LegendEntry:
     """How one variant is drawn in every plot of the report."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.cells import Cell
 from analysis.failover.returns import DEADLINE_PARAM, Losses, Returns, is_back
-from analysis.section import Field
+from analysis.section import Field, interval_fields
 from analysis.statistics.blocks import Floats
 from analysis.statistics.proportions import Estimate, estimate_share
 from analysis.statistics.resampling import mean_of_blocks
@@ -19,26 +19,18 @@ SEED = 20_261_125
 CURVE_POINTS = 200
 
 
-def _interval(name: str, dtype_unit: str, meaning: str) -> tuple[Field, ...]:
-    return (
-        Field(f"{name}{dtype_unit}", "Float64", meaning),
-        Field(f"{name}_low{dtype_unit}", "Float64", "lower end of its 95 % interval"),
-        Field(f"{name}_high{dtype_unit}", "Float64", "upper end of it"),
-    )
-
-
 CELL_FIELDS = (
     *FLEET_FIELDS,
     *COUNT_FIELDS,
     Field("instances", "Int64", "instances that had to return"),
     Field("back", "Int64", "of them, those that did by the deadline"),
     Field("unplaced", "Int64", "of the others, those for which no host had room"),
-    *_interval("back_share", "", "back / instances; Wilson's interval at the effective n"),
+    *interval_fields("back_share{}", "back / instances; Wilson's interval at the effective n"),
     Field("deadline_ns", "Float64", "how long a return was waited for, ns"),
-    *_interval("median", "_ns", "Kaplan–Meier median time to return, ns; inf: not reached"),
-    *_interval("down", "_ns", "restricted mean: expected time away within the deadline, ns"),
-    *_interval("last", "_ns", "last return of a loss from which all came back, mean, ns"),
-    *_interval("capacity_left", "", "free places on all survivors afterwards, mean"),
+    *interval_fields("median{}_ns", "Kaplan–Meier median time to return, ns; inf: not reached"),
+    *interval_fields("down{}_ns", "restricted mean: expected time away within the deadline, ns"),
+    *interval_fields("last{}_ns", "last return of a loss from which all came back, mean, ns"),
+    *interval_fields("capacity_left{}", "free places on all survivors afterwards, mean"),
     Field("false_alarms", "Int64", "hosts that were taken for lost before the loss"),
 )
 LOSS_FIELDS = (

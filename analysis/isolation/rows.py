@@ -11,7 +11,7 @@ from analysis.isolation import ratios
 from analysis.isolation.answers import AFTER, OFF, ON, AllAnswers, Answers
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.scopes import FLEET, Scope
-from analysis.section import Field
+from analysis.section import Field, interval_fields
 from analysis.statistics.blocks import BlockedSample
 from analysis.statistics.comparison import EQUIVALENCE, Ratio
 from analysis.statistics.proportions import estimate_share
@@ -30,14 +30,6 @@ TREATMENT_FIELDS = (
 )
 
 
-def _interval(name: str, what: str, unit: str = "") -> tuple[Field, ...]:
-    return (
-        Field(f"{name}{unit}", "Float64", what),
-        Field(f"{name}_low{unit}", "Float64", "lower end of its 95 % interval"),
-        Field(f"{name}_high{unit}", "Float64", "upper end of it"),
-    )
-
-
 DEGRADATION_FIELDS = (
     *SCOPE_FIELDS,
     *TREATMENT_FIELDS,
@@ -48,14 +40,18 @@ DEGRADATION_FIELDS = (
     Field("p50_off_ns", "Float64", "median latency before stress, ns"),
     Field("p50_on_ns", "Float64", "the same under stress, ns; inf: it did not report"),
     Field("p50_after_ns", "Float64", "the same after stress, ns"),
-    *_interval("degradation", "median under stress / median before it, paired within each trial"),
+    *interval_fields(
+        "degradation{}", "median under stress / median before it, paired within each trial"
+    ),
     Field("verdict", "string", "harmed, unharmed (within 0.95 to 1.05), undecided, did not report"),
     Field("silent_blocks", "Int64", "blocks whose median under stress was never answered"),
     Field("tail_p", "Float64", "which quantile the tail ratio is of"),
-    *_interval("tail_ratio", "that quantile under stress / before it, paired within each trial"),
-    *_interval("unanswered_share", "share of requests under stress that were not answered in time"),
+    *interval_fields("tail_ratio{}", "that quantile under stress / before it, paired within each trial"),
+    *interval_fields(
+        "unanswered_share{}", "share of requests under stress that were not answered in time"
+    ),
     Field("unanswered_off_share", "Float64", "the same before stress"),
-    *_interval("return", "time to return to normal, median over trials, ns; inf: not seen", "_ns"),
+    *interval_fields("return{}_ns", "time to return to normal, median over trials, ns; inf: not seen"),
     Field("not_returned", "Int64", "trials whose last phase saw no return"),
     Field("stressors", "Int64", "stressors that were told to end"),
     Field("stressors_silent", "Int64", "of them, those that did not report and were killed"),
@@ -64,7 +60,9 @@ RELIEF_FIELDS = (
     Field("variant", "string", "driver, and profile where it is not the default"),
     Field("stress", "string", "what the stressors did"),
     Field("beside", "string", "conditions besides that tell the cell from others"),
-    *_interval("relief", "degradation beside unlimited / beside limited stressors, paired by block"),
+    *interval_fields(
+        "relief{}", "degradation beside unlimited / beside limited stressors, paired by block"
+    ),
     Field("verdict", "string", "limits help, no difference, limits hurt, undecided"),
     Field("blocks", "Int64", "blocks that measured both"),
     Field("emulated", "boolean", "instances ran on an emulated CPU"),

@@ -17,20 +17,11 @@ from analysis.management.operations import (
     verbs_of,
 )
 from analysis.scopes import Scope
-from analysis.section import Field
+from analysis.section import Field, interval_fields
 from analysis.statistics.blocks import BlockedSample, Floats
 from analysis.statistics.proportions import estimate_share
 from analysis.statistics.quantiles import estimate_quantile
 from contract.verbs import OPERATIONS, Verb
-
-
-def _interval(pattern: str, what: str) -> tuple[Field, ...]:
-    return (
-        Field(pattern.format(""), "Float64", what),
-        Field(pattern.format("_low"), "Float64", "lower end of its 95 % interval"),
-        Field(pattern.format("_high"), "Float64", "upper end of it"),
-    )
-
 
 _PROBE = frozenset(
     {
@@ -57,9 +48,9 @@ VERB_FIELDS = (
     Field("blocks", "Int64", "blocks behind the row, over all hosts"),
     Field("attempts", "Int64", "times that it was done"),
     Field("seen", "Int64", "of them, those whose effect was seen, and that left an answering instance"),
-    *_interval("failed_share{}", "share of the attempts that came to nothing"),
-    *_interval("effect{}_ns", "from the call to the effect, median, failures infinite, ns"),
-    *_interval("effect_p95{}_ns", "the same, 95 % quantile, ns"),
+    *interval_fields("failed_share{}", "share of the attempts that came to nothing"),
+    *interval_fields("effect{}_ns", "from the call to the effect, median, failures infinite, ns"),
+    *interval_fields("effect_p95{}_ns", "the same, 95 % quantile, ns"),
     Field("call_ns", "Float64", "from the call until it returned, median, ns"),
     Field("memory_kept", "Float64", "restored: share that had its memory, not only its files"),
     Field("not_tried", "Int64", "planned, and not done"),
@@ -74,10 +65,10 @@ OPERATION_FIELDS = (
     Field("blocks", "Int64", "blocks behind the row, over all hosts"),
     Field("operations", "Int64", "operations that were probed"),
     Field("not_back", "Int64", "of them, those after which the instance did not answer"),
-    *_interval("interruption{}_ns", "longest silence less the probe's period, median, ns"),
+    *interval_fields("interruption{}_ns", "longest silence less the probe's period, median, ns"),
     Field("interruption_max_ns", "Float64", "the longest of all, ns"),
     Field("jitter_ns", "Float64", "the same just before, when nothing was done, median, ns"),
-    *_interval("lost_requests{}", "probes without a good reply, median"),
+    *interval_fields("lost_requests{}", "probes without a good reply, median"),
     Field("lost_requests_mean", "Float64", "the same, mean"),
 )
 
