@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -72,7 +71,6 @@ class Driver(LocalLibvirtDriver[LibvirtSettings]):
         self._boots = BootSources(host, settings.boot)
         self._delivery = LibvirtDelivery(host, self._threads, self._boots.delivered)
         self._engine: Engine | None = None
-        self._consoles: set[SerialConsole] = set()
 
     @property
     def _opened(self) -> Engine:
@@ -89,14 +87,6 @@ class Driver(LocalLibvirtDriver[LibvirtSettings]):
         if self.settings.ids and self._files.guests:
             see_that_qemu_reaches(self._files.guests / "any", self.settings.ids, "user")
         await self.engine(self._session.listen)
-
-    async def close(self) -> None:
-        """Close consoles and connections. Domains go on."""
-        for console in list(self._consoles):
-            console.close()
-        with suppress(EngineError):
-            await self.engine(self._session.close)
-        self._threads.close()
 
     async def facts(self) -> dict[str, Any]:
         """Versions, accelerator and why, machine, guest kernel, and the daemon's limits."""
@@ -187,7 +177,7 @@ class Driver(LocalLibvirtDriver[LibvirtSettings]):
     async def remove(self, instance: Instance) -> None:
         """Kill QEMU if it runs; remove record, disk, socket and log."""
         own = _own(instance)
-        self._forget_console(own)
+        self._let_go(own.console)
         await self._drop_domain(own.spec.name, own.uuid)
         for path in (own.socket, own.overlay):
             if path is not None:
@@ -269,16 +259,10 @@ class Driver(LocalLibvirtDriver[LibvirtSettings]):
         return sorted(top.glob(f"*/{NAME_PREFIX}*"))
 
     async def _listen(self, own: LibvirtInstance) -> SerialConsole:
-        self._forget_console(own)
+        self._let_go(own.console)
         own.console = await SerialConsole.listen(own.socket)
         self._consoles.add(own.console)
         return own.console
-
-    def _forget_console(self, own: LibvirtInstance) -> None:
-        if own.console is not None:
-            own.console.close()
-            self._consoles.discard(own.console)
-            own.console = None
 
 
 def _own(instance: Instance) -> LibvirtInstance:

@@ -15,6 +15,7 @@ from workers.drivers.base import OOM_SCORE_ADJ
 from workers.engines import libvirt_calls
 from workers.engines.libvirt_files import LibvirtFiles
 from workers.engines.libvirt_session import LibvirtSession
+from workers.engines.serial_console import SerialConsole
 from workers.libvirt_uris import uri_for
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
@@ -77,6 +78,21 @@ class LocalLibvirtDriver(LibvirtDriver[S]):
     def __init__(self, settings: S, host: HostSettings, owner: Owner, uri: str | None) -> None:
         super().__init__(settings, host, owner, uri)
         self._files = LibvirtFiles(self.uri, self.hypervisor)
+        self._consoles: set[SerialConsole] = set()
+
+    async def close(self) -> None:
+        """Close consoles and connections. Domains go on."""
+        for console in list(self._consoles):
+            console.close()
+        with suppress(EngineError):
+            await self.engine(self._session.close)
+        self._threads.close()
+
+    def _let_go(self, console: SerialConsole | None) -> None:
+        """Close a console that is not needed any more, if there is one."""
+        if console is not None:
+            console.close()
+            self._consoles.discard(console)
 
     def daemon_socket(self) -> Path | None:
         """The system daemon's; of another libvirt nothing is known."""

@@ -81,7 +81,6 @@ class Driver(LocalLibvirtDriver[LxcSettings]):
         self._cgroups = Cgroups()
         self._roots = host.state_dir.absolute() / self.name
         self._emulator = ""
-        self._consoles: set[PtyConsole] = set()
 
     async def open(self) -> None:
         """Connect, and see that containers can be started here."""
@@ -98,14 +97,6 @@ class Driver(LocalLibvirtDriver[LxcSettings]):
             raise EngineAbsent(why)
         await self.engine(make_folder, self._roots / self.host.name)
         await self.engine(self._session.listen)
-
-    async def close(self) -> None:
-        """Close consoles and connections. Domains go on."""
-        for console in list(self._consoles):
-            console.close()
-        with suppress(EngineError):
-            await self.engine(self._session.close)
-        self._threads.close()
 
     async def facts(self) -> dict[str, Any]:
         """Versions, control groups, and the daemon's limits."""
@@ -184,7 +175,7 @@ class Driver(LocalLibvirtDriver[LxcSettings]):
     async def remove(self, instance: Instance) -> None:
         """Kill it if it runs; remove record, root file system and log."""
         own = _own(instance)
-        self._forget_console(own)
+        self._let_go(own.console)
         await self._drop_domain(own.spec.name, own.uuid)
         await self._threads.call(_COPY_DEADLINE_S, _remove_tree, own.root)
 
@@ -258,16 +249,10 @@ class Driver(LocalLibvirtDriver[LxcSettings]):
         await console.open(path)
 
     def _new_console(self, own: LxcInstance) -> PtyConsole:
-        self._forget_console(own)
+        self._let_go(own.console)
         own.console = PtyConsole()
         self._consoles.add(own.console)
         return own.console
-
-    def _forget_console(self, own: LxcInstance) -> None:
-        if own.console is not None:
-            own.console.close()
-            self._consoles.discard(own.console)
-            own.console = None
 
 
 def _own(instance: Instance) -> LxcInstance:
