@@ -1,10 +1,10 @@
 """podman: containers of Podman on this host, through the service that answers Docker's API."""
 
 import asyncio
+import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
-
-import psutil
 
 from contract.catalog import Capability, Settings
 from contract.errors import EngineError, EngineTimeout
@@ -117,6 +117,14 @@ def _is_ending(record: Record | None) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    with suppress(psutil.Error):
-        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    """Whether a process runs and is not about to die.
+
+    One that was killed says that it runs until it is next scheduled, and the first of a PID namespace
+    that it sleeps until its children are gone; the signal stays pending, and the program goes first.
+    """
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        pending = next(line for line in status.splitlines() if line.startswith("ShdPnd:"))
+        is_killed = int(pending.split()[1], 16) >> (signal.SIGKILL - 1) & 1
+        return not is_killed and bool(Path(f"/proc/{pid}/exe").readlink())
     return False
