@@ -1,0 +1,48 @@
+"""The tables of docs/performance.md, made of measured results."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from figure import Figure
+
+BEGIN = "<!-- made by tests/bench/run.py --markdown: begin -->"
+END = "<!-- end -->"
+
+
+def row_of(stored: Mapping[str, Any]) -> Figure:
+    """A figure as a file of results holds it."""
+    return Figure(**{field.name: stored[field.name] for field in fields(Figure) if field.name in stored})
+
+
+def markdown(results: Sequence[Mapping[str, Any]]) -> str:
+    """A section per benchmark: what was measured on what, and a table of its figures."""
+    return "\n".join(line for result in results for line in _section(result))
+
+
+def _section(result: Mapping[str, Any]) -> list[str]:
+    machine = result["machine"]
+    figures = [row_of(stored) for stored in result["figures"]]
+    notes = [f"- {figure.case}: {figure.note}" for figure in figures if figure.note]
+    return [
+        f"## {result['benchmark']}",
+        "",
+        result["title"],
+        "",
+        f"{machine['date']}, {machine['cpus']} processors, {machine['mem_gib']:g} GiB, Linux {machine['kernel']}, "
+        f"Python {machine['python']}; {result['seconds']:.0f} s in all.",
+        "",
+        "| what | measured | limit in the same run | ratio | budget |",
+        "|---|---:|---|---:|---|",
+        *map(_row, figures),
+        "",
+        *([*notes, ""] if notes else []),
+    ]
+
+
+def _row(figure: Figure) -> str:
+    limit = "" if figure.limit is None else f"{figure.limit:.4g} {figure.unit}: {figure.limit_is}"
+    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+    kept = {None: "", True: ", kept", False: ", **not kept**"}[figure.keeps_budget]
+    budget = "" if figure.budget is None else f"{figure.budget:g}{kept}"
+    return f"| {figure.case} | {figure.value:.4g} {figure.unit} | {limit} | {ratio} | {budget} |"
