@@ -1,4 +1,4 @@
-"""What a benchmark says: figures, each beside its limit from the same run, and the budget it has to keep."""
+"""What a benchmark says: figures, each beside its limit from the same run, and its budget."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the limit this needs: 1 is as good as bare, 2 half as good. None without a limit."""
+        """How many times the limit this needs: 1 is as good as bare, 2 half as good."""
         if not self.limit or not self.value:
             return None
         return self.limit / self.value if self.higher_is_better else self.value / self.limit

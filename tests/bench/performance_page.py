@@ -21,7 +21,6 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _section(result: Mapping[str, Any]) -> list[str]:
-    machine = result["machine"]
     figures = [row_of(stored) for stored in result["figures"]]
     notes = [f"- {figure.case}: {figure.note}" for figure in figures if figure.note]
     return [
@@ -29,8 +28,7 @@ def _section(result: Mapping[str, Any]) -> list[str]:
         "",
         result["title"],
         "",
-        f"{machine['date']}, {machine['cpus']} processors, {machine['mem_gib']:g} GiB, Linux {machine['kernel']}, "
-        f"Python {machine['python']}; {result['seconds']:.0f} s in all.",
+        _measured_on(result),
         "",
         "| what | measured | limit in the same run | ratio | budget |",
         "|---|---:|---|---:|---|",
@@ -38,6 +36,14 @@ def _section(result: Mapping[str, Any]) -> list[str]:
         "",
         *([*notes, ""] if notes else []),
     ]
+
+
+def _measured_on(result: Mapping[str, Any]) -> str:
+    machine = result["machine"]
+    return (
+        f"{machine['date']}, {machine['cpus']} processors, {machine['mem_gib']:g} GiB, "
+        f"Linux {machine['kernel']}, Python {machine['python']}; {result['seconds']:.0f} s in all."
+    )
 
 
 def _row(figure: Figure) -> str:
