@@ -5,8 +5,9 @@
     python tests/bench/run.py --list
     python tests/bench/run.py --against docs/performance.json --json now.json
 
-Every figure is printed with its limit in the same run, their ratio and the budget. Exit codes: 0 all budgets
-are kept, 1 one is not, 2 no such benchmark, 3 one could not be measured.
+Every figure is printed with its limit in the same run, their ratio and the budget.
+
+Exit codes: 0 all budgets kept, 1 one is not, 2 no such benchmark, 3 one could not be measured.
 """
 
 import argparse
