@@ -15,6 +15,15 @@ def row_of(stored: Mapping[str, Any]) -> Figure:
     return Figure(**{field.name: stored[field.name] for field in fields(Figure) if field.name in stored})
 
 
+def in_page(page: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """The page with these tables between its two marks. Raises ValueError when a mark is missing."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no {BEGIN} … {END}")
+    return f"{before}{begin}\n\n{markdown(results)}{end}{after}"
+
+
 def markdown(results: Sequence[Mapping[str, Any]]) -> str:
     """A section per benchmark: what was measured on what, and a table of its figures."""
     return "\n".join(line for result in results for line in _section(result))

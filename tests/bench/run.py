@@ -27,12 +27,17 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/bench")]
 
 from figure import Figure, Size  # noqa: E402
-from performance_page import markdown, row_of  # noqa: E402
+from performance_page import in_page, row_of  # noqa: E402
 
 
 def names() -> list[str]:
     """Benchmarks there are: every module in tests/bench/speed."""
     return sorted(p.stem for p in (ROOT / "tests/bench/speed").glob("*.py") if p.stem != "__init__")
+
+
+def module_of(name: str) -> Any:
+    """The module of a benchmark."""
+    return importlib.import_module(f"speed.{name}")
 
 
 def machine() -> dict[str, Any]:
@@ -49,7 +54,7 @@ def machine() -> dict[str, Any]:
 
 def measure(name: str, size: Size) -> dict[str, Any]:
     """One benchmark with its figures, printed as they come. ``error`` is there when it broke off."""
-    module = importlib.import_module(f"speed.{name}")
+    module = module_of(name)
     title = (module.__doc__ or name).splitlines()[0]
     print(f"\n{name}: {title}", flush=True)
     begun, figures, error = time.monotonic(), [], None
@@ -88,8 +93,9 @@ def compared(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[st
             then = old.get((benchmark["benchmark"], figure.case))
             if then is None or not then.value:
                 continue
+            what = f"{benchmark['benchmark']}, {figure.case}"
             if figure.ratio is not None and then.ratio is not None:
-                lines.append(f"{figure.case}: ratio {then.ratio:.2f} before, {figure.ratio:.2f} now")
+                lines.append(f"{what}: ratio {then.ratio:.2f} before, {figure.ratio:.2f} now")
             else:
                 lines.append(
                     f"{figure.case}: {then.value:.4g} before, {figure.value:.4g} {figure.unit} now"
@@ -108,7 +114,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--against", type=Path, help="compare with these results, such as docs/performance.json"
     )
-    parser.add_argument("--markdown", type=Path, help="write the tables of docs/performance.md here")
+    parser.add_argument(
+        "--markdown", type=Path, help="put the tables into this page, docs/performance.md"
+    )
     return parser.parse_args()
 
 
@@ -132,9 +140,7 @@ def main() -> int:
         return 2
     if given.list:
         for name in names():
-            print(
-                f"{name:12} {(importlib.import_module(f'speed.{name}').__doc__ or '').splitlines()[0]}"
-            )
+            print(f"{name:12} {(module_of(name).__doc__ or '').splitlines()[0]}")
         return 0
     before = json.loads(given.against.read_text()) if given.against else []
     results = [measure(name, given.size) for name in given.names or names()]
@@ -142,7 +148,7 @@ def main() -> int:
         print(line)
     merged = keep(given.json, results) if given.json else results
     if given.markdown:
-        given.markdown.write_text(markdown(merged))
+        given.markdown.write_text(in_page(given.markdown.read_text(), merged))
     if any("error" in r for r in results):
         return 3
     kept = [row_of(figure).keeps_budget for r in results for figure in r["figures"]]
