@@ -24,7 +24,7 @@ _SEARCH_DEPTH = 4
 _TRIES = 200
 _TRY_S = 0.01
 _DEATH_TRIES = 3000
-"""Half a minute. Under a CPU limit the kernel lets a killed process die only when the group's quota allows
+"""Half a minute. Under a CPU limit the kernel lets a killed process die when the group's quota allows
 it, and a group that fought for memory may have overdrawn that by seconds (5.5 seen, Linux 6.18)."""
 
 
