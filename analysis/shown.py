@@ -200,6 +200,7 @@ def marked(row: Row) -> str:
         "suspect": "suspect trials only",
         "valid and suspect": "suspect trials included",
         "failed": "nothing became ready",
+        "invalid": "invalid trials only",
     }.get(row["evidence"])
     return f"{row['variant']} ({warning})" if warning else str(row["variant"])
 

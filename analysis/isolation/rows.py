@@ -166,7 +166,7 @@ def _relief(found: AllAnswers, pair: dict[bool, Cell]) -> dict[str, Any]:
     cells, cell = found.cells, pair[False]
     rng = np.random.default_rng([SEED, cell.index, 1])
     ratio = ratios.relief(found.of(pair[False]), found.of(pair[True]), rng)
-    evidence = [str(cells.evidence.get((one.index, FLEET), "failed")) for one in pair.values()]
+    evidence = [str(cells.evidence.get((one.index, FLEET), "invalid")) for one in pair.values()]
     told = treatment(cells, cell)
     return {
         "variant": cell.variant,

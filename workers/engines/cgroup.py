@@ -23,6 +23,9 @@ _SEARCH_DEPTH = 4
 """Engines keep their groups within it: engine/ID, system.slice/engine-ID.scope, user slices."""
 _TRIES = 200
 _TRY_S = 0.01
+_DEATH_TRIES = 3000
+"""Half a minute. Under a CPU limit the kernel lets a killed process die when the group's quota allows
+it, and a group that fought for memory may have overdrawn that by seconds (5.5 seen, Linux 6.18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,14 @@ class Group:
         return {pid for folder in self.folders for pid in pids_in(folder)}
 
     def kill(self) -> None:
-        """Kill every process in here, also those that fork meanwhile. Blocks for 2 s at most.
+        """Kill every process in here, also those that fork meanwhile. Blocks for 30 s at most.
 
         Raises EngineError when some outlive it.
         """
         for switch in (folder / "cgroup.kill" for folder in self.folders):
             if switch.exists():  # version 2, Linux 5.14 and later: all at once
                 switch.write_text("1")
-        for _ in _rounds():
+        for _ in _rounds(_DEATH_TRIES):
             alive = self.pids() - {os.getpid()}
             if not alive:
                 return
@@ -64,7 +67,7 @@ class Group:
         Raises EngineError when it does not go. One that is gone already is no error.
         """
         for folder in self.folders:
-            for _ in _rounds():
+            for _ in _rounds(_TRIES):
                 if _rmdir(folder):
                     break
             else:
@@ -246,9 +249,9 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _rounds() -> Iterator[int]:
-    """Two seconds of tries: dying processes hold their group for some milliseconds."""
-    for attempt in range(_TRIES):
+def _rounds(tries: int) -> Iterator[int]:
+    """Tries with a moment between them: dying processes hold their group for some milliseconds."""
+    for attempt in range(tries):
         yield attempt
         time.sleep(_TRY_S)
 

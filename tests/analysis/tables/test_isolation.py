@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from simulated_campaign import run_simulated
 
+from analysis.cells import Cells
 from analysis.dataset import open_dataset
-from analysis.isolation.answers import Answers
+from analysis.isolation.answers import AllAnswers, Answers
 from analysis.isolation.ratios import degradation, silent_blocks, tail_of
+from analysis.isolation.rows import relief_rows
 from analysis.isolation.shown import percent
+from analysis.shown import marked
 from analysis.tables import isolation as module
 from analysis.words import records
 
@@ -155,3 +158,14 @@ def test_nothing_gives_nothing():
 
 def test_percent():
     assert [percent(ratio) for ratio in (1.5, 0.9, 1.0, None)] == ["+50.0 %", "−10.0 %", "0 %", "n/a"]
+
+
+def test_limits_that_no_valid_trial_met_are_not_said_to_have_failed(results):
+    """Its trials came to an end; only nobody may believe them."""
+    with open_dataset(results / "dataset") as dataset:
+        cells = Cells(dataset, "isolation")
+        for index, scope in list(cells.evidence):
+            if cells.cells[index].conditions["limited"]:
+                del cells.evidence[index, scope]
+        rows = relief_rows(AllAnswers(cells))
+    assert "simulated/fair (invalid trials only)" in {marked(row) for row in rows}

@@ -2,6 +2,7 @@ import errno
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ KERNEL_FILES = {
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroup, "_TRIES", 3)
+    monkeypatch.setattr(cgroup, "_DEATH_TRIES", 3)
 
 
 class CgroupFolder:
@@ -241,6 +243,23 @@ def test_on_this_kernel(sleeper: subprocess.Popen[bytes], root: Path) -> None:
     assert groups.find_named(group.name) == []
     assert group.pids() == set()
     assert groups.of_process(sleeper.pid) == []  # it is dead
+
+
+def test_what_has_overdrawn_its_processor_time_dies_late_but_dies() -> None:
+    groups = Cgroups()
+    if (why := groups.obstacle()) is not None:
+        pytest.skip(why)
+    group = groups.create("test-host", f"tonnage-test-{os.getpid()}", Limits(cpus=0.01))
+    copying = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M"]  # much work in one call of the kernel
+    with subprocess.Popen(copying, stderr=subprocess.DEVNULL) as hog:
+        try:
+            for entrance in group.entrances:
+                entrance.write_text(str(hog.pid))
+            time.sleep(0.5)
+        finally:
+            group.kill()
+            hog.wait(10)
+            group.remove()
 
 
 @pytest.fixture
