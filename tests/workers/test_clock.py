@@ -4,7 +4,6 @@ import asyncio
 import os
 import selectors
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -98,7 +97,7 @@ def test_the_hosts_clock_is_monotonic_time() -> None:
 
 
 @pytest.fixture
-def waits_of_epoll(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float | None]]:
+def waits_of_epoll(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     """How long epoll itself was asked to wait, which is what it would round up."""
     waits: list[float | None] = []
     plain = selectors.EpollSelector.select
@@ -108,7 +107,7 @@ def waits_of_epoll(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float | Non
         return plain(self, timeout)
 
     monkeypatch.setattr(selectors.EpollSelector, "select", note)
-    yield waits
+    return waits
 
 
 def test_sleeps_of_the_hosts_clock_are_not_rounded_to_milliseconds(
