@@ -10,20 +10,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import docker
-from trial_batches import Batch
+from trial_batches import Life
 
 TIMEOUT_S = 60.0
 _ATTACH = "attach?stream=1&stdin=1&stdout=1&stderr=1"
-
-Life = Callable[[], tuple[float, float]]
-"""One lifecycle: seconds in create, start and remove; seconds in all."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -59,7 +53,7 @@ class RawHttp:
             raise RuntimeError(f"{method} {target}: {answer.status} {said!r}")
         return said
 
-    def live(self) -> tuple[float, float]:
+    def live(self) -> Life:
         """One lifecycle."""
         begun = time.perf_counter()
         made = json.loads(self.ask("POST", f"create?name={_name()}", self.body))["Id"]
@@ -72,7 +66,7 @@ class RawHttp:
         self.ask("DELETE", f"{made}?v=true&force=true")
         gone = time.perf_counter()
         console.close()
-        return started - begun + gone - stop, gone - begun
+        return Life(started - begun, gone - stop, gone - begun)
 
     def _attach(self, container: str) -> socket.socket:
         link = socket.socket(socket.AF_UNIX)
@@ -98,7 +92,7 @@ class Library:
         self.api = docker.APIClient(f"unix://{path}", version=version, timeout=int(TIMEOUT_S))
         self._body = body
 
-    def live(self) -> tuple[float, float]:
+    def live(self) -> Life:
         """One lifecycle."""
         begun = time.perf_counter()
         made = self.api.create_container_from_config(self._body, _name())["Id"]
@@ -114,7 +108,7 @@ class Library:
         gone = time.perf_counter()
         console._sock.close()
         console.close()
-        return started - begun + gone - stop, gone - begun
+        return Life(started - begun, gone - stop, gone - begun)
 
 
 class Program:
@@ -125,7 +119,7 @@ class Program:
         self._command += ["--network", "none", "--log-driver", "none", "--oom-score-adj", "500"]
         self._command += ["--env", "TONNAGE_NONCE=bench", image]
 
-    def live(self) -> tuple[float, float]:
+    def live(self) -> Life:
         """One lifecycle. What of it is create, start and remove cannot be told apart."""
         begun = time.perf_counter()
         with subprocess.Popen(
@@ -137,16 +131,7 @@ class Program:
         if b"beacon" not in first or process.returncode != 0:
             raise RuntimeError(f"docker run: {process.returncode} {first!r} {errors!r}")
         took = time.perf_counter() - begun
-        return took, took
-
-
-def batch(live: Life, instances: int, pool: ThreadPoolExecutor) -> Batch:
-    """As many lifecycles, as many at once as the pool has threads."""
-    begun = time.perf_counter()
-    lives = [pool.submit(live) for _ in range(instances)]
-    took = [life.result(2 * TIMEOUT_S) for life in lives]
-    wall_s = time.perf_counter() - begun
-    return Batch(median(t[0] for t in took), median(t[1] for t in took), wall_s, instances)
+        return Life(took, 0.0, took)
 
 
 def hear(link: socket.socket) -> None:

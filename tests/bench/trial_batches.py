@@ -8,7 +8,9 @@ wait for quiet, pack the part), is left out, so that batches can take turns with
 import asyncio
 import random
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import median
 from types import TracebackType
@@ -31,21 +33,44 @@ DEADLINE_S = 120.0
 
 
 @dataclass(frozen=True)
+class Life:
+    """What one instance took, seconds."""
+
+    up_s: float
+    """Create and start."""
+    down_s: float
+    """Stop and remove."""
+    whole_s: float
+    """From the create call to the end of the removal."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """What became of a batch."""
 
-    calls_s: float
-    """Median of what create, start and remove took together, seconds; the wait for the agent left out."""
-    whole_s: float
-    """Median from the create call to the end of the removal."""
+    lives: Sequence[Life]
     wall_s: float
-    """Of the whole batch."""
-    instances: int
+    """From the first call to the last end."""
+
+    @property
+    def up_s(self) -> float:
+        """Median of create and start."""
+        return median(life.up_s for life in self.lives)
+
+    @property
+    def calls_s(self) -> float:
+        """Median of create, start and remove together, the wait for the agent left out."""
+        return median(life.up_s + life.down_s for life in self.lives)
+
+    @property
+    def whole_s(self) -> float:
+        """Median from the create call to the end of the removal."""
+        return median(life.whole_s for life in self.lives)
 
     @property
     def per_s(self) -> float:
         """Lifecycles per second."""
-        return self.instances / self.wall_s
+        return len(self.lives) / self.wall_s
 
 
 def batch_of(rows: list[InstanceRow], wall_s: float) -> Batch:
@@ -53,9 +78,23 @@ def batch_of(rows: list[InstanceRow], wall_s: float) -> Batch:
     for row in rows:
         if row.outcome != "ok" or row.error_class is not None:
             raise RuntimeError(f"an instance failed: {row.error_class}: {row.error_text}")
-    calls = [_between(r.t_call, r.t_started) + _between(r.t_stop_call, r.t_gone) for r in rows]
-    whole = [_between(r.t_call, r.t_gone) for r in rows]
-    return Batch(median(calls), median(whole), wall_s, len(rows))
+    return Batch([_life_of(row) for row in rows], wall_s)
+
+
+def _life_of(row: InstanceRow) -> Life:
+    return Life(
+        up_s=_between(row.t_call, row.t_started),
+        down_s=_between(row.t_stop_call, row.t_gone),
+        whole_s=_between(row.t_call, row.t_gone),
+    )
+
+
+def by_hand(live: Callable[[], Life], instances: int, pool: ThreadPoolExecutor) -> Batch:
+    """A batch of a bare loop: as many at once as the pool has threads."""
+    begun = time.perf_counter()
+    lives = [pool.submit(live) for _ in range(instances)]
+    ended = [life.result(DEADLINE_S) for life in lives]
+    return Batch(ended, time.perf_counter() - begun)
 
 
 def _between(begin_ns: int | None, end_ns: int | None) -> float:
