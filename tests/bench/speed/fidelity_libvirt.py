@@ -1,7 +1,7 @@
 """Domains by Tonnage against bare loops of libvirt's library and of virsh: latency and throughput.
 
-Timed from define to the moment libvirt says that the domain runs, then destroy and undefine. Guests are
-not waited for: under emulation their boot would be most of it. libvirt's destroy looks every 200 ms whether
+Timed from define until libvirt says that the domain runs, then destroy and undefine. Guests are not
+waited for: under emulation their boot would be most of it. libvirt's destroy looks every 200 ms whether
 QEMU is gone, so what it takes comes in steps.
 """
 
