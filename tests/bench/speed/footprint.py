@@ -1,0 +1,176 @@
+"""What worker and sampler use of the host that they measure: processors and memory, idle and at work.
+
+The idle worker is beside a bare Celery worker of the same pool, with a task that does nothing. The
+sampler is beside the same event loop without it.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import engines
+import psutil
+from figure import Figure, Size
+from interleaved import in_turn, medians
+from process_tree import Use, cpus_of, end
+from redis import Redis
+from trial_batches import TrialBatches
+
+from contract import wire
+from workers.experiments.lifecycle import LifecycleParams
+from workers.host import load_now
+from workers.sampler import Sampler
+from workers.settings import HostSettings
+
+NEEDS: tuple[str, ...] = ("redis",)
+IDLE_S = {Size.SMOKE: 1.0, Size.FULL: 20.0, Size.HUGE: 300.0}
+SAMPLED_S = {Size.SMOKE: 0.3, Size.FULL: 4.0, Size.HUGE: 20.0}
+ROUNDS = {Size.SMOKE: 1, Size.FULL: 5, Size.HUGE: 20}
+INSTANCES = (0, 20)
+UP_S = 60.0
+CPU_BUDGET = 0.01
+"""Ours: a hundredth of a processor, for an idle worker, and for a sampler beside a trial."""
+BARE_WORKER = """
+import sys
+from celery import Celery
+app = Celery("bare", broker=sys.argv[1])
+app.conf.update(worker_pool_start_method="spawn", task_ignore_result=True, worker_prefetch_multiplier=1)
+app.task(name="bare.nothing")(print)
+sys.argv[1:] = []
+app.worker_main(["--quiet", "worker", "--hostname", "bare@%h", "--pool", "prefork", "--concurrency", "1",
+                 "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"])
+"""
+
+
+def measure(size: Size) -> Iterator[Figure]:
+    """Processors, MiB, and microseconds of one sample."""
+    yield from _worker(IDLE_S[size])
+    with engines.short_folder() as folder:
+        host = HostSettings(name="bench", state_dir=folder / "state", run_dir=folder / "run")
+        with TrialBatches("process", host) as batches:
+            for instances in INSTANCES:
+                yield _sampler(batches, instances, size)
+    yield _sample()
+
+
+def _worker(seconds: float) -> Iterator[Figure]:
+    limit_is = "bare Celery worker"
+    with ExitStack() as stack:
+        broker = stack.enter_context(engines.redis())
+        folder = stack.enter_context(engines.short_folder())
+        command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "worker"]
+        places = ["--state-dir", str(folder / "state"), "--run-dir", str(folder / "run")]
+        ours = stack.enter_context(_started([*command, "--name", "bench", "--broker", broker, *places]))
+        bare_command = [sys.executable, "-c", BARE_WORKER, broker.replace("/0", "/1")]
+        bare = stack.enter_context(_started(bare_command))
+        client = stack.enter_context(Redis.from_url(broker))
+        _wait(lambda: bool(client.exists(wire.heartbeat_key("bench"))))
+        for process in (ours, bare):
+            _wait(lambda process=process: len(process.children(recursive=True)) >= 2)
+        time.sleep(min(3.0, seconds))  # what is done once after the start
+        cpus = cpus_of({"ours": ours.pid, "bare": bare.pid}, seconds)
+        mine, limit = Use.of(ours.pid), Use.of(bare.pid)
+    yield Figure("idle worker", cpus["ours"], "cpus", cpus["bare"], limit_is, note="heartbeat every 2 s")
+    yield Figure(
+        "idle worker, at most",
+        cpus["ours"],
+        "cpus",
+        budget=CPU_BUDGET,
+        note=f"{mine.processes} processes over {seconds:g} s",
+    )
+    yield Figure("idle worker, PSS", mine.pss_bytes / 2**20, "MiB", limit.pss_bytes / 2**20, limit_is)
+    yield Figure("idle worker, RSS", mine.rss_bytes / 2**20, "MiB", limit.rss_bytes / 2**20, limit_is)
+
+
+@contextmanager
+def _started(command: list[str]) -> Iterator[psutil.Popen]:
+    root = str(Path(__file__).parents[3])
+    process = psutil.Popen(command, env={**os.environ, "PYTHONPATH": root})
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + UP_S
+    while not until():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"a worker did not come up within {UP_S:g} s")
+        time.sleep(0.1)
+
+
+def _sampler(batches: TrialBatches, instances: int, size: Size) -> Figure:
+    """Processor seconds of this process per second, with a sampler and without, beside instances."""
+
+    def cpus(*, sampled: bool) -> Callable[[], float]:
+        async def section() -> float:
+            bench = batches.bench(LifecycleParams())
+            try:
+                before, begun = time.process_time(), time.monotonic()
+                if sampled:
+                    async with Sampler(bench):
+                        await asyncio.sleep(SAMPLED_S[size])
+                else:
+                    await asyncio.sleep(SAMPLED_S[size])
+                return (time.process_time() - before) / (time.monotonic() - begun)
+            finally:
+                bench.recorder.close()
+
+        return lambda: float(batches.run(section()))
+
+    async def bring_up() -> list[object]:
+        bench, made = batches.bench(LifecycleParams()), []
+        for index in range(instances):
+            made.append(await batches.driver.create(bench.spec(index)))
+            await batches.driver.start(made[-1])
+        bench.recorder.close()
+        return list(made)
+
+    async def take_down(made: list[object]) -> None:
+        for instance in made:
+            await batches.driver.remove(instance)  # type: ignore[arg-type]
+
+    made = batches.run(bring_up())
+    try:
+        found = medians(
+            in_turn(ROUNDS[size], {"with": cpus(sampled=True), "without": cpus(sampled=False)})
+        )
+    finally:
+        batches.run(take_down(made))
+    return Figure(
+        f"sampler beside {instances} instances",
+        found["with"] - found["without"],
+        "cpus",
+        budget=CPU_BUDGET,
+        note=f"the loop without it: {found['without']:.5f} cpus",
+    )
+
+
+def _sample() -> Figure:
+    """One look at the host, beside bare reads of the same files."""
+    files = ("stat", "meminfo", "loadavg", "pressure/cpu", "pressure/memory", "pressure/io")
+    paths = [Path("/proc", name) for name in files if Path("/proc", name).exists()]
+
+    def bare() -> None:
+        for path in paths:
+            path.read_text()
+        os.times()
+
+    def us_per(work: Callable[[], object]) -> Callable[[], float]:
+        def once() -> float:
+            begun = time.perf_counter()
+            for _ in range(50):
+                work()
+            return (time.perf_counter() - begun) / 50 * 1e6
+
+        return once
+
+    found = medians(in_turn(20, {"ours": us_per(load_now), "bare": us_per(bare)}))
+    return Figure(
+        "one sample of the host", found["ours"], "µs", found["bare"], "bare reads of the same files"
+    )
