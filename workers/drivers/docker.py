@@ -209,11 +209,13 @@ class Driver(base.Driver[ContainerSettings]):
         """PID of the container's first process, as the host sees it."""
         own = _own(instance)
         record = await docker_containers.inspect(self.links, own.container)
-        pid = (record["State"]["Pid"] or None) if record else None
+        if record is None:
+            return None
+        pid: int | None = record["State"]["Pid"] or None
         if pid is not None:
             groups = await self.engine(self._cgroups.of_process, pid)
-            own.places = replace(places_of(record or {}), cgroups=tuple(groups))
-        elif record and own.places == Places():  # a dead one tells less than it did alive
+            own.places = replace(places_of(record), cgroups=tuple(groups))
+        elif own.places == Places():  # a dead one tells less than it did alive
             own.places = places_of(record)
         return pid
 
