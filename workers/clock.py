@@ -73,8 +73,8 @@ class _PunctualSelector(selectors.EpollSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0 or self.fileno() >= _FD_SETSIZE:
             return super().select(timeout)
-        select.select([self.fileno()], [], [], timeout)
-        return super().select(0)
+        has_something, _, _ = select.select([self.fileno()], [], [], timeout)
+        return super().select(0) if has_something else []
 
 
 class _JumpingSelector(selectors.SelectSelector):
