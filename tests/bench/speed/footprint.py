@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import engines
@@ -21,10 +21,10 @@ from redis import Redis
 from trial_batches import TrialBatches
 
 from contract import wire
-from workers import sampler as sampler_module
+from workers.drivers.base import Instance
 from workers.experiments.lifecycle import LifecycleParams
 from workers.host import load_now
-from workers.sampler import Sampler
+from workers.sampler import _LAG_STEP_S, Sampler
 from workers.settings import HostSettings
 
 NEEDS: tuple[str, ...] = ("redis",)
@@ -109,50 +109,19 @@ def _wait(until: Callable[[], bool]) -> None:
 
 def _sampler(batches: TrialBatches, instances: int, size: Size) -> Iterator[Figure]:
     """Processor seconds of this process per second, with a sampler and without, beside instances."""
-    seconds, step_s = SAMPLED_S[size], sampler_module._LAG_STEP_S
-
-    def cpus(*, sampled: bool) -> Callable[[], float]:
-        async def section() -> float:
-            bench = batches.bench(LifecycleParams())
-            try:
-                before, begun = time.process_time(), time.monotonic()
-                if sampled:
-                    async with Sampler(bench):
-                        await asyncio.sleep(seconds)
-                else:
-                    await asyncio.sleep(seconds)
-                return (time.process_time() - before) / (time.monotonic() - begun)
-            finally:
-                bench.recorder.close()
-
-        return lambda: float(batches.run(section()))
-
-    def by_thread() -> float:
-        before, begun = time.process_time(), time.monotonic()
-        for step in range(round(seconds / step_s)):
-            time.sleep(max(0.0, begun + step * step_s - time.monotonic()))
-        return (time.process_time() - before) / (time.monotonic() - begun)
-
-    async def bring_up() -> list[object]:
-        bench, made = batches.bench(LifecycleParams()), []
-        for index in range(instances):
-            made.append(await batches.driver.create(bench.spec(index)))
-            await batches.driver.start(made[-1])
-        bench.recorder.close()
-        return list(made)
-
-    async def take_down(made: list[object]) -> None:
-        for instance in made:
-            await batches.driver.remove(instance)  # type: ignore[arg-type]
-
-    made = batches.run(bring_up())
+    seconds = SAMPLED_S[size]
+    ways = {
+        "with": lambda: _cpus(lambda: batches.run(_section(batches, seconds, sampled=True))),
+        "without": lambda: _cpus(lambda: batches.run(_section(batches, seconds, sampled=False))),
+        "thread": lambda: _cpus(lambda: _wake(seconds)),
+    }
+    made = batches.run(_bring_up(batches, instances))
     try:
-        ways = {"with": cpus(sampled=True), "without": cpus(sampled=False), "thread": by_thread}
         found = medians(in_turn(ROUNDS[size], ways))
     finally:
-        batches.run(take_down(made))
+        batches.run(_take_down(batches, made))
     case, used = f"sampler beside {instances} instances", found["with"] - found["without"]
-    limit_is = f"bare thread that wakes {1 / step_s:.0f} times a second"
+    limit_is = f"bare thread that wakes {1 / _LAG_STEP_S:.0f} times a second"
     yield Figure(case, used, "cpus", found["thread"], limit_is)
     yield Figure(
         f"{case}, at most",
@@ -161,6 +130,43 @@ def _sampler(batches: TrialBatches, instances: int, size: Size) -> Iterator[Figu
         budget=SAMPLER_BUDGET,
         note="the wakes are how the lateness of the worker's loop is seen; a sample comes once a second",
     )
+
+
+def _cpus(work: Callable[[], object]) -> float:
+    before, begun = time.process_time(), time.monotonic()
+    work()
+    return (time.process_time() - before) / (time.monotonic() - begun)
+
+
+async def _section(batches: TrialBatches, seconds: float, *, sampled: bool) -> None:
+    """A measured section in which nothing happens."""
+    bench = batches.bench(LifecycleParams())
+    try:
+        async with Sampler(bench) if sampled else nullcontext():
+            await asyncio.sleep(seconds)
+    finally:
+        bench.recorder.close()
+
+
+def _wake(seconds: float) -> None:
+    begun = time.monotonic()
+    for step in range(round(seconds / _LAG_STEP_S)):
+        time.sleep(max(0.0, begun + step * _LAG_STEP_S - time.monotonic()))
+
+
+async def _bring_up(batches: TrialBatches, instances: int) -> list[Instance]:
+    bench = batches.bench(LifecycleParams())
+    made = []
+    for index in range(instances):
+        made.append(await batches.driver.create(bench.spec(index)))
+        await batches.driver.start(made[-1])
+    bench.recorder.close()
+    return made
+
+
+async def _take_down(batches: TrialBatches, made: list[Instance]) -> None:
+    for instance in made:
+        await batches.driver.remove(instance)
 
 
 def _sample() -> Figure:
