@@ -24,9 +24,9 @@ from workers.settings import HostSettings
 
 NEEDS: tuple[str, ...] = ("docker",)
 VERBS = "create, start and remove"
-CALLS = 100
+CALLS = 50
 PLANS = {
-    Size.SMOKE: [Plan(1, 1, 1), Plan(4, 1, 1)],
+    Size.SMOKE: [Plan(2, 1, 1)],
     Size.FULL: [Plan(1, 60, 8), Plan(8, 20, 5), Plan(16, 10, 3)],
     Size.HUGE: [Plan(1, 400, 40), Plan(8, 100, 20), Plan(16, 60, 10), Plan(64, 20, 5)],
 }
