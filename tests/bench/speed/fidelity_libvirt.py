@@ -32,7 +32,7 @@ MANY = 8
 """More than a daemon serves of one client at a time."""
 PLANS = {
     Size.SMOKE: [Plan(1, 1, 0)],
-    Size.FULL: [Plan(1, 20, 4), Plan(4, 10, 3)],
+    Size.FULL: [Plan(1, 18, 3), Plan(4, 8, 2)],
     Size.HUGE: [Plan(1, 200, 20), Plan(4, 100, 20)],
 }
 ROUNDS_OF_MANY = {Size.SMOKE: 0, Size.FULL: 3, Size.HUGE: 20}
