@@ -35,9 +35,18 @@ class BareLoop:
 
 
 def turns(
-    batches: TrialBatches, ready: str, loops: Mapping[str, BareLoop], lanes: int, rounds: int
+    batches: TrialBatches,
+    ready: str,
+    loops: Mapping[str, BareLoop],
+    lanes: int,
+    rounds: int,
+    each: int = 1,
 ) -> dict[str, list[Batch]]:
-    """Batches of ours (under the name "tonnage") and of the loops, without those that warmed up."""
+    """Batches of ours (under the name "tonnage") and of the loops, without those that warmed up.
+
+    A batch has ``each`` lifecycles for every one that is in flight.
+    """
+    size = lanes * each
     seen: dict[str, list[Batch]] = {name: [] for name in ("tonnage", *loops)}
 
     def noted(name: str, batch: Callable[[], Batch]) -> Callable[[], float]:
@@ -48,9 +57,9 @@ def turns(
         return once
 
     with ThreadPoolExecutor(lanes) as pool:
-        ways = {"tonnage": noted("tonnage", lambda: batches.batch(lanes, lanes, ready))}
+        ways = {"tonnage": noted("tonnage", lambda: batches.batch(size, lanes, ready))}
         for name, loop in loops.items():
-            ways[name] = noted(name, lambda live=loop.live: by_hand(live, lanes, pool))  # type: ignore[misc]
+            ways[name] = noted(name, lambda live=loop.live: by_hand(live, size, pool))  # type: ignore[misc]
         in_turn(rounds, ways)
     return {name: all_of_it[1:] for name, all_of_it in seen.items()}
 

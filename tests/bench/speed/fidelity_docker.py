@@ -8,11 +8,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import engines
 from beside_bare_loops import BUDGET, BareLoop, Plan, against, turns
 from docker_by_hand import Library, Program, RawHttp
 from figure import Figure, Size
+from instant_engine import instant_engine
 from interleaved import in_turn, medians
 from trial_batches import TrialBatches
 
@@ -25,6 +27,8 @@ from workers.settings import HostSettings
 NEEDS: tuple[str, ...] = ("docker",)
 VERBS = "create, start and remove"
 CALLS = 50
+ROUNDS_ALONE = {Size.SMOKE: 1, Size.FULL: 10, Size.HUGE: 100}
+ROUNDS_OF_OWN_PART = {Size.SMOKE: 1, Size.FULL: 15, Size.HUGE: 100}
 PLANS = {
     Size.SMOKE: [Plan(2, 1, 1)],
     Size.FULL: [Plan(1, 60, 8), Plan(8, 20, 5), Plan(16, 10, 3)],
@@ -46,8 +50,57 @@ def measure(size: Size) -> Iterator[Figure]:
             }
             for plan in PLANS[size]:
                 yield from _at(batches, plan, loops)
+            alone = turns(batches, "beacon", {"http": loops["http"]}, 1, ROUNDS_ALONE[size])
+            real_ms = median(batch.calls_s for batch in alone["http"]) * 1e3
             yield from _one_call(batches, http, library)
             library.api.close()
+        yield from _own_part(folder, real_ms, size)
+
+
+def _own_part(folder: Path, real_ms: float, size: Size) -> Iterator[Figure]:
+    """What Tonnage takes by itself, without an engine's noise, and how much that is of a real lifecycle.
+
+    At an engine that answers at once all that is left of a lifecycle is its client's part.
+    """
+    with instant_engine(folder) as path:
+        host = HostSettings(name="bench", state_dir=folder, docker_socket=path)
+        with TrialBatches("docker", host) as batches:
+            http, library = _bare(batches, path)
+            loops = {"http": BareLoop(http.live, ""), "library": BareLoop(library.live, "")}
+            one = turns(batches, "beacon", loops, 1, ROUNDS_OF_OWN_PART[size], each=20)
+            many = turns(batches, "beacon", loops, 16, ROUNDS_OF_OWN_PART[size], each=4)
+            library.api.close()
+    ms = medians({name: [b.calls_s * 1e3 for b in found] for name, found in one.items()})
+    per_s = medians({name: [b.per_s for b in found] for name, found in many.items()})
+    for name, who, budget in (("tonnage", "Tonnage", BUDGET), ("library", "the client library", None)):
+        yield Figure(
+            f"{VERBS} by {who}, of an engine that answers at once",
+            ms[name],
+            "ms",
+            ms["http"],
+            "bare loop of HTTP calls",
+        )
+        yield Figure(
+            f"{VERBS} by {who}, 1 at once, reckoned",
+            real_ms + ms[name] - ms["http"],
+            "ms",
+            real_ms,
+            "bare loop of HTTP calls at a real engine",
+            budget,
+            note="what it takes more at an engine that answers at once, added to the bare loop's time at "
+            "a real one: free of that engine's noise",
+        )
+        yield Figure(
+            f"lifecycles by {who}, 16 at once, of an engine that answers at once",
+            per_s[name],
+            "1/s",
+            per_s["http"],
+            "bare loop of HTTP calls",
+            higher_is_better=True,
+            note="far more than an engine can do, so the engine sets the pace"
+            if budget is not None
+            else "",
+        )
 
 
 def _bare(batches: TrialBatches, path: Path) -> tuple[RawHttp, Library]:
