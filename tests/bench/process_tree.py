@@ -13,7 +13,7 @@ class Use:
     """Of a process with its children and theirs."""
 
     cpu_s: float
-    """User and system, since they were started."""
+    """Of all threads that are there, to the nanosecond (``schedstat``)."""
     pss_bytes: int
     """Pages that are shared with others count as their share (``smaps_rollup``)."""
     rss_bytes: int
@@ -25,9 +25,8 @@ class Use:
         """Now."""
         top = psutil.Process(pid)
         family = [top, *top.children(recursive=True)]
-        times = [member.cpu_times() for member in family]
         return cls(
-            cpu_s=sum(t.user + t.system for t in times),
+            cpu_s=sum(_cpu_s(member.pid) for member in family),
             pss_bytes=sum(_pss_bytes(member.pid) for member in family),
             rss_bytes=sum(member.memory_info().rss for member in family),
             processes=len(family),
@@ -41,6 +40,14 @@ def cpus_of(pids: dict[str, int], seconds: float) -> dict[str, float]:
     time.sleep(seconds)
     passed_s = time.monotonic() - begun
     return {name: (Use.of(pid).cpu_s - before[name]) / passed_s for name, pid in pids.items()}
+
+
+def _cpu_s(pid: int) -> float:
+    ns = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # it ended meanwhile
+            ns += int((task / "schedstat").read_text().split()[0])
+    return ns / 1e9
 
 
 def _pss_bytes(pid: int) -> int:

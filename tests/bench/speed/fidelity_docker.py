@@ -87,8 +87,8 @@ def _own_part(folder: Path, real_ms: float, size: Size) -> Iterator[Figure]:
             real_ms,
             "bare loop of HTTP calls at a real engine",
             budget,
-            note="what it takes more at an engine that answers at once, added to the bare loop's time at "
-            "a real one: free of that engine's noise",
+            note="what it takes more at an engine that answers at once, on top of the bare loop's "
+            "time at a real one: free of an engine's noise",
         )
         yield Figure(
             f"lifecycles by {who}, 16 at once, of an engine that answers at once",

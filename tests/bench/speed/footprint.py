@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
@@ -37,16 +37,7 @@ IDLE_BUDGET = 0.01
 """Ours: an idle worker takes a hundredth of a processor."""
 SAMPLER_BUDGET = 0.02
 """Ours: a sampler beside a trial takes a fiftieth."""
-BARE_WORKER = """
-import sys
-from celery import Celery
-app = Celery("bare", broker=sys.argv[1])
-app.conf.update(worker_pool_start_method="spawn", task_ignore_result=True, worker_prefetch_multiplier=1)
-app.task(name="bare.nothing")(print)
-sys.argv[1:] = []
-app.worker_main(["--quiet", "worker", "--hostname", "bare@%h", "--pool", "prefork", "--concurrency", "1",
-                 "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"])
-"""
+TOP = Path(__file__).parents[3]
 
 
 def measure(size: Size) -> Iterator[Figure]:
@@ -68,13 +59,14 @@ def _worker(seconds: float) -> Iterator[Figure]:
         command = [sys.executable, "-c", "from orchestrator.cli import main; main()", "worker"]
         places = ["--state-dir", str(folder / "state"), "--run-dir", str(folder / "run")]
         ours = stack.enter_context(_started([*command, "--name", "bench", "--broker", broker, *places]))
-        bare_command = [sys.executable, "-c", BARE_WORKER, broker.replace("/0", "/1")]
-        bare = stack.enter_context(_started(bare_command))
+        another = {"BARE_WORKER_BROKER": broker.removesuffix("/0") + "/1"}
+        bare_command = [sys.executable, str(TOP / "tests/bench/bare_worker.py")]
+        bare = stack.enter_context(_started(bare_command, another))
         client = stack.enter_context(Redis.from_url(broker))
         _wait(lambda: bool(client.exists(wire.heartbeat_key("bench"))))
         for process in (ours, bare):
-            _wait(lambda process=process: len(process.children(recursive=True)) >= 2)
-        time.sleep(min(3.0, seconds))  # what is done once after the start
+            _wait(lambda process=process: len(process.children()) >= 1)
+        time.sleep(min(8.0, 3 * seconds))  # what is done once after the start
         cpus = cpus_of({"ours": ours.pid, "bare": bare.pid}, seconds)
         mine, limit = Use.of(ours.pid), Use.of(bare.pid)
     yield Figure("idle worker", cpus["ours"], "cpus", cpus["bare"], limit_is, note="heartbeat every 2 s")
@@ -90,9 +82,8 @@ def _worker(seconds: float) -> Iterator[Figure]:
 
 
 @contextmanager
-def _started(command: list[str]) -> Iterator[psutil.Popen]:
-    root = str(Path(__file__).parents[3])
-    process = psutil.Popen(command, env={**os.environ, "PYTHONPATH": root})
+def _started(command: list[str], more: Mapping[str, str] = {}) -> Iterator[psutil.Popen]:
+    process = psutil.Popen(command, env={**os.environ, "PYTHONPATH": str(TOP), **more})
     try:
         yield process
     finally:
