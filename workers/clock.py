@@ -5,6 +5,7 @@ loop never waits: whenever it would sleep until the next timer, virtual time mov
 """
 
 import asyncio
+import select
 import selectors
 import time
 from abc import ABC, abstractmethod
@@ -12,6 +13,9 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_FD_SETSIZE = 1024
+"""select() knows no file descriptor from here on."""
 
 
 class Clock(ABC):
@@ -34,8 +38,17 @@ class HostClock(Clock):
         return time.monotonic_ns()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on an ordinary event loop."""
-        return asyncio.run(work)
+        """Run on an ordinary event loop, whose timers are good to some ten microseconds."""
+        with asyncio.Runner(loop_factory=punctual_loop) as runner:
+            return runner.run(work)
+
+
+def punctual_loop() -> asyncio.AbstractEventLoop:
+    """An event loop whose sleeps end when they should.
+
+    epoll counts in milliseconds, and asyncio rounds up: its timers are up to a millisecond late.
+    """
+    return asyncio.SelectorEventLoop(_PunctualSelector())
 
 
 class VirtualClock(Clock):
@@ -52,6 +65,16 @@ class VirtualClock(Clock):
         """Run on a loop that jumps from timer to timer. A wait for nothing raises RuntimeError."""
         with asyncio.Runner(loop_factory=lambda: _VirtualLoop(self._selector)) as runner:
             return runner.run(work)
+
+
+class _PunctualSelector(selectors.EpollSelector):
+    """Waits with select(), which counts in microseconds, for epoll to have something."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout <= 0 or self.fileno() >= _FD_SETSIZE:
+            return super().select(timeout)
+        has_something, _, _ = select.select([self.fileno()], [], [], timeout)
+        return super().select(0) if has_something else []
 
 
 class _JumpingSelector(selectors.SelectSelector):

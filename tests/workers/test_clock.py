@@ -1,11 +1,13 @@
 """Virtual time jumps from timer to timer, keeps their order, and never stands still in silence."""
 
 import asyncio
+import os
+import selectors
 import time
 
 import pytest
 
-from workers.clock import HostClock, VirtualClock
+from workers.clock import HostClock, VirtualClock, punctual_loop
 
 
 def test_virtual_time_jumps_to_the_next_timer() -> None:
@@ -92,3 +94,52 @@ def test_the_hosts_clock_is_monotonic_time() -> None:
     before = time.monotonic_ns()
     seen = clock.run(look())
     assert before + 10_000_000 <= seen <= time.monotonic_ns()
+
+
+@pytest.fixture
+def waits_of_epoll(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """How long epoll itself was asked to wait, which is what it would round up."""
+    waits: list[float | None] = []
+    plain = selectors.EpollSelector.select
+
+    def note(self: selectors.EpollSelector, timeout: float | None = None) -> object:
+        waits.append(timeout)
+        return plain(self, timeout)
+
+    monkeypatch.setattr(selectors.EpollSelector, "select", note)
+    return waits
+
+
+def test_sleeps_of_the_hosts_clock_are_not_rounded_to_milliseconds(
+    waits_of_epoll: list[float | None],
+) -> None:
+    async def sleep() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0.0003)
+
+    HostClock().run(sleep())
+    assert set(waits_of_epoll) == {0}
+
+
+def test_the_hosts_clock_hears_of_files_and_threads_while_it_waits() -> None:
+    async def hear() -> bytes:
+        loop = asyncio.get_running_loop()
+        ours, theirs = os.pipe()
+        heard: asyncio.Future[bytes] = loop.create_future()
+        loop.add_reader(ours, lambda: heard.done() or heard.set_result(os.read(ours, 9)))
+        await loop.run_in_executor(None, os.write, theirs, b"word")
+        try:
+            return await asyncio.wait_for(heard, 60)
+        finally:
+            loop.remove_reader(ours)
+            os.close(ours)
+            os.close(theirs)
+
+    assert HostClock().run(hear()) == b"word"
+
+
+def test_a_loop_with_a_high_number_waits_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """select() takes no file descriptor beyond 1023."""
+    monkeypatch.setattr("workers.clock._FD_SETSIZE", 0)
+    with asyncio.Runner(loop_factory=punctual_loop) as runner:
+        runner.run(asyncio.sleep(0.002))

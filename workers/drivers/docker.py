@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
@@ -14,13 +14,14 @@ from workers.census import Marks
 from workers.console import Console
 from workers.drivers import base
 from workers.drivers.base import Fault, Hear, Instance, InstanceSpec
-from workers.engines import docker_calls, docker_trees, docker_verbs
+from workers.engines import docker_calls, docker_containers, docker_trees, docker_verbs
 from workers.engines.cgroup import Cgroups
 from workers.engines.daemon_restart import restart_engine
 from workers.engines.delivery import Delivery
 from workers.engines.docker_console import attach
 from workers.engines.docker_delivery import DeliveredImages, DockerDelivery
 from workers.engines.docker_events import ContainerEvents
+from workers.engines.docker_http import ApiConnections
 from workers.engines.docker_records import (
     ContainerSettings,
     DockerSettings,
@@ -31,6 +32,7 @@ from workers.engines.docker_records import (
     facts_of,
     name_of,
     owner_of,
+    places_of,
     reference,
     see_that_it_is_as_asked,
 )
@@ -90,6 +92,7 @@ class Driver(base.Driver[ContainerSettings]):
         self._delivered = DeliveredImages(self.server, host)
         self._cgroups = Cgroups()
         self._client: APIClient | None = None
+        self._links: ApiConnections | None = None
         self._made: set[str] = set()
 
     @staticmethod
@@ -99,13 +102,20 @@ class Driver(base.Driver[ContainerSettings]):
 
     @property
     def api(self) -> "APIClient":
-        """The engine's client, which exists between ``open`` and ``close``."""
+        """The engine's client library, which exists between ``open`` and ``close``."""
         assert self._client is not None, "the driver is not open"
         return self._client
+
+    @property
+    def links(self) -> ApiConnections:
+        """Connections for what is timed, which exist between ``open`` and ``close``."""
+        assert self._links is not None, "the driver is not open"
+        return self._links
 
     async def open(self) -> None:
         """Connect, and see that the engine is as the settings ask for."""
         self._client = await self._ask(docker_calls.connect, self.server)
+        self._links = ApiConnections(self.server, self._client.api_version)
         await self._ask(docker_calls.see_who_answers, self.api, self.server)
         self.check(await self._ask(self.api.info))
 
@@ -116,6 +126,8 @@ class Driver(base.Driver[ContainerSettings]):
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._links is not None:
+            self._links.close()
         if self._client is not None:
             self._client.close()
             self._client = None
@@ -160,10 +172,9 @@ class Driver(base.Driver[ContainerSettings]):
     async def create(self, spec: InstanceSpec) -> Instance:
         """Create the container."""
         body = container_body(spec, self.settings, self.owner)
-        with self._in_our_words("create"):
-            made = await self.engine(self.api.create_container_from_config, body, spec.name)
-        self._made.add(made["Id"])
-        return DockerInstance(spec, made["Id"])
+        made = await docker_containers.create(self.links, spec.name, body)
+        self._made.add(made)
+        return DockerInstance(spec, made)
 
     async def attach(self, instance: Instance) -> Console:
         """Attach to input, output and errors. Returns once the engine has connected them."""
@@ -192,25 +203,31 @@ class Driver(base.Driver[ContainerSettings]):
 
     async def start(self, instance: Instance) -> None:
         """Start the container."""
-        await self._ask(self.api.start, _own(instance).container)
+        await docker_containers.start(self.links, _own(instance).container)
 
     async def pid(self, instance: Instance) -> int | None:
         """PID of the container's first process, as the host sees it."""
         own = _own(instance)
-        pid, places = await self._ask(docker_calls.locate, self.api, self._cgroups, own.container)
-        if pid is not None or own.places == Places():  # a dead one tells less than it did alive
-            own.places = places
+        record = await docker_containers.inspect(self.links, own.container)
+        if record is None:
+            return None
+        pid: int | None = record["State"]["Pid"] or None
+        if pid is not None:
+            groups = await self.engine(self._cgroups.of_process, pid)
+            own.places = replace(places_of(record), cgroups=tuple(groups))
+        elif own.places == Places():  # a dead one tells less than it did alive
+            own.places = places_of(record)
         return pid
 
     async def confinement(self, instance: Instance) -> dict[str, Any]:
         """Privileges, profiles and masks, out of the container's record."""
-        return confinement_of(await self._ask(self.api.inspect_container, _own(instance).container))
+        return confinement_of(await self._record(_own(instance)))
 
     async def address(self, instance: Instance) -> str:
         """Its address in the network of the settings. Raises EngineError where that gives none."""
         if self.settings.network == "host":
             return "127.0.0.1"
-        record = await self._ask(self.api.inspect_container, _own(instance).container)
+        record = await self._record(_own(instance))
         for network in record["NetworkSettings"]["Networks"].values():
             if network.get("IPAddress"):
                 return str(network["IPAddress"])
@@ -221,13 +238,8 @@ class Driver(base.Driver[ContainerSettings]):
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """SIGTERM and 10 s to end when graceful, else SIGKILL; returns when the engine saw it end."""
-        container = _own(instance).container
-        if not graceful:
-            await self._ask(docker_calls.kill, self.api, container)
-            return
-        deadline_s = self.host.engine_deadline_s + docker_calls.STOP_GRACE_S
-        with self._in_our_words("stop"):
-            await self._threads.call(deadline_s, docker_calls.stop, self.api, container)
+        end = docker_containers.stop if graceful else docker_containers.kill
+        await end(self.links, _own(instance).container)
 
     async def remove(self, instance: Instance) -> None:
         """Remove the container and its anonymous volumes, running or not."""
@@ -236,9 +248,9 @@ class Driver(base.Driver[ContainerSettings]):
     async def remains(self, instance: Instance) -> list[str]:
         """Record, cgroups, mounts, layer and network namespace."""
         own = _own(instance)
-        return await self._ask(
-            docker_calls.remains, self.api, self.server, self._cgroups, own.container, own.places
-        )
+        record = await docker_containers.inspect(self.links, own.container)
+        left = [] if record is None else [f"record {own.container}"]
+        return left + await self.engine(self._files_left, own)
 
     def marks(self) -> Marks:
         """Names of the trial's containers, and the engine's ids of all that were made."""
@@ -282,13 +294,26 @@ class Driver(base.Driver[ContainerSettings]):
         with self._in_our_words(function.__name__):
             return await self.engine(function, *args, **kwargs)
 
+    def _files_left(self, own: DockerInstance) -> list[str]:
+        groups = own.places.cgroups
+        if groups is None:
+            groups = tuple(self._cgroups.find_named(own.container))
+        return docker_containers.files_left(self.server, own.container, groups, own.places)
+
+    async def _record(self, own: DockerInstance) -> Record:
+        """The engine's record. Raises EngineError when it has none."""
+        record = await docker_containers.inspect(self.links, own.container)
+        if record is None:
+            raise EngineError(f"{self.name} has no container '{own.spec.name}'")
+        return record
+
     async def _remove(self, container: str) -> None:
-        if await self._ask(docker_calls.remove, self.api, container):
+        if await docker_containers.remove(self.links, container):
             return
         # Another removal of it is under way, which is over when the record is gone.
         try:
             async with asyncio.timeout(self.host.engine_deadline_s):
-                while await self._ask(docker_calls.inspect, self.api, container) is not None:
+                while await docker_containers.inspect(self.links, container) is not None:
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             deadline = f"{self.host.engine_deadline_s:g} s"

@@ -11,7 +11,7 @@ from contract.errors import EngineError, EngineTimeout
 from workers.console import Console
 from workers.drivers import docker
 from workers.drivers.base import Instance
-from workers.engines import docker_calls
+from workers.engines import docker_containers
 from workers.engines.docker_records import Record
 from workers.engines.docker_server import ApiServer
 from workers.engines.podman_console import HeldConsole
@@ -67,7 +67,7 @@ class Driver(docker.Driver):
         Whoever attaches to a container that has ended makes Podman set it up anew, without a start, and
         its restart policy then does nothing any more. For a moment the record still says that it runs.
         """
-        record = await self._record(instance)
+        record = await self._inspect(instance)
         if record is None or not (record["State"].get("Running") and _lives(record["State"]["Pid"])):
             raise EngineError(f"podman: '{instance.spec.name}' does not run, so it has no console")
         return await self.attach(instance)
@@ -77,7 +77,7 @@ class Driver(docker.Driver):
         await super().stop(instance, graceful=graceful)
         try:
             async with asyncio.timeout(self.host.engine_deadline_s):
-                while _is_ending(await self._record(instance)):
+                while _is_ending(await self._inspect(instance)):
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             raise EngineTimeout(f"podman did not end '{instance.spec.name}'") from error
@@ -97,14 +97,14 @@ class Driver(docker.Driver):
         try:
             await super()._remove(container)
         except EngineError:  # one that ends by itself meanwhile cannot be killed any more, which fails
-            record = await self._ask(docker_calls.inspect, self.api, container)
+            record = await docker_containers.inspect(self.links, container)
             if record is not None and record["State"].get("Running"):
                 raise
             await super()._remove(container)
 
-    async def _record(self, instance: Instance) -> Record | None:
+    async def _inspect(self, instance: Instance) -> Record | None:
         assert isinstance(instance, docker.DockerInstance)
-        return await self._ask(docker_calls.inspect, self.api, instance.container)
+        return await docker_containers.inspect(self.links, instance.container)
 
     def _let_go(self, name: str) -> None:
         for console in self._held.pop(name, []):

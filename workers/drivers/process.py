@@ -6,9 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-import threading
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,8 +58,6 @@ class ProcessInstance(Instance):
     pipes: Pipes | None = None
     process: subprocess.Popen[bytes] | None = None
     removed: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    """Between a start whose caller gave up and the removal that follows."""
 
 
 class Driver(base.Driver[ProcessSettings]):
@@ -125,8 +122,12 @@ class Driver(base.Driver[ProcessSettings]):
         return await own.pipes.console()
 
     async def start(self, instance: Instance) -> None:
-        """Run it: returns when the program, or the shell that puts it into its group, is loaded."""
-        await self.engine(self._start, _own(instance))
+        """Run it: returns when the program, or the shell that puts it into its group, is loaded.
+
+        On the event loop: a thread would hold the interpreter's lock until then, so the loop would stand
+        still as well, and after that wait for a processor beside the new process.
+        """
+        self._start(_own(instance))
 
     async def pid(self, instance: Instance) -> int | None:
         """PID of the agent or program itself; none once it is reaped, when the number is free again."""
@@ -156,7 +157,7 @@ class Driver(base.Driver[ProcessSettings]):
     async def remove(self, instance: Instance) -> None:
         """Kill it when it runs, and remove its group, pipes and folder."""
         own = _own(instance)
-        await self.engine(_retire, own)
+        own.removed = True
         await self.stop(own, graceful=False)
         self._drop_pipes(own)
         await self.engine(_clear, own.folder, own.group)
@@ -215,16 +216,15 @@ class Driver(base.Driver[ProcessSettings]):
             raise EngineError(f"process: cannot create '{own.spec.name}': {error}") from error
 
     def _start(self, own: ProcessInstance) -> None:
-        with own.lock:
-            if own.removed:
-                raise EngineError(f"process: '{own.spec.name}' was removed before it started")
-            command = own.program.command
-            if own.group is not None:
-                entrances = [str(path) for path in own.group.entrances]
-                script = ["/bin/sh", "-c", _ENTER_GROUPS, "sh"]
-                command = [*script, str(len(entrances)), *entrances, *command]
-            own.process = self._spawn(own, command)
-            _children[own.process.pid] = own.process
+        if own.removed:
+            raise EngineError(f"process: '{own.spec.name}' was removed before it started")
+        command = own.program.command
+        if own.group is not None:
+            entrances = [str(path) for path in own.group.entrances]
+            script = ["/bin/sh", "-c", _ENTER_GROUPS, "sh"]
+            command = [*script, str(len(entrances)), *entrances, *command]
+        own.process = self._spawn(own, command)
+        _children[own.process.pid] = own.process
         with suppress(OSError):
             Path(f"/proc/{own.process.pid}/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
 
@@ -289,12 +289,6 @@ def _environment(own: ProcessInstance, owner: Owner) -> dict[str, str]:
         "TONNAGE_INSTANCE": own.spec.name,
         **owner_variables(owner),
     }
-
-
-def _retire(own: ProcessInstance) -> None:
-    """From here on no start can succeed; one that is under way has ended when this returns."""
-    with own.lock:
-        own.removed = True
 
 
 def _clear(folder: Path, group: Group | None) -> None:

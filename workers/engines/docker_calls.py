@@ -1,23 +1,16 @@
-"""Blocking calls of a Docker engine, for a thread, and everything that can go wrong in our words."""
+"""A Docker engine's client and its images, for a thread; everything that can go wrong, in our words."""
 
 import fcntl
 import json
 import math
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import EngineAbsent, EngineError, EngineTimeout, ImageError, TonnageError
-from workers.census import pid_behind
-from workers.engines.cgroup import Cgroups
-from workers.engines.docker_records import (
-    Places,
-    places_of,
-    reference,
-)
+from workers.engines.docker_records import reference
 from workers.engines.docker_server import ApiServer
 from workers.images import tiny
 from workers.ownership import LABEL_PREFIX
@@ -25,8 +18,6 @@ from workers.ownership import LABEL_PREFIX
 if TYPE_CHECKING:
     from docker import APIClient  # noqa: TID251 - one half of the driver
 
-STOP_GRACE_S = 10
-"""How long a graceful stop waits before the engine kills: its own default."""
 _NEWEST_API = "1.44"
 """Answers change shape in later versions; every engine from 25 on speaks this one."""
 
@@ -143,100 +134,6 @@ def drop_image(api: "APIClient", image: str) -> None:
         return
 
 
-def stop(api: "APIClient", container: str) -> None:
-    """Ask the container to end, wait, then kill; one that is gone is no error."""
-    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
-
-    try:
-        api.stop(container, timeout=STOP_GRACE_S)
-    except NotFound:
-        return
-
-
-def kill(api: "APIClient", container: str) -> None:
-    """Kill the container; one that does not run, or is gone, is no error."""
-    from docker.errors import APIError  # noqa: TID251 - one half of the driver
-
-    try:
-        api.kill(container)
-    except APIError as error:
-        # Docker says 409 of one that does not run; Podman says 500, as of everything else.
-        if error.status_code not in (404, 409) and _runs(api, container):
-            raise
-
-
-def remove(api: "APIClient", container: str) -> bool:
-    """Remove the container and its anonymous volumes. False: another removal of it is under way."""
-    from docker.errors import APIError  # noqa: TID251 - one half of the driver
-
-    try:
-        api.remove_container(container, v=True, force=True)
-    except APIError as error:
-        if error.status_code not in (404, 409):
-            raise
-        return error.status_code == 404
-    return True
-
-
-def inspect(api: "APIClient", container: str) -> dict[str, Any] | None:
-    """The engine's record of the container; None when it has none."""
-    from docker.errors import NotFound  # noqa: TID251 - one half of the driver
-
-    try:
-        record: dict[str, Any] = api.inspect_container(container)
-    except NotFound:
-        return None
-    return record
-
-
-def locate(api: "APIClient", cgroups: Cgroups, container: str) -> tuple[int | None, Places]:
-    """PID of the container's first process on the host, None when it has none, and its places."""
-    record = inspect(api, container)
-    if record is None:
-        return None, Places()
-    pid, places = record["State"]["Pid"] or None, places_of(record)
-    if pid is not None:
-        places = replace(places, cgroups=tuple(cgroups.of_process(pid)))
-    return pid, places
-
-
-def remains(
-    api: "APIClient", server: ApiServer, cgroups: Cgroups, container: str, places: Places
-) -> list[str]:
-    """Record, cgroups, mounts and layer that are still there of a container."""
-    left = [f"record {container}"] if inspect(api, container) is not None else []
-    groups = cgroups.find_named(container) if places.cgroups is None else places.cgroups
-    left += [f"cgroup {path}" for path in groups if _is_there(path)]
-    left += [
-        f"mount {target}" for target in _mounts(mount_table(server), [container, *places.in_mounts()])
-    ]
-    # Of a network namespace only the mount counts: the engine leaves the empty file for a minute.
-    if places.layer is not None and _is_there(Path(places.layer)):
-        left.append(f"layer {places.layer}")
-    return left
-
-
-def _runs(api: "APIClient", container: str) -> bool:
-    record = inspect(api, container)
-    return record is not None and bool(record["State"].get("Running"))
-
-
-def mount_table(server: ApiServer) -> str:
-    """All mounts as the engine sees them: it may have a mount namespace of its own."""
-    pid = pid_behind(server.socket)
-    for process in (str(pid), "self") if pid else ("self",):
-        with suppress(OSError):  # it ended meanwhile, or is another user's
-            return Path(f"/proc/{process}/mountinfo").read_text()
-    return ""
-
-
-def _mounts(table: str, keys: list[str]) -> list[str]:
-    """Targets of the mounts whose lines contain one of the keys."""
-    if not any(key in table for key in keys):
-        return []
-    return [line.split()[4] for line in table.splitlines() if any(key in line for key in keys)]
-
-
 def _import_tiny(api: "APIClient") -> None:
     entrypoint = json.dumps(tiny.command())
     changes = [f"ENTRYPOINT {entrypoint}", "ENV PATH=/bin", f"LABEL {LABEL_PREFIX}image=tiny"]
@@ -286,14 +183,6 @@ def _causes(error: BaseException | None, depth: int = 8) -> Iterator[BaseExcepti
     for cause in inner:
         if isinstance(cause, BaseException):
             yield from _causes(cause, depth - 1)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        path.lstat()
-    except OSError:  # gone, or not for us to see
-        return False
-    return True
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Blocking calls of a Docker engine for day-2 verbs, and the images that snapshots leave."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from contract.errors import EngineError
 from workers.engines import docker_calls
@@ -42,26 +42,6 @@ def logs(api: "APIClient", container: str) -> str:
     return said.decode("utf-8", "replace")
 
 
-def pause(api: "APIClient", container: str) -> None:
-    """Freeze a container."""
-    api.pause(container)
-
-
-def unpause(api: "APIClient", container: str) -> None:
-    """Let it go on."""
-    api.unpause(container)
-
-
-def restart(api: "APIClient", container: str, grace_s: int) -> None:
-    """End it, after so long at most, and start it again."""
-    api.restart(container, timeout=grace_s)
-
-
-def rename(api: "APIClient", container: str, name: str) -> None:
-    """Give it another name."""
-    api.rename(container, name)
-
-
 def commit(api: "APIClient", container: str, name: str) -> None:
     """Make an image of its files. The engine pauses it meanwhile."""
     api.commit(container, repository=REPOSITORY, tag=name)
@@ -87,24 +67,3 @@ def drop_snapshot(api: "APIClient", name: str) -> None:
 def names(api: "APIClient", label: str) -> list[str]:
     """Names of the containers with a label, in any state."""
     return [name_of(container) for container in api.containers(all=True, filters={"label": [label]})]
-
-
-def update(api: "APIClient", container: str, body: dict[str, int]) -> None:
-    """Change limits of a container that runs. Raises EngineError.
-
-    The client library's own method knows no NanoCpus, which a quota cannot stand in for.
-    """
-    answer = _post_update(api, container, body)
-    if answer.status_code != 200:
-        raise EngineError(f"the engine refused 'update': {answer.text.strip()}")
-
-
-def has_update(api: "APIClient") -> bool:
-    """Whether the engine knows the call at all: of a container that nobody has it says so in JSON."""
-    answer = _post_update(api, "0" * 64, {})
-    return "json" in answer.headers.get("Content-Type", "")
-
-
-def _post_update(api: "APIClient", container: str, body: dict[str, int]) -> Any:
-    url = f"{api.base_url}/v{api.api_version}/containers/{container}/update"
-    return api.post(url, json=body, timeout=api.timeout)

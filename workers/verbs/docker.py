@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from contract.campaign import Limits
-from workers.engines import cgroup_limits, docker_calls, docker_verbs
+from workers.engines import cgroup_limits, docker_containers, docker_verbs
 from workers.engines.docker_verbs import REPOSITORY
 from workers.ownership import LABEL_PREFIX
 from workers.verbs.base import Renewed, Support, Verb, Verbs, emulated, native, none
@@ -58,17 +58,16 @@ class DockerVerbs(Verbs):
 
     async def pause(self, instance: Any) -> None:
         """Freeze all its processes."""
-        await self._ask(docker_verbs.pause, instance.container)
+        await docker_containers.pause(self._links, instance.container)
 
     async def resume(self, instance: Any) -> None:
         """Let them go on."""
-        await self._ask(docker_verbs.unpause, instance.container)
+        await docker_containers.unpause(self._links, instance.container)
 
     async def restart(self, instance: Any, *, graceful: bool) -> None:
         """SIGTERM and 10 s to end when graceful, else SIGKILL; then start."""
-        await self._ask(
-            docker_verbs.restart, instance.container, docker_calls.STOP_GRACE_S if graceful else 0
-        )
+        grace_s = docker_containers.STOP_GRACE_S if graceful else 0
+        await docker_containers.restart(self._links, instance.container, grace_s)
 
     async def save(self, verb: Verb, instance: Any, name: str) -> None:
         """Commit. The engine pauses the container meanwhile."""
@@ -93,7 +92,8 @@ class DockerVerbs(Verbs):
 
     async def limit_cpus(self, instance: Any, cpus: float) -> None:
         """Update."""
-        await self._ask(docker_verbs.update, instance.container, {"NanoCpus": round(cpus * 1e9)})
+        body = {"NanoCpus": round(cpus * 1e9)}
+        await docker_containers.update(self._links, instance.container, body)
 
     async def cpus(self, instance: Any) -> float | None:
         """As the container's control group has it."""
@@ -103,7 +103,7 @@ class DockerVerbs(Verbs):
         """Update. Equal values: no swap."""
         limit_bytes = memory_mib * _MIB
         body = {"Memory": limit_bytes, "MemorySwap": limit_bytes}
-        await self._ask(docker_verbs.update, instance.container, body)
+        await docker_containers.update(self._links, instance.container, body)
 
     async def memory_mib(self, instance: Any) -> int | None:
         """As the container's control group has it."""
@@ -111,13 +111,13 @@ class DockerVerbs(Verbs):
 
     async def rename(self, instance: Any, name: str) -> Renewed:
         """It goes on running."""
-        await self._ask(docker_verbs.rename, instance.container, name)
+        await docker_containers.rename(self._links, instance.container, name)
         instance.spec = replace(instance.spec, name=name)
         return Renewed(instance, None)
 
     async def knows(self, instance: Any, name: str) -> bool:
         """Whether the name leads to the container's id."""
-        record = await self._ask(docker_calls.inspect, name)
+        record = await docker_containers.inspect(self._links, name)
         return record is not None and record["Id"] == instance.container
 
     async def names(self) -> list[str]:
@@ -128,6 +128,11 @@ class DockerVerbs(Verbs):
         if not instance.places.cgroups:
             await self._driver.pid(instance)  # looks them up
         return list(instance.places.cgroups or ())
+
+    @property
+    def _links(self) -> Any:
+        driver: Any = self._driver
+        return driver.links
 
     async def _ask(self, function: Any, *args: Any) -> Any:
         driver: Any = self._driver

@@ -3,7 +3,7 @@
 from typing import Any
 
 from contract.campaign import Limits
-from workers.engines import docker_verbs
+from workers.engines import docker_containers
 from workers.verbs.base import Support, Verb, none
 from workers.verbs.docker import DockerVerbs
 
@@ -19,6 +19,6 @@ class PodmanVerbs(DockerVerbs):
         found = await super().supports(image, limits)
         driver: Any = self._driver
         is_open = driver._client is not None
-        if is_open and not await self._ask(docker_verbs.has_update):
+        if is_open and not await docker_containers.has_update(self._links):
             found |= dict.fromkeys(_LIMITS, none(_NO_UPDATE))
         return found

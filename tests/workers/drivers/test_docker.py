@@ -225,6 +225,33 @@ def test_removals_at_once_all_end_in_gone(host: HostSettings, api: docker.APICli
     run(host, work)
 
 
+def test_calls_one_after_the_other_share_one_connection(
+    host: HostSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is timed must not wait for sockets, nor for the client library."""
+    opened: list[str] = []
+    plain = asyncio.open_unix_connection
+
+    async def note(path: str, **more: Any) -> Any:
+        opened.append(path)
+        return await plain(path, **more)
+
+    async def work(driver: Driver) -> None:
+        monkeypatch.setattr("workers.engines.docker_http.asyncio.open_unix_connection", note)
+        monkeypatch.setattr("docker.APIClient.send", None)
+        for _ in range(3):
+            instance = await driver.create(spec(host))
+            await driver.start(instance)
+            await driver.pid(instance)
+            await driver.stop(instance, graceful=False)
+            await driver.remove(instance)
+            await driver.remains(instance)
+        monkeypatch.undo()
+
+    run(host, work)
+    assert len(opened) == 1
+
+
 def test_no_address_without_a_network(host: HostSettings) -> None:
     async def work(driver: Driver) -> None:
         instance, console = await bring_up(driver, host)

@@ -17,7 +17,7 @@ from workers.clock import HostClock
 from workers.console import Console
 from workers.discover import build_catalog, find_driver
 from workers.drivers.base import AnyDriver, Instance, InstanceSpec
-from workers.engines import docker_verbs, libvirt_verbs
+from workers.engines import docker_containers, libvirt_verbs
 from workers.ownership import Owner
 from workers.settings import HostSettings
 
@@ -112,7 +112,7 @@ def test_what_is_done_to_a_container(docker_engine: DockerEngine, host_settings:
         await verbs.limit_memory(instance, 128)
         assert await verbs.memory_mib(instance) == 128
         assert await verbs.names() == [instance.spec.name]
-        assert await driver.engine(docker_verbs.has_update, driver.api)  # type: ignore[attr-defined]
+        assert await docker_containers.has_update(driver.links)  # type: ignore[attr-defined]
         console.close()
 
     run(driver, work)

@@ -1,0 +1,118 @@
+"""Domains by Tonnage against bare loops of libvirt's library and of virsh: latency and throughput.
+
+Timed from define until libvirt says that the domain runs, then destroy and undefine. Guests are not
+waited for: under emulation their boot would be most of it. libvirt's destroy looks every 200 ms whether
+QEMU is gone, so what it takes comes in steps.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import engines
+from beside_bare_loops import BUDGET, BareLoop, Plan, against, turns
+from figure import Figure, Size
+from interleaved import in_turn, medians
+from libvirt_by_hand import Library, Template, Virsh
+from trial_batches import TrialBatches
+
+from contract.campaign import Limits
+from workers.drivers.base import InstanceSpec
+from workers.engines import libvirt_calls
+from workers.engines.domain_xml import domain_xml
+from workers.settings import HostSettings
+
+NEEDS: tuple[str, ...] = ("libvirt",)
+VERBS = "define, start, destroy and undefine"
+SETTINGS = {"accel": "tcg", "memory_mib": 128}
+MANY = 8
+"""More than a daemon serves of one client at a time."""
+PLANS = {
+    Size.SMOKE: [Plan(1, 1, 0)],
+    Size.FULL: [Plan(1, 18, 3), Plan(4, 8, 2)],
+    Size.HUGE: [Plan(1, 200, 20), Plan(4, 100, 20)],
+}
+ROUNDS_OF_MANY = {Size.SMOKE: 0, Size.FULL: 3, Size.HUGE: 20}
+
+
+def measure(size: Size) -> Iterator[Figure]:
+    """Milliseconds and lifecycles per second at rising concurrency; many calls of one client."""
+    uri = os.environ.get("TONNAGE_TEST_LIBVIRT_URI", "qemu:///system")
+    with ExitStack() as stack:
+        stack.enter_context(engines.libvirtd(uri))
+        folders = [stack.enter_context(engines.short_folder()) for _ in range(3)]
+        host = HostSettings(name="bench", state_dir=folders[0], run_dir=folders[1], libvirt_uri=uri)
+        batches = stack.enter_context(TrialBatches("libvirt", host, SETTINGS))
+        template = Template(_xml(batches), folders[2])
+        library = Library(uri, template)
+        stack.callback(library.close)
+        loops = {
+            "library": BareLoop(library.live, "bare loop of libvirt's library", budget=BUDGET),
+            "virsh": BareLoop(Virsh(uri, template).live, "loop of virsh"),
+        }
+        for plan in PLANS[size]:
+            yield from _at(batches, plan, loops)
+        if rounds := ROUNDS_OF_MANY[size]:
+            yield _many(batches, uri, template, rounds)
+
+
+def _xml(batches: TrialBatches) -> str:
+    spec = InstanceSpec(0, "bare", "tiny", "bench", Limits())
+    return domain_xml(batches.run(batches.driver._domain(spec)))  # type: ignore[attr-defined]
+
+
+def _at(batches: TrialBatches, plan: Plan, loops: dict[str, BareLoop]) -> Iterator[Figure]:
+    for name, rounds in (("library", plan.rounds), ("virsh", plan.others)):
+        if rounds:
+            found = turns(batches, "started", {name: loops[name]}, plan.concurrency, rounds)
+            yield from against(plan.concurrency, loops[name], found["tonnage"], found[name], VERBS)
+
+
+def _many(batches: TrialBatches, uri: str, template: Template, rounds: int) -> Figure:
+    """Destroy waits rather than works, so what is served one after the other shows."""
+    one = Library(uri, template, shared=True)
+
+    def by_one(domains: list[str]) -> None:
+        def destroy(number: str) -> None:
+            one.connection().lookupByUUIDString(number).destroy()
+
+        with ThreadPoolExecutor(MANY) as pool:
+            list(pool.map(destroy, domains))
+
+    def by_driver(domains: list[str]) -> None:
+        driver = batches.driver
+
+        async def destroy_all() -> None:
+            ask = driver._ask  # type: ignore[attr-defined]
+            await asyncio.gather(*(ask(libvirt_calls.destroy, number) for number in domains))
+
+        batches.run(destroy_all())
+
+    try:
+        ways = {"tonnage": _timed(one, by_driver), "one": _timed(one, by_one)}
+        found = medians(in_turn(rounds, ways))
+    finally:
+        one.close()
+    return Figure(
+        f"{MANY} destroys at once",
+        found["tonnage"],
+        "s",
+        found["one"],
+        "one client's connection",
+        note="a stock daemon serves five requests of a client at a time; Tonnage spreads calls over "
+        "several connections, four on each",
+    )
+
+
+def _timed(library: Library, destroy: Callable[[list[str]], None]) -> Callable[[], float]:
+    def once() -> float:
+        with ExitStack() as stack:
+            domains = [stack.enter_context(library.paused()).UUIDString() for _ in range(MANY)]
+            begun = time.perf_counter()
+            destroy(domains)
+            return time.perf_counter() - begun
+
+    return once
