@@ -12,6 +12,7 @@ import os
 import re
 import uuid
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,23 +189,31 @@ def store_part(folder: Path, name: str, data: bytes) -> Path:
     Storing the same name again is harmless: attempts never change once published. Raises
     ResultsError when the folder cannot take it.
     """
-    if not _NAME.match(name):
-        raise PartError(f"not a part's name: {name!r}")
-    target = folder / name
-    temporary = folder / f".{name}.{uuid.uuid4().hex}"
+    store_parts(folder, {name: data})
+    return folder / name
+
+
+def store_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
+    """Publish several parts, each as ``store_part`` does; the folder is synced once, for all of them."""
+    if wrong := [name for name in parts if not _NAME.match(name)]:
+        raise PartError(f"not a part's name: {wrong[0]!r}")
+    if not parts:
+        return
+    temporary = folder / "nothing yet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        for name, data in parts.items():
+            temporary = folder / f".{name}.{uuid.uuid4().hex}"
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(folder / name)
         _fsync_folder(folder)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise ResultsError(f"{folder}: a part cannot be written: {error.strerror}") from error
-    return target
 
 
 def list_parts(folder: Path) -> dict[str, tuple[int, ...]]:

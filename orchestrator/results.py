@@ -3,12 +3,12 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from contract.errors import PartError, ResultsError
-from contract.parts import Part, list_parts, part_name, read_part, store_part
+from contract.parts import Part, list_parts, part_name, read_part, store_part, store_parts
 from contract.trial import Trial
 
 
@@ -72,6 +72,10 @@ class Results:
     def store(self, name: str, data: bytes) -> None:
         """Publish a part that has come in."""
         store_part(self.parts, name, data)
+
+    def store_all(self, parts: Mapping[str, bytes]) -> None:
+        """Publish parts that have come in together, by name."""
+        store_parts(self.parts, parts)
 
     def read(self, trial_id: str, attempt: int) -> Part:
         """Read and verify a part. A damaged one is set aside and PartError raised."""
