@@ -173,10 +173,10 @@ def read_part(data: bytes) -> Part:
     return Part(record, tables)
 
 
-def peek_record(path: Path) -> TrialRecord:
-    """The record of a stored part, its tables unread and unchecked. Raises PartError."""
+def peek_record(part: Path | io.BytesIO) -> TrialRecord:
+    """The record of a part, its tables unread and unchecked. Raises PartError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(part) as archive:
             _refuse_bomb(archive)
             return TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
     except _DAMAGE as error:
@@ -199,21 +199,27 @@ def store_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
         raise PartError(f"not a part's name: {wrong[0]!r}")
     if not parts:
         return
-    temporary = folder / "nothing yet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in parts.items():
-            temporary = folder / f".{name}.{uuid.uuid4().hex}"
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / name)
+            _publish(folder / name, data)
         _fsync_folder(folder)
     except OSError as error:
+        raise ResultsError(f"{folder}: a part cannot be written: {error.strerror}") from error
+
+
+def _publish(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError:
         with suppress(OSError):
             temporary.unlink()
-        raise ResultsError(f"{folder}: a part cannot be written: {error.strerror}") from error
+        raise
 
 
 def list_parts(folder: Path) -> dict[str, tuple[int, ...]]:

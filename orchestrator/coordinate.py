@@ -193,8 +193,7 @@ class Coordination:
         """Store what came in; only then may its sender forget it."""
         # What is not in the plan may be another coordinator's of the same campaign name.
         ours = [delivery for delivery in deliveries if delivery.receipt.trial_id in self._by_id]
-        news = {_name_of(d.receipt): d.data for d in ours if not self._has(d.receipt)}
-        self.results.store_all(news)
+        self.results.keep([(d.receipt, d.data) for d in ours if not self._has(d.receipt)])
         for delivery in ours:
             self._note(delivery.receipt)
         if ours:
@@ -218,7 +217,7 @@ class Coordination:
             self._quarantine(trial.host, "; ".join(receipt.reasons) or receipt.outcome)
 
     def _has(self, receipt: Receipt) -> bool:
-        return (self.results.parts / _name_of(receipt)).exists()
+        return (self.results.parts / part_name(receipt.trial_id, receipt.attempt)).exists()
 
     def _check(self) -> None:
         """Every few seconds: whether we are cancelled, who is away, what is lost."""
@@ -315,7 +314,7 @@ class Coordination:
             started_at_ns=time.time_ns(),
         )
         packed = pack_part(record, Rows(rows))
-        self.results.store(packed.name, packed.data)
+        self.results.keep([(packed.receipt, packed.data)])
         self._tell(order.trial, packed.receipt)
 
     def _cancel(self) -> None:
@@ -342,7 +341,3 @@ class Coordination:
     def _drop_if_empty(self, host: str) -> None:
         if not self._queues.get(host, True):
             del self._queues[host]
-
-
-def _name_of(receipt: Receipt) -> str:
-    return part_name(receipt.trial_id, receipt.attempt)

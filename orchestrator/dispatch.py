@@ -76,7 +76,7 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def attend(self) -> bool:
-        """Show that the coordinator lives. Returns whether somebody has cancelled its campaign."""
+        """Whether somebody has cancelled the coordinator's campaign."""
 
     @abstractmethod
     def quarantine(self, host: str, why: str) -> None:
