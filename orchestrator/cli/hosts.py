@@ -35,6 +35,9 @@ def worker(
     simulate: Annotated[
         int, typer.Option("--simulate", min=0, max=20_000, help="Stand for this many simulated hosts.")
     ] = 0,
+    first: Annotated[
+        int, typer.Option("--first", min=1, help="Number of the first simulated host.")
+    ] = 1,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
     import logging
@@ -45,7 +48,7 @@ def worker(
     logging.getLogger("celery").setLevel(logging.WARNING)
     host = host.model_copy(update={"labels": labels_from(label or [])})
     if simulate:
-        run_simulated_workers(str(broker), host, simulate)
+        run_simulated_workers(str(broker), host, simulate, first)
     else:
         run_worker(str(broker), host)
 
