@@ -25,7 +25,7 @@ def run_worker(broker: str, host: HostSettings) -> None:
 
 
 def run_simulated_workers(broker: str, base: HostSettings, count: int, first: int = 1) -> None:
-    """Stand for ``count`` simulated hosts, ``sim-0001`` onwards or from ``first``, until told to stop."""
+    """Stand for ``count`` simulated hosts, ``sim-0001`` onwards or from ``first``, until stopped."""
     numbers = range(first, first + count)
     hosts = tuple(base.model_copy(update={"name": f"sim-{number:04d}"}) for number in numbers)
     config = WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, simulated=True)

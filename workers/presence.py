@@ -27,7 +27,7 @@ LATE_DELIVERY_S = 10.0
 """A part that has waited this long in the spool was not delivered by the trial itself."""
 
 BEATS_PER_S = 1000
-"""Heartbeats of one worker: one that stands for thousands of simulated hosts has each beat more rarely."""
+"""Heartbeats of one worker: of thousands of simulated hosts each beats more rarely."""
 
 TIDY_EVERY_S = 3600.0
 """How often spools are searched for parts that were delivered long ago."""
