@@ -1,6 +1,6 @@
 """A coordinator process for dispatch benchmarks: ``tonnage run`` without gathering and report.
 
-    python tests/bench/null_campaign.py BROKER FOLDER BLOCKS CAMPAIGN
+    PYTHONPATH=. python tests/bench/null_campaign.py BROKER FOLDER BLOCKS CAMPAIGN
 
 Prints what it took, as JSON: wall and CPU seconds of planning and of the loop, peak memory, trials.
 """
@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-sys.path[:0] = [str(Path(__file__).parents[2])]
 
 from contract.campaign import load_campaign
 from contract.trial import Receipt, Trial

@@ -21,6 +21,7 @@ from contract import wire
 from contract.broker import connect
 
 HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
 UP_S = 120.0
 PER_TRIAL_S = 0.2
 """No trial may take longer than this on average: a run that does is ended."""
@@ -96,6 +97,7 @@ class NullFleet:
                 [sys.executable, str(HERE / "null_campaign.py"), *arguments],
                 check=True,
                 stdout=subprocess.PIPE,
+                env=ENVIRONMENT,
                 timeout=UP_S + count * PER_TRIAL_S,
             )
         said = json.loads(done.stdout)
@@ -130,7 +132,7 @@ def worker_process(command: list[str]) -> Iterator[psutil.Process]:
     with tempfile.TemporaryDirectory(prefix="tng-null-") as state, ExitStack() as stack:
         log = stack.enter_context((Path(state) / "log").open("wb"))
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=os.environ | {"TONNAGE_STATE_DIR": state}
+            command, stdout=log, stderr=log, env=ENVIRONMENT | {"TONNAGE_STATE_DIR": state}
         )
         try:
             yield psutil.Process(process.pid)

@@ -1,6 +1,6 @@
 """A worker process for dispatch benchmarks: a worker of simulated hosts with one task more.
 
-    python tests/bench/null_worker.py BROKER HOSTS FIRST measure|answer
+    PYTHONPATH=. python tests/bench/null_worker.py BROKER HOSTS FIRST measure|answer
 
 ``measure`` is ``tonnage worker --simulate``. ``answer`` delivers one ready-made part for every order and
 measures nothing: what is left is dispatch. The other task, ``bench.nothing``, does nothing, in the same
@@ -12,8 +12,6 @@ import sys
 import uuid
 from pathlib import Path
 from typing import Any
-
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 
 from contract import wire
 from contract.broker import connect

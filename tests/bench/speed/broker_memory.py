@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import engines
@@ -87,7 +88,7 @@ def measure(size: Size) -> Iterator[Figure]:
                 if trial.block == block:
                     dispatcher.send(Order(trial, 1))
             held.append(used(client))
-        first, second, third = ((b - a) / hosts for a, b in zip(held, held[1:], strict=False))
+        first, second, third = ((b - a) / hosts for a, b in pairwise(held))
         bare_first, bare_second = _bare(hosts)
         again = (second + third) / 2
         yield Figure(

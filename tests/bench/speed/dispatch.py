@@ -1,8 +1,8 @@
 """Dispatch of null trials to host queues, against a bare loop of Celery on the same worker and broker.
 
 Three ways share one worker process that consumes one queue per simulated host. ``bare`` is a loop of
-``send_task`` of a task that does nothing. ``dispatched`` is our coordinator with a worker that answers each
-order with a ready-made part: journal, windows, completion records and stored parts, but no trial.
+``send_task`` of a task that does nothing. ``dispatched`` is our coordinator with a worker that answers
+each order with a ready-made part: journal, windows, completion records and stored parts, but no trial.
 ``measured`` is the whole, each trial run on the simulated driver.
 """
 
@@ -72,7 +72,7 @@ def _rates(hosts: int, found: Runs) -> Iterator[Figure]:
             "bare loop of send_task, a task that does nothing",
             budget=HALF_THE_RATE,
             higher_is_better=True,
-            note="both are bounded by the one worker process: Celery names all of its queues in every BRPOP",
+            note="bounded by the one worker process: Celery names all its queues in every BRPOP",
         )
         for who in ("sender", "worker", "broker"):
             yield Figure(

@@ -85,4 +85,4 @@ def _commands(size: Size, hosts: int, broker: str, results: Results) -> Iterator
         if command.startswith("status"):
             case += f", {hosts * TRIALS_PER_HOST[size]:,} trials"
         yield Figure(case, ms, "ms", budget=BUDGET_MS,
-                     note=f"python with redis-py alone needs {bare:.0f} ms for the hosts' keys")  # fmt: skip
+                     note=f"redis-py alone needs {bare:.0f} ms for the hosts' keys")  # fmt: skip
