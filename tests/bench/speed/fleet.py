@@ -1,0 +1,119 @@
+"""A whole campaign on thousands of simulated hosts: ``tonnage run`` and workers, to the last record.
+
+Full: 1,000 hosts × 5 trials. Huge: 10,000 hosts × 10 trials, half an hour and some GiB.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import engines
+from figure import Figure, Size
+from null_campaign import write_campaign
+from null_fleet import ENVIRONMENT, alive, wait_until, worker_process
+
+from contract.broker import connect
+from contract.parts import list_parts
+
+NEEDS: tuple[str, ...] = ("redis",)
+HOSTS = {Size.SMOKE: 20, Size.FULL: 1000, Size.HUGE: 10_000}
+BLOCKS = {Size.SMOKE: 2, Size.FULL: 5, Size.HUGE: 10}
+HOSTS_PER_WORKER = 1000
+UP_S = 300.0
+END_S = {Size.SMOKE: 120.0, Size.FULL: 600.0, Size.HUGE: 5400.0}
+_TONNAGE = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+
+
+@dataclass
+class Course:
+    """When a run had come how far, in seconds from its start, and what it took."""
+
+    at_s: dict[str, float] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+    code: int = -1
+
+
+def measure(size: Size) -> Iterator[Figure]:
+    """One run, from nothing to the report."""
+    hosts, blocks = HOSTS[size], BLOCKS[size]
+    trials = hosts * blocks
+    with (
+        engines.redis() as broker,
+        ExitStack() as stack,
+        tempfile.TemporaryDirectory(prefix="tng-fleet-") as folder,
+    ):
+        workers = [
+            stack.enter_context(worker_process(_worker(broker, first, min(HOSTS_PER_WORKER, hosts))))
+            for first in range(1, hosts + 1, HOSTS_PER_WORKER)
+        ]
+        wait_until(lambda: alive(broker) == hosts, "all hosts are alive", UP_S, 0.5)
+        client = connect(broker)
+        client.config_resetstat()
+        course = _run(broker, Path(folder), blocks, END_S[size])
+        _see_that_it_is_exact(Path(folder) / "results", trials)
+        case = f"{hosts:,} hosts × {blocks} trials"
+        measured_s = course.at_s["measured"]
+        yield Figure(f"{case}: from start to the last part", measured_s, "s")
+        yield Figure(f"{case}: trials per second until then", trials / measured_s, "trials/s")
+        yield Figure(f"{case}: gathering", course.at_s["gathered"] - measured_s, "s")
+        yield Figure(f"{case}: report", course.at_s["reported"] - course.at_s["gathered"], "s")
+        yield Figure(f"{case}: coordinator's peak memory", course.peak_bytes / 2**20, "MiB",
+                     note="gathering and report included")  # fmt: skip
+        yield Figure(f"{case}: coordinator's CPU", course.cpu_s, "s", note="the same")
+        peak = client.info("memory")["used_memory_peak"]
+        yield Figure(f"{case}: broker's peak memory", peak / 2**20, "MiB")
+        memory = max(worker.memory_info().rss for worker in workers)
+        yield Figure(f"{case}: memory of a worker for {min(hosts, HOSTS_PER_WORKER):,} hosts",
+                     memory / 2**20, "MiB")  # fmt: skip
+
+
+def _worker(broker: str, first: int, count: int) -> list[str]:
+    return [*_TONNAGE, "worker", "--broker", broker, "--simulate", str(count), "--first", str(first)]
+
+
+def _run(broker: str, folder: Path, blocks: int, longest_s: float) -> Course:
+    """``tonnage run`` to its end, its progress told by the files that it makes."""
+    file, results = write_campaign(folder, "null", blocks), folder / "results"
+    marks = {"measured": results / ".dataset", "gathered": results / "dataset"}
+    course, begun = Course(), time.monotonic()
+    command = [*_TONNAGE, "run", str(file), "--broker", broker, "--results", str(results)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=ENVIRONMENT)
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        now_s = time.monotonic() - begun
+        for mark, path in marks.items():
+            if mark not in course.at_s and path.exists():
+                course.at_s[mark] = now_s
+        if pid:
+            process.returncode = course.code = os.waitstatus_to_exitcode(status)
+            break
+        if now_s > longest_s:
+            process.kill()
+        time.sleep(0.05)
+    course.at_s["reported"] = now_s
+    course.at_s.setdefault("measured", course.at_s.get("gathered", now_s))
+    course.cpu_s, course.peak_bytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+    assert course.code == 0, (folder / "log").read_text()[-3000:]
+    return course
+
+
+def _see_that_it_is_exact(results: Path, trials: int) -> None:
+    """Every planned trial is one record and one instance, measured once."""
+    parts = list_parts(results / "parts")
+    assert len(parts) == trials
+    table = f"'{results}/dataset/trials/trials.parquet'"
+    rows = duckdb.sql(
+        f"select count(*), count(distinct trial_id), sum((outcome = 'completed')::int) from {table}"
+    ).fetchone()
+    assert rows == (trials, trials, trials), rows
+    again = sum(attempts != (1,) for attempts in parts.values())
+    print(f"  {again} of {trials} trials were sent more than once")
