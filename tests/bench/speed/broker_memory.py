@@ -58,7 +58,7 @@ def registered(broker: str, hosts: int) -> Iterator[None]:
 def null_trials(hosts: int, blocks: int) -> tuple[Trial, ...]:
     """Null trials for all hosts, ordered by block."""
     with tempfile.TemporaryDirectory(prefix="tng-null-") as folder:
-        campaign, source = load_campaign(write_campaign(Path(folder), "null", blocks))
+        campaign, source = load_campaign(write_campaign(Path(folder), "nulls", blocks))
     cells = plan_cells(campaign, source, build_catalog())
     return tuple(sorted(plan_trials(campaign, cells, names(hosts)), key=lambda trial: trial.block))
 
@@ -81,7 +81,7 @@ def measure(size: Size) -> Iterator[Figure]:
         entry = sum(map(len, client.hvals(wire.REGISTRY))) / hosts
         yield Figure("broker's memory per registered host", (with_hosts - empty) / hosts, "bytes",
                      entry, "what the host says of itself, as JSON")  # fmt: skip
-        dispatcher = CeleryDispatcher(broker, "null", names(hosts))
+        dispatcher = CeleryDispatcher(broker, "nulls", names(hosts))
         held = [with_hosts]
         for block in range(3):
             for trial in null_trials(hosts, 3):
@@ -120,7 +120,7 @@ def _results(client: "redis.Redis[bytes]", hosts: int) -> Iterator[Figure]:
     parts = [null_part(trial) for trial in null_trials(min(hosts, 1000), 1)]
     before = used(client)
     for part in parts:
-        deliver(client, part.receipt, part.data, "null")
+        deliver(client, part.receipt, part.data, "nulls")
     grown = (used(client) - before) / len(parts)
     size = sum(len(part.data) for part in parts) / len(parts)
     yield Figure("broker's memory per result on its way", grown, "bytes", size, "the part itself")

@@ -81,7 +81,7 @@ def _worker(broker: str, first: int, count: int) -> list[str]:
 
 def _run(broker: str, folder: Path, blocks: int, longest_s: float) -> Course:
     """``tonnage run`` to its end, its progress told by the files that it makes."""
-    file, results = write_campaign(folder, "null", blocks), folder / "results"
+    file, results = write_campaign(folder, "nulls", blocks), folder / "results"
     marks = {"measured": results / ".dataset", "gathered": results / "dataset"}
     course, begun = Course(), time.monotonic()
     command = [*_TONNAGE, "run", str(file), "--broker", broker, "--results", str(results)]

@@ -53,7 +53,7 @@ def _measured_campaign(results: Results, hosts: int, per_host: int) -> None:
     """A campaign of which all but the last block is measured, as its coordinator leaves it."""
     trials = null_trials(hosts, per_host)
     results.folder.mkdir(parents=True)
-    results.freeze("campaign: null\n", trials)
+    results.freeze("campaign: nulls\n", trials)
     parts = [null_part(trial) for trial in trials if trial.block < per_host - 1]
     for begin in range(0, len(parts), 100):
         results.keep([(part.receipt, part.data) for part in parts[begin : begin + 100]])
