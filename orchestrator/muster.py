@@ -1,5 +1,7 @@
 """Who takes part in a campaign on a fleet: at its beginning, and those that join later."""
 
+from dataclasses import replace
+
 from contract import CONTRACT_VERSION
 from contract.broker import broker_errors, connect
 from contract.campaign import Campaign
@@ -32,6 +34,7 @@ class Muster:
             raise UseError(
                 f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
             )
+        self._fleet = {name: _in_brief(entry) for name, entry in self._fleet.items()}
 
     def groups(self, before: tuple[Trial, ...]) -> dict[str, tuple[str, ...]]:
         """By driver, the hosts that measure together: those that can, or those of the last execution.
@@ -67,7 +70,7 @@ class Muster:
             joined = []
         self._not_meant |= {n: entry.boot for n, entry in fresh.items() if n not in joined}
         if joined:
-            self._fleet |= self._look()
+            self._fleet |= {name: _in_brief(entry) for name, entry in self._look().items()}
             self.hosts += joined
             self._members.update(joined)
         return joined
@@ -90,3 +93,12 @@ class Muster:
 
 def _is_fit(entry: HostEntry) -> bool:
     return entry.alive and entry.contract == CONTRACT_VERSION and not entry.quarantine
+
+
+def _in_brief(entry: HostEntry) -> HostEntry:
+    """What is asked of a host once it was chosen: thousands of them are held for as long as a run lasts."""
+    engines = {
+        driver: {key: facts[key] for key in ("present", "reason") if key in facts}
+        for driver, facts in entry.engines.items()
+    }
+    return replace(entry, engines=engines, labels={}, facts={}, versions={}, beat={}, activity={})
