@@ -96,7 +96,7 @@ def _is_fit(entry: HostEntry) -> bool:
 
 
 def _in_brief(entry: HostEntry) -> HostEntry:
-    """What is asked of a host once it was chosen: thousands of them are held for as long as a run lasts."""
+    """What is asked of a host once it was chosen: thousands are held for as long as a run lasts."""
     engines = {
         driver: {key: facts[key] for key in ("present", "reason") if key in facts}
         for driver, facts in entry.engines.items()
