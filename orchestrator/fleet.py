@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import redis
@@ -41,6 +41,10 @@ class HostEntry:
         if self.quarantine:
             return "quarantined"
         return "busy" if self.activity else "idle"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"state": self.state}
 
     @property
     def traits(self) -> dict[str, Any]:
