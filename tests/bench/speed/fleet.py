@@ -36,8 +36,9 @@ class Course:
     """When a run had come how far, in seconds from its start, and what it took."""
 
     at_s: dict[str, float] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+    """Of its memory until then."""
     cpu_s: float = 0.0
-    peak_bytes: int = 0
     code: int = -1
 
 
@@ -65,9 +66,10 @@ def measure(size: Size) -> Iterator[Figure]:
         yield Figure(f"{case}: trials per second until then", trials / measured_s, "trials/s")
         yield Figure(f"{case}: gathering", course.at_s["gathered"] - measured_s, "s")
         yield Figure(f"{case}: report", course.at_s["reported"] - course.at_s["gathered"], "s")
-        yield Figure(f"{case}: coordinator's peak memory", course.peak_bytes / 2**20, "MiB",
-                     note="gathering and report included")  # fmt: skip
-        yield Figure(f"{case}: coordinator's CPU", course.cpu_s, "s", note="the same")
+        for mark, what in (("measured", "until then"), ("reported", "gathering and report included")):
+            peak = course.peak_bytes[mark] / 2**20
+            yield Figure(f"{case}: coordinator's peak memory, {what}", peak, "MiB")
+        yield Figure(f"{case}: coordinator's CPU, all included", course.cpu_s, "s")
         peak = client.info("memory")["used_memory_peak"]
         yield Figure(f"{case}: broker's peak memory", peak / 2**20, "MiB")
         memory = max(worker.memory_info().rss for worker in workers)
@@ -93,17 +95,25 @@ def _run(broker: str, folder: Path, blocks: int, longest_s: float) -> Course:
         for mark, path in marks.items():
             if mark not in course.at_s and path.exists():
                 course.at_s[mark] = now_s
+                course.peak_bytes[mark] = _peak_bytes(process.pid)
         if pid:
             process.returncode = course.code = os.waitstatus_to_exitcode(status)
             break
         if now_s > longest_s:
             process.kill()
         time.sleep(0.05)
-    course.at_s["reported"] = now_s
-    course.at_s.setdefault("measured", course.at_s.get("gathered", now_s))
-    course.cpu_s, course.peak_bytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
     assert course.code == 0, (folder / "log").read_text()[-3000:]
+    course.at_s["reported"], course.peak_bytes["reported"] = now_s, usage.ru_maxrss * 1024
+    course.cpu_s = usage.ru_utime + usage.ru_stime
+    for earlier, later in (("gathered", "reported"), ("measured", "gathered")):  # too short to be seen
+        course.at_s.setdefault(earlier, course.at_s[later])
+        course.peak_bytes.setdefault(earlier, course.peak_bytes[later])
     return course
+
+
+def _peak_bytes(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def _see_that_it_is_exact(results: Path, trials: int) -> None:
