@@ -154,6 +154,18 @@ def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:
     assert rig.dispatcher.lost([]) == []
 
 
+def test_a_claim_is_held_while_the_coordinator_is_at_something_else(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch_celery, "CLAIM_TTL_S", 2)
+    key = wire.run_key(rig.campaign)
+    rig.dispatcher.claim()
+    rig.client.expire(key, 100)
+    wait_until(lambda: rig.client.ttl(key) <= 2, "the claim is renewed")
+    rig.dispatcher.release()
+    assert not rig.client.exists(key)
+
+
 def test_cancelling_is_said_to_this_run_only(rig: Rig) -> None:
     rig.dispatcher.cancel()
     assert rig.client.get(wire.cancel_key(rig.dispatcher.run)) == wire.CANCEL_QUEUED
