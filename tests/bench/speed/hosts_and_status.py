@@ -16,6 +16,8 @@ from interleaved import in_turn, medians
 from null_worker import null_part
 from speed.broker_memory import null_trials, registered
 
+from contract.parts import part_name
+from orchestrator.ends import note_ends
 from orchestrator.results import Results
 
 NEEDS: tuple[str, ...] = ("redis",)
@@ -49,14 +51,20 @@ def _ms(*command: str) -> Callable[[], float]:
     return once
 
 
-def _measured_campaign(results: Results, hosts: int, per_host: int) -> None:
-    """A campaign of which all but the last block is measured, as its coordinator leaves it."""
+def measured_campaign(results: Results, hosts: int, per_host: int) -> None:
+    """A campaign of which all but the last block is measured, as its coordinator leaves it.
+
+    All parts hold the same bytes, since status opens none of them, and none is synced.
+    """
     trials = null_trials(hosts, per_host)
-    results.folder.mkdir(parents=True)
+    results.parts.mkdir(parents=True)
     results.freeze("campaign: nulls\n", trials)
-    parts = [null_part(trial) for trial in trials if trial.block < per_host - 1]
-    for begin in range(0, len(parts), 100):
-        results.keep([(part.receipt, part.data) for part in parts[begin : begin + 100]])
+    part, ended = null_part(trials[0]), []
+    for trial in trials:
+        if trial.block < per_host - 1:
+            (results.parts / part_name(trial.trial_id, 1)).write_bytes(part.data)
+            ended.append((part.receipt.model_copy(update={"trial_id": trial.trial_id}), part.data))
+    note_ends(results.folder, ended)
 
 
 def measure(size: Size) -> Iterator[Figure]:
@@ -64,7 +72,7 @@ def measure(size: Size) -> Iterator[Figure]:
     for hosts in HOSTS[size]:
         with engines.redis() as broker, tempfile.TemporaryDirectory(prefix="tng-null-") as folder:
             results = Results(Path(folder) / "null")
-            _measured_campaign(results, hosts, TRIALS_PER_HOST[size])
+            measured_campaign(results, hosts, TRIALS_PER_HOST[size])
             with registered(broker, hosts):
                 yield from _commands(size, hosts, broker, results)
 

@@ -5,6 +5,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import engines
@@ -23,7 +24,8 @@ from orchestrator.dispatch_celery import CeleryDispatcher
 
 NEEDS: tuple[str, ...] = ("redis",)
 ROUNDS = {Size.SMOKE: 1, Size.FULL: 7, Size.HUGE: 20}
-UP_S = 60.0
+SIMULATED = {Size.SMOKE: (), Size.FULL: ("1", "1000"), Size.HUGE: ("1", "1000", "10000")}
+UP_S = 300.0
 NOWHERE = "/nowhere/socket"
 TASK, BEGAN = "bench.begin", "bench:began"
 """Of bare_worker.py, which is a program of its own."""
@@ -33,25 +35,21 @@ _TONNAGE = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 def measure(size: Size) -> Iterator[Figure]:
     """The message waits in the queue already."""
     with engines.redis() as broker:
-        found = medians(
-            in_turn(
-                ROUNDS[size],
-                {
-                    "bare": lambda: _bare(broker),
-                    "worker": lambda: _ours(broker),
-                    "--simulate 1": lambda: _ours(broker, "--simulate", "1"),
-                    "--simulate 1000": lambda: _ours(broker, "--simulate", "1000"),
-                },
-            )
-        )
+        ways: dict[str, Callable[[], float]] = {
+            "bare": lambda: _bare(broker),
+            "worker": lambda: _ours(broker),
+        }
+        for hosts in SIMULATED[size]:
+            ways[hosts] = partial(_ours, broker, "--simulate", hosts)
+        found = medians(in_turn(ROUNDS[size], ways))
     limit = "bare Celery worker, prefork of one, until its first task"
     yield Figure(
         "tonnage worker, until its first trial", found["worker"], "s", found["bare"], limit,
         note="ours looks at all engines, registers, and starts its child by spawn, not fork",
     )  # fmt: skip
-    for way in ("--simulate 1", "--simulate 1000"):
-        case = f"tonnage worker {way}, until its first trial"
-        yield Figure(case, found[way], "s", found["bare"], limit)
+    for hosts in SIMULATED[size]:
+        case = f"tonnage worker --simulate {hosts}, until its first trial"
+        yield Figure(case, found[hosts], "s", found["bare"], limit)
 
 
 def _until(answer: Callable[[], Any], command: list[str]) -> Any:
