@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -118,6 +119,11 @@ class NullFleet:
         return worker - before[0], broker - before[1]
 
 
+def runs(worker: psutil.Process) -> bool:
+    """Whether it has not ended: one that has stays a zombie until we ask for its end."""
+    return worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE
+
+
 def alive(broker: str) -> int:
     """How many simulated hosts have a heartbeat."""
     client = connect(broker)
@@ -143,6 +149,8 @@ def worker_process(command: list[str]) -> Iterator[psutil.Process]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(20)
+            if process.returncode not in (0, -signal.SIGTERM):
+                print((Path(state) / "log").read_text()[-3000:], file=sys.stderr)
 
 
 @contextmanager
@@ -150,7 +158,7 @@ def null_fleet(broker: str, hosts: int, how: str) -> Iterator[NullFleet]:
     """A worker that stands for the hosts and takes messages; ``how`` as null_worker.py has it."""
     command = [sys.executable, str(HERE / "null_worker.py"), broker, str(hosts), "1", how]
     with worker_process(command) as worker:
-        up = lambda: not worker.is_running() or alive(broker) == hosts  # noqa: E731
+        up = lambda: not runs(worker) or alive(broker) == hosts  # noqa: E731
         wait_until(up, "all hosts are alive", UP_S)
         fleet = NullFleet(broker, hosts, worker)
         fleet.bare(hosts)  # it takes messages now, and all queues are there

@@ -17,7 +17,7 @@ import duckdb
 import engines
 from figure import Figure, Size
 from null_campaign import write_campaign
-from null_fleet import ENVIRONMENT, alive, wait_until, worker_process
+from null_fleet import ENVIRONMENT, alive, runs, wait_until, worker_process
 
 from contract.broker import connect
 from contract.parts import list_parts
@@ -55,7 +55,12 @@ def measure(size: Size) -> Iterator[Figure]:
             stack.enter_context(worker_process(_worker(broker, first, min(HOSTS_PER_WORKER, hosts))))
             for first in range(1, hosts + 1, HOSTS_PER_WORKER)
         ]
-        wait_until(lambda: alive(broker) == hosts, "all hosts are alive", UP_S, 0.5)
+        wait_until(
+            lambda: alive(broker) == hosts or not all(map(runs, workers)),
+            "all hosts are alive",
+            UP_S,
+            0.5,
+        )
         client = connect(broker)
         client.config_resetstat()
         course = _run(broker, Path(folder), blocks, END_S[size])

@@ -13,7 +13,7 @@ from celery import Celery
 from figure import Figure, Size
 from interleaved import in_turn, medians
 from kombu import Queue
-from null_fleet import HERE, wait_until, worker_process
+from null_fleet import HERE, runs, wait_until, worker_process
 from trials import make_trial
 
 from contract import wire
@@ -54,9 +54,7 @@ def measure(size: Size) -> Iterator[Figure]:
 
 def _until(answer: Callable[[], Any], command: list[str]) -> Any:
     with worker_process(command) as worker:
-        wait_until(
-            lambda: not worker.is_running() or answer() is not None, "it begins", UP_S, poll_s=0.01
-        )
+        wait_until(lambda: not runs(worker) or answer() is not None, "it begins", UP_S, poll_s=0.01)
         return answer()
 
 
