@@ -126,9 +126,9 @@ def _see_that_it_is_exact(results: Path, trials: int) -> None:
     parts = list_parts(results / "parts")
     assert len(parts) == trials
     table = f"'{results}/dataset/trials/trials.parquet'"
-    rows = duckdb.sql(
+    (rows,) = duckdb.sql(
         f"select count(*), count(distinct trial_id), sum((outcome = 'completed')::int) from {table}"
-    ).fetchone()
+    ).fetchall()
     assert rows == (trials, trials, trials), rows
     again = sum(attempts != (1,) for attempts in parts.values())
     print(f"  {again} of {trials} trials were sent more than once")
