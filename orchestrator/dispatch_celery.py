@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
@@ -36,6 +37,27 @@ CLAIM_TTL_S = 10
 """A coordinator that was killed keeps its campaign's name from others for this long."""
 
 
+AT_ONCE = 100
+"""Completion records that are taken in one go."""
+
+
+@dataclass(slots=True)
+class _Missing:
+    """An order without message and lease."""
+
+    since: float
+    overdue_at: int | None = None
+    """Count of complete readings when it had been missing for long."""
+
+    def surely(self, now: float, readings: int) -> bool:
+        """Whether a part of it would have come in by now."""
+        if now - self.since <= LOST_AFTER_S:
+            return False
+        if self.overdue_at is None:
+            self.overdue_at = readings
+        return readings > self.overdue_at
+
+
 class CeleryDispatcher(Dispatcher):
     """The fleet behind one broker, as one run of one campaign sees it."""
 
@@ -51,7 +73,9 @@ class CeleryDispatcher(Dispatcher):
         self._hosts = list(hosts)
         self._client = connect(broker)
         self._last = b"0"
-        self._missing_since: dict[str, float] = {}
+        self._missing: dict[str, _Missing] = {}
+        self._read_to_end = 0
+        """How often all completion records there were had been taken."""
         self._released = threading.Event()
         self._holder = threading.Thread(target=self._hold, name="claim", daemon=True)
         self._app = _app(broker, hosts)
@@ -122,6 +146,8 @@ class CeleryDispatcher(Dispatcher):
                 args=[message.model_dump(mode="json")],
                 queue=wire.queue_for(order.trial.host),
                 retry=False,
+                argsrepr=order.trial.trial_id,  # else Celery writes the whole trial a second time
+                kwargsrepr="",
             )
 
     def receive(self, wait_s: float) -> list[Delivery]:
@@ -129,9 +155,10 @@ class CeleryDispatcher(Dispatcher):
         stream = wire.stream_key(self._campaign)
         with self._errors():
             block_ms = max(1, round(wait_s * 1000))
-            found = self._client.xread({stream: self._last}, count=100, block=block_ms)
-        deliveries = []
+            found = self._client.xread({stream: self._last}, count=AT_ONCE, block=block_ms)
+        deliveries, seen = [], 0
         for ticket, fields in _entries(found):
+            seen += 1
             try:
                 receipt = Receipt.model_validate_json(fields[b"receipt"])
                 data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
@@ -143,6 +170,7 @@ class CeleryDispatcher(Dispatcher):
                     break
                 raise BrokerError(str(error)) from error
             self._last = ticket
+        self._read_to_end += seen < AT_ONCE
         return deliveries
 
     def _fetch(self, receipt: Receipt) -> bytes:
@@ -171,18 +199,23 @@ class CeleryDispatcher(Dispatcher):
         }
 
     def lost(self, orders: list[Order]) -> list[Loss]:
-        """Orders with neither message nor lease, twice in a row and some seconds apart."""
+        """Orders with neither message nor lease, twice in a row and some seconds apart.
+
+        Nor with a part: the completion records were read to their end after the order was found so.
+        """
         if not orders:
             return []
         now = time.monotonic()
         with self._errors():
             missing = self._without_message(self._without_lease(orders))
-            since = {o.trial.trial_id: self._missing_since.get(o.trial.trial_id, now) for o in missing}
-            gone = [o for o in missing if now - since[o.trial.trial_id] > LOST_AFTER_S]
+            known = {
+                o.trial.trial_id: self._missing.get(o.trial.trial_id, _Missing(now)) for o in missing
+            }
+            gone = [o for o in missing if known[o.trial.trial_id].surely(now, self._read_to_end)]
             begun = self._have_begun(gone)
         for order in gone:
-            del since[order.trial.trial_id]
-        self._missing_since = since
+            del known[order.trial.trial_id]
+        self._missing = known
         return [Loss(order, had) for order, had in zip(gone, begun, strict=True)]
 
     def _without_lease(self, orders: list[Order]) -> list[Order]:

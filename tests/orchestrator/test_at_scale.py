@@ -138,6 +138,8 @@ def test_a_look_takes_a_few_round_trips_however_many_hosts_there_are(
     monkeypatch.setattr(dispatch_celery, "LOST_AFTER_S", -1.0)
     trips = Trips(monkeypatch)
     assert trips.of(dispatcher.hosts) == 2
+    assert trips.of(lambda: dispatcher.lost(orders)) == 2
+    dispatcher.receive(0)
     assert trips.of(lambda: dispatcher.lost(orders)) == 3
     assert trips.of(lambda: dispatcher.confirm([_delivery(order) for order in orders])) == 1
 

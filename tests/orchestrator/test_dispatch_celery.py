@@ -142,9 +142,28 @@ def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytes
     rig.client.set(wire.lease_key(order.trial.trial_id), "worker", ex=60)
     assert rig.dispatcher.lost([order]) == []  # a worker is at it
     rig.client.delete(wire.lease_key(order.trial.trial_id))
-    assert rig.dispatcher.lost([order]) == [Loss(order, begun=False)]
-    rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
-    assert rig.dispatcher.lost([order]) == [Loss(order, begun=True)]
+    for begun in (False, True):
+        for _ in range(2):  # its part may be among those that nobody has taken yet
+            assert rig.dispatcher.lost([order]) == []
+        rig.dispatcher.receive(0)
+        assert rig.dispatcher.lost([order]) == [Loss(order, begun=begun)]
+        rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
+
+
+def test_a_trial_whose_part_waits_to_be_taken_is_not_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coordinator that is slower than its workers takes parts late."""
+    monkeypatch.setattr(dispatch_celery, "LOST_AFTER_S", -1.0)
+    monkeypatch.setattr(dispatch_celery, "AT_ONCE", 2)
+    orders = [Order(rig.trial(block), 1) for block in range(5)]
+    for order in orders:
+        rig.deliver(make_part(order.trial))
+    flying = {order.trial.trial_id: order for order in orders}
+    while flying:
+        assert rig.dispatcher.lost(list(flying.values())) == []
+        for delivery in rig.dispatcher.receive(0):
+            del flying[delivery.receipt.trial_id]
 
 
 def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:

@@ -25,7 +25,7 @@ from contract.parts import list_parts
 NEEDS: tuple[str, ...] = ("redis",)
 HOSTS = {Size.SMOKE: 20, Size.FULL: 1000, Size.HUGE: 10_000}
 BLOCKS = {Size.SMOKE: 2, Size.FULL: 5, Size.HUGE: 10}
-HOSTS_PER_WORKER = 1000
+HOSTS_PER_WORKER = 500
 UP_S = 300.0
 END_S = {Size.SMOKE: 120.0, Size.FULL: 600.0, Size.HUGE: 5400.0}
 _TONNAGE = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
