@@ -98,7 +98,7 @@ def _is_fit(entry: HostEntry) -> bool:
 def _in_brief(entry: HostEntry) -> HostEntry:
     """What is asked of a host once it was chosen: thousands are held for as long as a run lasts."""
     engines = {
-        driver: {key: facts[key] for key in ("present", "reason") if key in facts}
+        driver: {key: value for key, value in facts.items() if key in ("present", "reason")}
         for driver, facts in entry.engines.items()
     }
     return replace(entry, engines=engines, labels={}, facts={}, versions={}, beat={}, activity={})
