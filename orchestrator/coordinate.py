@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from contract.errors import BrokerError, PartError
@@ -23,6 +24,12 @@ MAX_SENT = 10
 POLL_S = 0.5
 CHECK_S = 2.0
 """How often hosts are looked at and lost orders are searched."""
+
+LOOK_SHARE = 0.1
+"""Looking takes this share of the time at most: thousands of hosts are looked at more rarely."""
+
+HOSTS_AT_ONCE = 100
+"""So many hosts are sent orders before deliveries are taken again: a first round may take a minute."""
 
 
 class Observer(Protocol):
@@ -66,7 +73,10 @@ class Coordination:
     """Whether somebody cancelled the campaign at the broker."""
     _by_id: dict[str, Trial] = field(default_factory=dict)
     _queues: dict[str, deque[Order]] = field(default_factory=dict)
-    _flying: dict[str, Order] = field(default_factory=dict)
+    _ready: dict[str, None] = field(default_factory=dict)
+    """Hosts that may have room for an order, the first to have it first."""
+    _flying: dict[str, dict[str, Order]] = field(default_factory=dict)
+    """Orders by host and trial; a host that has none is not in it."""
     _open: set[str] = field(default_factory=set)
     """Trials whose end the observer has not been told."""
     _arrived: dict[str, int] = field(default_factory=dict)
@@ -74,6 +84,7 @@ class Coordination:
     _away_since: dict[str, float] = field(default_factory=dict)
     _broker_away_since: float | None = None
     _checked_at: float = 0.0
+    _look_again_at: float = 0.0
     _failures: FailureWatch = field(default_factory=FailureWatch)
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -93,7 +104,7 @@ class Coordination:
                 return
             try:
                 self._top_up()
-                self._take(self.dispatcher.receive(POLL_S))
+                self._take(self.dispatcher.receive(0 if self._ready else POLL_S))
                 self._greet_broker()
                 self._check()
             except BrokerError as error:
@@ -116,15 +127,18 @@ class Coordination:
             else:
                 self._open.add(trial.trial_id)
                 self._queues.setdefault(trial.host, deque()).append(Order(trial, had + 1, had))
+                self._ready[trial.host] = None
         return done
 
     def _skip_impossible(self) -> None:
         """Record what cannot be measured where it was planned."""
-        for host in list(self._queues):
-            for order in list(self._queues[host]):
+        for host, queue in list(self._queues.items()):
+            for _ in range(len(queue)):
+                order = queue.popleft()
                 if reason := self.why_not(order.trial):
-                    self._queues[host].remove(order)
                     self._record(order, "skipped", reason, attempt=0)
+                else:
+                    queue.append(order)
             self._drop_if_empty(host)
 
     def _to_measure_again(self, meant: list[tuple[Trial, int]]) -> set[str]:
@@ -143,22 +157,33 @@ class Coordination:
             return True
 
     def _top_up(self) -> None:
-        """Give every host that is there as many orders as its window holds."""
-        flying: dict[str, int] = {}
-        for order in self._flying.values():
-            flying[order.trial.host] = flying.get(order.trial.host, 0) + 1
-        for host in list(self._queues):
-            queue = self._queues[host]
-            while (
-                queue and flying.get(host, 0) < self.dispatcher.window and host not in self._away_since
-            ):
-                order = queue[0]
-                if not self._fulfilled(order):
-                    self.dispatcher.send(order)
-                    self._flying[order.trial.trial_id] = order
-                    flying[host] = flying.get(host, 0) + 1
-                queue.popleft()
-            self._drop_if_empty(host)
+        """Give hosts that are there as many orders as their window holds: those that may have room."""
+        for host in list(islice(self._ready, HOSTS_AT_ONCE)):
+            self._fill(host)
+            del self._ready[host]
+
+    def _fill(self, host: str) -> None:
+        queue, flying = self._queues.get(host, deque()), self._flying.get(host, {})
+        while queue and len(flying) < self.dispatcher.window and host not in self._away_since:
+            order = queue[0]
+            if not self._fulfilled(order):
+                self.dispatcher.send(order)
+                flying = self._flying.setdefault(host, flying)
+                flying[order.trial.trial_id] = order
+            queue.popleft()
+        self._drop_if_empty(host)
+
+    def _land(self, order: Order) -> None:
+        """It is not in flight any more, so its host has room."""
+        host = order.trial.host
+        del self._flying[host][order.trial.trial_id]
+        if not self._flying[host]:
+            del self._flying[host]
+        self._ready[host] = None
+
+    def _in_flight(self) -> Iterator[Order]:
+        for orders in self._flying.values():
+            yield from orders.values()
 
     def _fulfilled(self, order: Order) -> bool:
         """Whether a part came in that the order will be content with: one thought lost, say."""
@@ -166,21 +191,20 @@ class Coordination:
 
     def _take(self, deliveries: list[Delivery]) -> None:
         """Store what came in; only then may its sender forget it."""
-        for delivery in deliveries:
-            receipt = delivery.receipt
-            trial = self._by_id.get(receipt.trial_id)
-            if trial is not None:  # else it may be another coordinator's of the same campaign name
-                self._keep(trial, delivery)
-                self.dispatcher.confirm(delivery)
+        # What is not in the plan may be another coordinator's of the same campaign name.
+        ours = [delivery for delivery in deliveries if delivery.receipt.trial_id in self._by_id]
+        self.results.keep([(d.receipt, d.data) for d in ours if not self._has(d.receipt)])
+        for delivery in ours:
+            self._note(delivery.receipt)
+        if ours:
+            self.dispatcher.confirm(ours)
 
-    def _keep(self, trial: Trial, delivery: Delivery) -> None:
-        receipt = delivery.receipt
-        if not self._has(receipt):
-            self.results.store(part_name(receipt.trial_id, receipt.attempt), delivery.data)
+    def _note(self, receipt: Receipt) -> None:
+        trial = self._by_id[receipt.trial_id]
         self._arrived[receipt.trial_id] = max(receipt.attempt, self._arrived.get(receipt.trial_id, -1))
-        order = self._flying.get(receipt.trial_id)
+        order = self._flying.get(trial.host, {}).get(receipt.trial_id)
         if order is not None and (receipt.attempt == 0 or self._fulfilled(order)):
-            del self._flying[receipt.trial_id]
+            self._land(order)
         self._tell(trial, receipt)
 
     def _tell(self, trial: Trial, receipt: Receipt) -> None:
@@ -193,21 +217,26 @@ class Coordination:
             self._quarantine(trial.host, "; ".join(receipt.reasons) or receipt.outcome)
 
     def _has(self, receipt: Receipt) -> bool:
-        return (self.results.parts / f"{receipt.trial_id}.{receipt.attempt}.part").exists()
+        return (self.results.parts / part_name(receipt.trial_id, receipt.attempt)).exists()
 
     def _check(self) -> None:
-        """Every few seconds: who is away, what is lost."""
+        """Every few seconds: whether we are cancelled, who is away, what is lost."""
         now = time.monotonic()
         if now - self._checked_at < CHECK_S:
             return
         self._checked_at = now
         self.cancelled = self.dispatcher.attend()
+        if now >= self._look_again_at:
+            self._look(now)
+            self._look_again_at = now + (time.monotonic() - now) / LOOK_SHARE
+
+    def _look(self, now: float) -> None:
         self._welcome()
         states = self.dispatcher.hosts()
         self.observer.hosts(states)
         for host, state in states.items():
             self._see(host, state.alive, now)
-        for loss in self.dispatcher.lost(list(self._flying.values())):
+        for loss in self.dispatcher.lost(list(self._in_flight())):
             self._again(loss)
         for host, since in self._away_since.items():
             if now - since > self.patience_s:
@@ -216,6 +245,7 @@ class Coordination:
     def _see(self, host: str, alive: bool, now: float) -> None:
         """Note a host's going and coming back."""
         if alive and self._away_since.pop(host, None) is not None:
+            self._ready[host] = None
             self.observer.note(f"host {host} is back")
         elif not alive and host not in self._away_since:
             self._away_since[host] = now
@@ -243,7 +273,7 @@ class Coordination:
     def _again(self, loss: Loss) -> None:
         """Send a lost order again, or record that it kills its worker."""
         order = loss.order
-        del self._flying[order.trial.trial_id]
+        self._land(order)
         deaths, sent = order.deaths + loss.begun, order.attempt - order.newer_than
         if deaths >= MAX_ATTEMPTS or sent >= MAX_SENT:
             why = f"its worker was lost {deaths} times while measuring it"
@@ -257,10 +287,11 @@ class Coordination:
 
     def _give_up(self, host: str) -> None:
         """Record everything that waits for a host as lost; the campaign goes on without it."""
-        flying = [order for order in self._flying.values() if order.trial.host == host]
+        flying = list(self._flying.get(host, {}).values())
         waiting = [*flying, *self._queues.pop(host, ())]
+        for order in flying:
+            self._land(order)
         for order in waiting:
-            self._flying.pop(order.trial.trial_id, None)
             why = f"host {host} went away and did not come back within {self.patience_s:g} s"
             self._record(order, "lost", why, attempt=0)
         if waiting:
@@ -283,7 +314,7 @@ class Coordination:
             started_at_ns=time.time_ns(),
         )
         packed = pack_part(record, Rows(rows))
-        self.results.store(packed.name, packed.data)
+        self.results.keep([(packed.receipt, packed.data)])
         self._tell(order.trial, packed.receipt)
 
     def _cancel(self) -> None:

@@ -63,8 +63,8 @@ class Dispatcher(ABC):
         """Deliveries since the last call; waits at most ``wait_s`` when there are none."""
 
     @abstractmethod
-    def confirm(self, delivery: Delivery) -> None:
-        """The delivery is stored durably: it need not be kept anywhere else."""
+    def confirm(self, deliveries: list[Delivery]) -> None:
+        """They are stored durably: they need not be kept anywhere else."""
 
     @abstractmethod
     def hosts(self) -> dict[str, HostState]:
@@ -76,7 +76,7 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def attend(self) -> bool:
-        """Show that the coordinator lives. Returns whether somebody has cancelled its campaign."""
+        """Whether somebody has cancelled the coordinator's campaign."""
 
     @abstractmethod
     def quarantine(self, host: str, why: str) -> None:
@@ -111,8 +111,8 @@ class InlineDispatcher(Dispatcher):
         packed = self._run(self._waiting.popleft())
         return [Delivery(packed.receipt, packed.data)] if packed else []
 
-    def confirm(self, delivery: Delivery) -> None:
-        """Nothing else holds it."""
+    def confirm(self, deliveries: list[Delivery]) -> None:
+        """Nothing else holds them."""
 
     def hosts(self) -> dict[str, HostState]:
         """This one."""

@@ -8,10 +8,12 @@ import hashlib
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
@@ -26,13 +28,34 @@ from contract.shared_parts import shared_parts
 from contract.sweeping import SweepAnswer, SweepOrder, answer_key
 from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
-from orchestrator.fleet import quarantine_host, read_fleet
+from orchestrator.fleet import quarantine_host
 
 LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
 
 CLAIM_TTL_S = 10
 """A coordinator that was killed keeps its campaign's name from others for this long."""
+
+
+AT_ONCE = 100
+"""Completion records that are taken in one go."""
+
+
+@dataclass(slots=True)
+class _Missing:
+    """An order without message and lease."""
+
+    since: float
+    overdue_at: int | None = None
+    """Count of complete readings when it had been missing for long."""
+
+    def surely(self, now: float, readings: int) -> bool:
+        """Whether a part of it would have come in by now."""
+        if now - self.since <= LOST_AFTER_S:
+            return False
+        if self.overdue_at is None:
+            self.overdue_at = readings
+        return readings > self.overdue_at
 
 
 class CeleryDispatcher(Dispatcher):
@@ -50,19 +73,25 @@ class CeleryDispatcher(Dispatcher):
         self._hosts = list(hosts)
         self._client = connect(broker)
         self._last = b"0"
-        self._missing_since: dict[str, float] = {}
+        self._missing: dict[str, _Missing] = {}
+        self._read_to_end = 0
+        """How often all completion records there were had been taken."""
+        self._released = threading.Event()
+        self._holder = threading.Thread(target=self._hold, name="claim", daemon=True)
         self._app = _app(broker, hosts)
 
     def claim(self) -> None:
         """Be the campaign's only coordinator on this broker.
 
         Waits for the end of a predecessor's claim: one that was killed holds it for a few seconds
-        more. Raises UseError when another coordinator lives.
+        more. Raises UseError when another coordinator lives. The claim is renewed until ``release``,
+        also while a large plan is being written, or parts are fetched from a shared place.
         """
         give_up = time.monotonic() + 2 * CLAIM_TTL_S
         while True:
             with self._errors():
                 if self._client.set(self._claim, self._who(), nx=True, ex=CLAIM_TTL_S):
+                    self._holder.start()
                     return
             if time.monotonic() > give_up:
                 raise UseError(
@@ -73,16 +102,21 @@ class CeleryDispatcher(Dispatcher):
 
     def release(self) -> None:
         """Give up the claim."""
+        self._released.set()
+        if self._holder.is_alive():
+            self._holder.join(timeout=CLAIM_TTL_S)
         with suppress(BrokerError), self._errors():
             self._client.delete(self._claim)
 
+    def _hold(self) -> None:
+        while not self._released.wait(CLAIM_TTL_S / 4):
+            with suppress(BrokerError), self._errors():
+                self._client.set(self._claim, self._who(), ex=CLAIM_TTL_S)
+
     def attend(self) -> bool:
-        """Renew the claim. Returns whether somebody has cancelled this run."""
+        """Whether somebody has cancelled this run."""
         with self._errors():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.set(self._claim, self._who(), ex=CLAIM_TTL_S)
-            pipe.exists(wire.cancel_key(self.run))
-            return bool(pipe.execute()[-1])
+            return bool(self._client.exists(wire.cancel_key(self.run)))
 
     def admit(self, host: str) -> None:
         """Take in a host that joined after the start."""
@@ -112,6 +146,8 @@ class CeleryDispatcher(Dispatcher):
                 args=[message.model_dump(mode="json")],
                 queue=wire.queue_for(order.trial.host),
                 retry=False,
+                argsrepr=order.trial.trial_id,  # else Celery writes the whole trial a second time
+                kwargsrepr="",
             )
 
     def receive(self, wait_s: float) -> list[Delivery]:
@@ -119,9 +155,10 @@ class CeleryDispatcher(Dispatcher):
         stream = wire.stream_key(self._campaign)
         with self._errors():
             block_ms = max(1, round(wait_s * 1000))
-            found = self._client.xread({stream: self._last}, count=100, block=block_ms)
-        deliveries = []
+            found = self._client.xread({stream: self._last}, count=AT_ONCE, block=block_ms)
+        deliveries, seen = [], 0
         for ticket, fields in _entries(found):
+            seen += 1
             try:
                 receipt = Receipt.model_validate_json(fields[b"receipt"])
                 data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
@@ -133,6 +170,7 @@ class CeleryDispatcher(Dispatcher):
                     break
                 raise BrokerError(str(error)) from error
             self._last = ticket
+        self._read_to_end += seen < AT_ONCE
         return deliveries
 
     def _fetch(self, receipt: Receipt) -> bytes:
@@ -144,44 +182,59 @@ class CeleryDispatcher(Dispatcher):
             raise PartError("the part in the shared place is another one")
         return data
 
-    def confirm(self, delivery: Delivery) -> None:
-        """Take the record off the stream."""
+    def confirm(self, deliveries: list[Delivery]) -> None:
+        """Take the records off the stream."""
+        tickets = [delivery.ticket for delivery in deliveries]
         with self._errors():
-            self._client.xdel(wire.stream_key(self._campaign), delivery.ticket)
+            self._client.xdel(wire.stream_key(self._campaign), *tickets)
 
     def hosts(self) -> dict[str, HostState]:
-        """State of the campaign's hosts, from their heartbeats."""
+        """State of the campaign's hosts, from their heartbeats: two commands, however many there are."""
         with self._errors():
-            fleet = read_fleet(self._client)
+            beats = self._client.mget([wire.heartbeat_key(name) for name in self._hosts])
+            activities = self._client.mget([wire.activity_key(name) for name in self._hosts])
         return {
-            name: HostState(fleet[name].alive, str(fleet[name].activity.get("driver", "")))
-            if name in fleet
-            else HostState(alive=False)
-            for name in self._hosts
+            name: HostState(beat is not None, str(json.loads(activity or b"{}").get("driver", "")))
+            for name, beat, activity in zip(self._hosts, beats, activities, strict=True)
         }
 
     def lost(self, orders: list[Order]) -> list[Loss]:
-        """Orders with neither message nor lease, twice in a row and some seconds apart."""
+        """Orders with neither message nor lease, twice in a row and some seconds apart.
+
+        Nor with a part: the completion records were read to their end after the order was found so.
+        """
         if not orders:
             return []
+        now = time.monotonic()
         with self._errors():
-            pipe = self._client.pipeline(transaction=False)
-            for order in orders:
-                pipe.exists(wire.lease_key(order.trial.trial_id))
-                pipe.llen(wire.PREFIX + wire.queue_for(order.trial.host))
-                pipe.exists(wire.begun_key(order.trial.trial_id, order.attempt))
-            answers = pipe.execute()
-        now, gone = time.monotonic(), []
-        for order, leased, queued, begun in zip(
-            orders, answers[::3], answers[1::3], answers[2::3], strict=True
-        ):
-            trial_id = order.trial.trial_id
-            if leased or queued:
-                self._missing_since.pop(trial_id, None)
-            elif now - self._missing_since.setdefault(trial_id, now) > LOST_AFTER_S:
-                del self._missing_since[trial_id]
-                gone.append(Loss(order, bool(begun)))
-        return gone
+            missing = self._without_message(self._without_lease(orders))
+            known = {
+                o.trial.trial_id: self._missing.get(o.trial.trial_id, _Missing(now)) for o in missing
+            }
+            gone = [o for o in missing if known[o.trial.trial_id].surely(now, self._read_to_end)]
+            begun = self._have_begun(gone)
+        for order in gone:
+            del known[order.trial.trial_id]
+        self._missing = known
+        return [Loss(order, had) for order, had in zip(gone, begun, strict=True)]
+
+    def _without_lease(self, orders: list[Order]) -> list[Order]:
+        leases = self._client.mget([wire.lease_key(order.trial.trial_id) for order in orders])
+        return [order for order, lease in zip(orders, leases, strict=True) if lease is None]
+
+    def _without_message(self, orders: list[Order]) -> list[Order]:
+        hosts = list(dict.fromkeys(order.trial.host for order in orders))
+        pipe = self._client.pipeline(transaction=False)
+        for host in hosts:
+            pipe.llen(wire.PREFIX + wire.queue_for(host))
+        queued = dict(zip(hosts, pipe.execute(), strict=True))
+        return [order for order in orders if not queued[order.trial.host]]
+
+    def _have_begun(self, orders: list[Order]) -> list[bool]:
+        if not orders:
+            return []
+        keys = [wire.begun_key(order.trial.trial_id, order.attempt) for order in orders]
+        return [mark is not None for mark in self._client.mget(keys)]
 
     def cancel(self) -> None:
         """Let workers drop what is still queued of this run; what is being measured is delivered."""

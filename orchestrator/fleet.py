@@ -2,7 +2,8 @@
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import redis
@@ -20,6 +21,7 @@ class HostEntry:
     alive: bool
     labels: dict[str, str]
     contract: int
+    boot: str
     engines: dict[str, dict[str, Any]]
     facts: dict[str, Any]
     versions: dict[str, str]
@@ -39,6 +41,10 @@ class HostEntry:
         if self.quarantine:
             return "quarantined"
         return "busy" if self.activity else "idle"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"state": self.state}
 
     @property
     def traits(self) -> dict[str, Any]:
@@ -64,19 +70,33 @@ class HostEntry:
         return None
 
 
-def read_fleet(client: "redis.Redis[bytes]") -> dict[str, HostEntry]:
-    """All registered hosts by name: four round trips, however many there are."""
-    registered = client.hgetall(wire.REGISTRY)
-    names = sorted(name.decode() for name in registered)
+def read_fleet(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) -> dict[str, HostEntry]:
+    """Registered hosts by name, all of them or only some: two round trips, however many there are."""
+    known = _registered(client, only)
+    names = sorted(known)
     if not names:
         return {}
-    beats = client.mget([wire.heartbeat_key(name) for name in names])
-    activities = client.mget([wire.activity_key(name) for name in names])
-    quarantined = client.mget([wire.quarantine_key(name) for name in names])
+    pipe = client.pipeline(transaction=False)
+    for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
+        pipe.mget([key(name) for name in names])
     return {
-        name: _entry(name, json.loads(registered[name.encode()]), state)
-        for name, *state in zip(names, beats, activities, quarantined, strict=True)
+        name: _entry(name, json.loads(known[name]), state)
+        for name, *state in zip(names, *pipe.execute(), strict=True)
     }
+
+
+def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
+    if only is None:
+        return {name.decode(): entry for name, entry in client.hgetall(wire.REGISTRY).items()}
+    entries = client.hmget(wire.REGISTRY, list(only)) if only else []
+    return {name: entry for name, entry in zip(only, entries, strict=True) if entry is not None}
+
+
+def read_boots(client: "redis.Redis[bytes]", but: Container[str]) -> dict[str, str]:
+    """The registered hosts that are alive, except some, each with its worker's boot id."""
+    names = [name for key in client.hkeys(wire.REGISTRY) if (name := key.decode()) not in but]
+    boots = client.mget([wire.owner_key(name) for name in names]) if names else []
+    return {name: boot.decode() for name, boot in zip(names, boots, strict=True) if boot is not None}
 
 
 def quarantine_host(client: "redis.Redis[bytes]", name: str, why: str) -> None:
@@ -106,6 +126,7 @@ def _entry(name: str, known: dict[str, Any], state: list[bytes | None]) -> HostE
         alive=beat is not None,
         labels=known.get("labels", {}),
         contract=known.get("contract", 0),
+        boot=known.get("boot", ""),
         engines=known.get("engines", {}),
         facts=known.get("facts", {}),
         versions=known.get("versions", {}),

@@ -1,11 +1,13 @@
 """Who takes part in a campaign on a fleet: at its beginning, and those that join later."""
 
+from dataclasses import replace
+
 from contract import CONTRACT_VERSION
 from contract.broker import broker_errors, connect
 from contract.campaign import Campaign
 from contract.errors import CampaignError, UseError
 from contract.trial import Trial
-from orchestrator.fleet import HostEntry, read_fleet
+from orchestrator.fleet import HostEntry, read_boots, read_fleet
 from orchestrator.plan import choose_hosts
 
 
@@ -24,11 +26,15 @@ class Muster:
         known = {n: entry for n, entry in self._fleet.items() if entry.alive or n in before}
         self.hosts = choose_hosts(campaign, known)
         """Names of those who take part."""
+        self._members = set(self.hosts)
+        self._not_meant: dict[str, str] = {}
+        """Hosts that the campaign does not select, with the boot id of the worker that said so."""
         other = [name for name in self.hosts if self._fleet[name].state == "other version"]
         if other:
             raise UseError(
                 f"hosts {', '.join(other)} run another version of Tonnage; bring them to this one"
             )
+        self._fleet = {name: _in_brief(entry) for name, entry in self._fleet.items()}
 
     def groups(self, before: tuple[Trial, ...]) -> dict[str, tuple[str, ...]]:
         """By driver, the hosts that measure together: those that can, or those of the last execution.
@@ -49,14 +55,24 @@ class Muster:
         return not entry.quarantine and entry.why_not(driver) is None
 
     def newcomers(self) -> list[str]:
-        """Hosts that the campaign selects and that have appeared since the last call."""
-        self._fleet |= (seen := self._look())
-        fresh = {n: entry for n, entry in seen.items() if n not in self.hosts and _is_fit(entry)}
+        """Hosts that the campaign selects and that have appeared since the last call.
+
+        What was looked at and not selected is looked at again once another worker stands for it.
+        """
+        with broker_errors(self._broker):
+            boots = read_boots(self._client, but=self._members)
+            unseen = [name for name, boot in boots.items() if self._not_meant.get(name) != boot]
+            seen = read_fleet(self._client, unseen)
+        fresh = {name: entry for name, entry in seen.items() if _is_fit(entry)}
         try:
             joined = choose_hosts(self._campaign, fresh) if fresh else []
         except CampaignError:  # none of them is meant
-            return []
-        self.hosts += joined
+            joined = []
+        self._not_meant |= {n: entry.boot for n, entry in fresh.items() if n not in joined}
+        if joined:
+            self._fleet |= {name: _in_brief(entry) for name, entry in self._look().items()}
+            self.hosts += joined
+            self._members.update(joined)
         return joined
 
     def why_not(self, trial: Trial) -> str | None:
@@ -77,3 +93,12 @@ class Muster:
 
 def _is_fit(entry: HostEntry) -> bool:
     return entry.alive and entry.contract == CONTRACT_VERSION and not entry.quarantine
+
+
+def _in_brief(entry: HostEntry) -> HostEntry:
+    """What is asked of a host once it was chosen: thousands are held for as long as a run lasts."""
+    engines = {
+        driver: {key: value for key, value in facts.items() if key in ("present", "reason")}
+        for driver, facts in entry.engines.items()
+    }
+    return replace(entry, engines=engines, labels={}, facts={}, versions={}, beat={}, activity={})

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.campaign import Campaign, ExperimentEntry, Limits
+from contract.campaign import Campaign, ExperimentEntry, Limits, Name
 from contract.catalog import Catalog, DriverInfo, ExperimentInfo
 from contract.errors import CampaignError
 from contract.trial import Trial, canonical_json
@@ -83,34 +83,51 @@ def plan_trials(
     two hosts could wait for each other in two trials at once. Without ``groups`` all hosts take part; a
     host outside the group of a driver has no such trials of it.
     """
-    everybody = tuple(sorted(hosts))
+    everybody = tuple(sorted(map(_HOST_NAME.validate_python, hosts)))
     groups = {cell.driver: everybody for cell in cells} if groups is None else groups
+    molds = [_mold(campaign, cell, groups) for cell in cells]
     trials = []
     for host in everybody:
         for block in range(campaign.blocks):
-            order = [cell for cell in cells if not cell.together]
+            order = [mold for mold in molds if not mold.cell.together]
             random.Random(f"{campaign.seed}/{host}/{block}").shuffle(order)
-            shared = [cell for cell in cells if cell.together]
+            shared = [mold for mold in molds if mold.cell.together]
             random.Random(f"{campaign.seed}/together/{block}").shuffle(shared)
-            order += [cell for cell in shared if host in groups.get(cell.driver, ())]
-            for place, cell in enumerate(order):
-                group = groups[cell.driver] if cell.together else ()
-                trials.append(_trial(campaign, cell, group, (host, block, place)))
+            order += [mold for mold in shared if host in groups.get(mold.cell.driver, ())]
+            trials += [mold.trial(host, block, place) for place, mold in enumerate(order)]
     return tuple(trials)
 
 
-def _trial(campaign: Campaign, cell: Cell, group: tuple[str, ...], where: tuple[str, int, int]) -> Trial:
-    """Those who measure together draw the same random numbers: their seed knows no host."""
-    host, block, place = where
-    return Trial(
+_HOST_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mold:
+    """A cell's trials, which differ in little: they share one checked copy of all the rest."""
+
+    cell: Cell
+    text: str
+    campaign_seed: int
+    model: Trial
+
+    def trial(self, host: str, block: int, place: int) -> Trial:
+        """Those who measure together draw the same random numbers: their seed knows no host."""
+        who = "together" if self.model.group else host
+        seed = _seed(self.campaign_seed, who, block, self.text)
+        return self.model.model_copy(update={"host": host, "block": block, "order": place, "seed": seed})
+
+
+def _mold(campaign: Campaign, cell: Cell, groups: Groups) -> _Mold:
+    model = Trial(
         campaign=campaign.campaign,
-        host=host,
-        block=block,
-        order=place,
-        seed=_seed(campaign.seed, "together" if group else host, block, cell.text()),
-        group=group,
+        host="any",
+        block=0,
+        order=0,
+        seed=0,
+        group=groups.get(cell.driver, ()) if cell.together else (),
         **cell.content(),
     )
+    return _Mold(cell, cell.text(), campaign.seed, model)
 
 
 def _read_profiles(

@@ -31,8 +31,9 @@ class FailureWatch:
             return False
         failed = self._in_a_row[trial.host]
         failed.append(cell)
-        elsewhere = any(self._done_by[cell] - {trial.host} for cell in failed)
-        if len(failed) < FAILURES_IN_A_ROW or not elsewhere or trial.host in self._sick:
+        if len(failed) < FAILURES_IN_A_ROW or trial.host in self._sick:
+            return False
+        if not any(self._done_by[cell] - {trial.host} for cell in failed):
             return False
         self._sick.add(trial.host)
         return True

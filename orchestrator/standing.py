@@ -6,7 +6,7 @@ from typing import Any
 
 from contract.errors import PartError
 from contract.parts import part_name, peek_record
-from contract.trial import Trial
+from orchestrator.ends import End, end_of
 from orchestrator.results import Results
 
 MOST_REASONS = 10
@@ -68,38 +68,43 @@ class Standing:
 
 
 class StandingReader:
-    """Reads a results folder again and again, each part once. Raises ResultsError without a plan."""
+    """Reads a results folder again and again, each part once at most.
+
+    Raises ResultsError without a plan.
+    """
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._known: dict[str, tuple[str, str, str]] = {}
+        self._known: dict[str, End] = {}
 
     def read(self) -> Standing:
         """The campaign as the folder has it now."""
-        trials = self._results.planned()
-        attempts = self._results.attempts()
-        standing = Standing(trials[0].campaign if trials else self._results.folder.name)
-        for trial in trials:
-            host = standing.hosts.setdefault(trial.host, HostStanding())
-            host.planned += 1
-            had = attempts.get(trial.trial_id)
-            ended = self._end_of(trial, had[-1]) if had else None
-            if ended is not None:
-                outcome, verdict, why = ended
-                host.outcomes[outcome] += 1
-                standing.verdicts[verdict] += 1
-                if outcome != "completed":
-                    standing.reasons[f"{trial.driver}: {why}"] += 1
+        outline, attempts = self._results.outline(), self._results.attempts()
+        self._known |= self._results.ends()
+        standing = Standing(outline.campaign)
+        for name, of_host in outline.trials.items():
+            host = standing.hosts[name] = HostStanding()
+            for driver, trials in of_host.items():
+                host.planned += len(trials)
+                for trial_id in trials:
+                    if had := attempts.get(trial_id):
+                        self._count(standing, host, driver, part_name(trial_id, had[-1]))
         return standing
 
-    def _end_of(self, trial: Trial, attempt: int) -> tuple[str, str, str] | None:
+    def _count(self, standing: Standing, host: HostStanding, driver: str, part: str) -> None:
+        if (ended := self._end_of(part)) is None:
+            return
+        outcome, verdict, why = ended
+        host.outcomes[outcome] += 1
+        standing.verdicts[verdict] += 1
+        if outcome != "completed":
+            standing.reasons[f"{driver}: {why}"] += 1
+
+    def _end_of(self, part: str) -> End | None:
         """Outcome, verdict and cause; None for a part that cannot be read."""
-        name = part_name(trial.trial_id, attempt)
-        if name not in self._known:
+        if part not in self._known:
             try:
-                record = peek_record(self._results.parts / name)
+                self._known[part] = end_of(peek_record(self._results.parts / part))
             except PartError:
                 return None
-            why = record.error_text or "; ".join(record.reasons) or record.outcome
-            self._known[name] = (record.outcome, record.verdict, why)
-        return self._known[name]
+        return self._known[part]

@@ -81,8 +81,8 @@ class Fleet(Dispatcher):
         self._in_flight.subtract(delivery.receipt.host for delivery in came)
         return came
 
-    def confirm(self, delivery: Delivery) -> None:
-        self.confirmed.append(delivery)
+    def confirm(self, deliveries: list[Delivery]) -> None:
+        self.confirmed += deliveries
 
     def hosts(self) -> dict[str, HostState]:
         return {name: HostState(self.is_alive(name, self.passed_s)) for name in HOSTS}

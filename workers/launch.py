@@ -24,9 +24,10 @@ def run_worker(broker: str, host: HostSettings) -> None:
         _serve(config, probe_engines(host), ["--pool", "prefork", "--concurrency", "1"])
 
 
-def run_simulated_workers(broker: str, base: HostSettings, count: int) -> None:
-    """Stand for ``count`` simulated hosts, ``sim-0001`` onwards, until told to stop."""
-    hosts = tuple(base.model_copy(update={"name": f"sim-{i:04d}"}) for i in range(1, count + 1))
+def run_simulated_workers(broker: str, base: HostSettings, count: int, first: int = 1) -> None:
+    """Stand for ``count`` simulated hosts, ``sim-0001`` onwards or from ``first``, until stopped."""
+    numbers = range(first, first + count)
+    hosts = tuple(base.model_copy(update={"name": f"sim-{number:04d}"}) for number in numbers)
     config = WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, simulated=True)
     engines = {"simulated": probe_engine("simulated", base)}
     _serve(config, engines, ["--pool", "solo"])

@@ -26,6 +26,9 @@ log = logging.getLogger("tonnage.worker")
 LATE_DELIVERY_S = 10.0
 """A part that has waited this long in the spool was not delivered by the trial itself."""
 
+BEATS_PER_S = 1000
+"""Heartbeats of one worker: of thousands of simulated hosts each beats more rarely."""
+
 TIDY_EVERY_S = 3600.0
 """How often spools are searched for parts that were delivered long ago."""
 
@@ -58,6 +61,9 @@ class Presence:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
+        self._names = [host.name for host in config.hosts]
+        self._period_s = max(wire.HEARTBEAT_S, len(self._names) / BEATS_PER_S)
+        self._ttl_s = max(wire.HEARTBEAT_TTL_S, round(5 * self._period_s))
         self._client = connect(config.broker)
         self._entries: dict[str | bytes, bytes | float | int | str] = {}
         self._tidied_at = -TIDY_EVERY_S
@@ -66,9 +72,8 @@ class Presence:
 
     def begin(self, engines: dict[str, dict[str, Any]]) -> None:
         """Take the names and register. Raises HostBusy when another worker has one of them."""
-        for host in self._config.hosts:
-            self._take_name(host.name)
-        self._client.hdel(wire.REGISTRY, *(host.name for host in self._config.hosts))
+        self._take_names()
+        self._client.hdel(wire.REGISTRY, *self._names)
         facts = machine.host_facts()
         since = time.time()
         for host in self._config.hosts:
@@ -92,29 +97,37 @@ class Presence:
         """Leave: the hosts stop being alive at once."""
         self._ended.set()
         self._thread.join(timeout=5)
+        keys = [key(name) for name in self._names for key in (wire.heartbeat_key, wire.owner_key)]
         try:
-            for host in self._config.hosts:
-                self._client.delete(wire.heartbeat_key(host.name), wire.owner_key(host.name))
+            self._client.delete(*keys)
         except redis.RedisError as error:
             log.warning("leaving: %s", error)
 
-    def _take_name(self, name: str) -> None:
+    def _take_names(self) -> None:
         """Celery lets two workers share a name and its queue; we do not."""
-        give_up = time.monotonic() + wire.HEARTBEAT_TTL_S + 2
+        give_up = time.monotonic() + self._ttl_s + 2
+        missing = self._names
         while True:
-            taken = self._client.set(
-                wire.owner_key(name), self._config.boot, nx=True, ex=wire.HEARTBEAT_TTL_S
-            )
-            if taken:
+            pipe = self._client.pipeline(transaction=False)
+            for name in self._names:
+                key, boot = wire.owner_key(name), self._config.boot
+                if name in missing:
+                    pipe.set(key, boot, nx=True, ex=self._ttl_s)
+                else:
+                    pipe.expire(key, self._ttl_s)
+            taken = pipe.execute()
+            missing = [name for name, ours in zip(self._names, taken, strict=True) if not ours]
+            if not missing:
                 return
             if time.monotonic() > give_up:
                 raise HostBusy(
-                    f"another worker is host '{name}' on this broker; stop it, or choose another --name"
+                    f"another worker is host '{missing[0]}' on this broker; stop it, or choose "
+                    "another --name"
                 )
             time.sleep(0.5)
 
     def _beat_on(self) -> None:
-        while not self._ended.wait(wire.HEARTBEAT_S):
+        while not self._ended.wait(self._period_s):
             try:
                 self._beat()
                 self._deliver_late()
@@ -135,13 +148,13 @@ class Presence:
             }
         )
         pipe = self._client.pipeline(transaction=False)
-        if not self._client.hexists(wire.REGISTRY, self._config.hosts[0].name):
+        if not self._client.hexists(wire.REGISTRY, self._names[0]):
             pipe.hset(
                 wire.REGISTRY, mapping=self._entries
             )  # first beat, or a broker that came back empty
-        for host in self._config.hosts:
-            pipe.set(wire.heartbeat_key(host.name), beat, ex=wire.HEARTBEAT_TTL_S)
-            pipe.set(wire.owner_key(host.name), self._config.boot, ex=wire.HEARTBEAT_TTL_S)
+        for name in self._names:
+            pipe.set(wire.heartbeat_key(name), beat, ex=self._ttl_s)
+            pipe.set(wire.owner_key(name), self._config.boot, ex=self._ttl_s)
         pipe.execute()
 
     def _tidy(self) -> None:

@@ -159,7 +159,9 @@ def _meeting(assignment: Assignment, clock: Clock, *, virtual: bool) -> Meeting:
 
 def _see_that_it_is_allowed(assignment: Assignment, planned: int) -> None:
     """Raises PolicyRefused. Read anew for every trial: an operator's change counts at once."""
-    load_policy(assignment.host.policy).check(assignment.trial, planned, read_gauge())
+    policy = load_policy(assignment.host.policy)
+    gauge = read_gauge() if policy.min_available_mib is not None else None
+    policy.check(assignment.trial, planned, gauge)
 
 
 def _assemble(assignment: Assignment) -> tuple[AnyDriver, Experiment, Any]:

@@ -22,7 +22,7 @@ from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
 from orchestrator.gather import Gathered, gather
 from orchestrator.muster import Muster
-from orchestrator.plan import Cell, plan_trials
+from orchestrator.plan import Cell, Groups, plan_trials
 from orchestrator.results import Results
 from orchestrator.shared import fetch_missing
 
@@ -90,21 +90,21 @@ class Execution:
         """Measure on hosts that the campaign selects: those alive, and those of the last execution."""
         from orchestrator.dispatch_celery import CeleryDispatcher
 
-        before = self._before()
-        fleet = Muster(broker, self.campaign, {trial.host for trial in before})
-        groups = fleet.groups(before)
+        fleet, groups = self._muster(broker)
         trials = plan_trials(self.campaign, self.cells, fleet.hosts, groups)
         name, place = self.campaign.campaign, self.campaign.results
         dispatcher = CeleryDispatcher(broker, name, fleet.hosts, place)
 
         def newcomers() -> tuple[Trial, ...]:
+            nonlocal trials
             if not (joined := fleet.newcomers()):
                 return ()
             for host in joined:
                 dispatcher.admit(host)
-            everybody = plan_trials(self.campaign, self.cells, fleet.hosts, groups)
-            Results(self.folder).freeze(self.text, everybody)
-            return tuple(trial for trial in everybody if trial.host in joined)
+            theirs = plan_trials(self.campaign, self.cells, joined, groups)
+            trials = tuple(sorted((*trials, *theirs), key=lambda trial: trial.host))
+            Results(self.folder).freeze(self.text, trials)
+            return theirs
 
         dispatcher.claim()
         try:
@@ -112,12 +112,14 @@ class Execution:
         finally:
             dispatcher.release()
 
-    def _before(self) -> tuple[Trial, ...]:
-        """The last execution's plan. A host that has gone since keeps its place, and its results."""
+    def _muster(self, broker: str) -> tuple[Muster, Groups]:
+        """Who takes part. One of the last execution that has gone keeps its place, and its results."""
         try:
-            return tuple(Results(self.folder).planned())
+            before = Results(self.folder).planned()
         except ResultsError:
-            return ()
+            before = ()
+        fleet = Muster(broker, self.campaign, {trial.host for trial in before})
+        return fleet, fleet.groups(before)
 
     def _conduct(
         self,

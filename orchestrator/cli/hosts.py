@@ -35,6 +35,9 @@ def worker(
     simulate: Annotated[
         int, typer.Option("--simulate", min=0, max=20_000, help="Stand for this many simulated hosts.")
     ] = 0,
+    first: Annotated[
+        int, typer.Option("--first", min=1, help="Number of the first simulated host.")
+    ] = 1,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
     import logging
@@ -45,7 +48,7 @@ def worker(
     logging.getLogger("celery").setLevel(logging.WARNING)
     host = host.model_copy(update={"labels": labels_from(label or [])})
     if simulate:
-        run_simulated_workers(str(broker), host, simulate)
+        run_simulated_workers(str(broker), host, simulate, first)
     else:
         run_worker(str(broker), host)
 
@@ -61,8 +64,6 @@ def hosts(
     as_json: JsonOption = False,
 ) -> None:
     """List the hosts that are registered on a broker: state, engines, memory, clock, current trial."""
-    from dataclasses import asdict
-
     from contract.broker import broker_errors, connect
     from orchestrator.fleet import forget_host, read_fleet, release_host
 
@@ -74,17 +75,14 @@ def hosts(
             release_host(client, name)
         fleet = read_fleet(client)
     if as_json:
-        typer.echo(
-            json.dumps({name: asdict(entry) | {"state": entry.state} for name, entry in fleet.items()})
-        )
+        typer.echo(json.dumps({name: entry.as_dict() for name, entry in fleet.items()}))
         return
     if not fleet:
         typer.echo("no host is registered; start `tonnage worker --broker URL` on each")
         return
     heads = ("HOST", "STATE", "ENGINES", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
     rows = [heads, *(_host_row(entry) for entry in fleet.values())]
-    for line in tabulate(rows):
-        typer.echo(line)
+    typer.echo("\n".join(tabulate(rows)))
     for entry in fleet.values():
         if entry.quarantine:
             typer.echo(f"{entry.name} is in quarantine: {entry.quarantine['why']}")

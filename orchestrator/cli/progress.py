@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from heapq import nsmallest
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -142,7 +143,7 @@ class LiveProgress(_Counts):
         return Group(self._bar, *self._host_lines())
 
     def _host_lines(self) -> Iterator[Text]:
-        shown = sorted(self.states.items(), key=lambda item: (item[1].alive, item[0]))[:HOSTS_SHOWN]
+        shown = nsmallest(HOSTS_SHOWN, self.states.items(), key=lambda item: (item[1].alive, item[0]))
         for name, state in shown:
             word = "away" if not state.alive else state.activity or "waiting"
             style = "red" if not state.alive else "green" if state.activity else "dim"

@@ -3,7 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
     from orchestrator.fleet import HostEntry
-    from orchestrator.standing import Standing, StandingReader
+    from orchestrator.standing import HostStanding, Standing, StandingReader
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="RESULTS", help="The campaign's results folder, results/CAMPAIGN.")
@@ -37,7 +38,7 @@ def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOp
     from orchestrator.standing import StandingReader
 
     standing = StandingReader(Results(results)).read()
-    fleet = _fleet(broker)
+    fleet = _fleet(broker, None if as_json else [name for name, _ in _worst_first(standing)])
     if as_json:
         states = {name: fleet[name].state for name in standing.hosts if name in fleet}
         typer.echo(json.dumps(standing.as_dict() | {"states": states}))
@@ -94,7 +95,8 @@ def _watch_live(reader: "StandingReader", broker: str | None) -> None:
 
     with Live(console=Console(), auto_refresh=False) as live:
         for standing in _until_done(reader):
-            live.update(Text("\n".join(_lines(standing, _fleet(broker)))), refresh=True)
+            fleet = _fleet(broker, [name for name, _ in _worst_first(standing)])
+            live.update(Text("\n".join(_lines(standing, fleet))), refresh=True)
 
 
 def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
@@ -106,7 +108,7 @@ def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
         time.sleep(WATCH_EVERY_S)
 
 
-def _fleet(broker: str | None) -> "dict[str, HostEntry]":
+def _fleet(broker: str | None, only: Sequence[str] | None) -> "dict[str, HostEntry]":
     if broker is None:
         return {}
     from contract.broker import broker_errors, connect
@@ -114,7 +116,7 @@ def _fleet(broker: str | None) -> "dict[str, HostEntry]":
 
     client = connect(broker)
     with broker_errors(broker):
-        return read_fleet(client)
+        return read_fleet(client, only)
 
 
 def _headline(standing: "Standing") -> str:
@@ -128,8 +130,7 @@ def _headline(standing: "Standing") -> str:
 def _lines(standing: "Standing", fleet: "dict[str, HostEntry]") -> Iterator[str]:
     yield _headline(standing)
     rows: list[tuple[str, ...]] = [("HOST", "STATE", "PLANNED", "COMPLETED", "OTHER", "LEFT", "NOW")]
-    worst_first = sorted(standing.hosts.items(), key=lambda item: (-item[1].left, item[0]))
-    for name, host in worst_first[:MOST_HOSTS]:
+    for name, host in _worst_first(standing):
         entry = fleet.get(name)
         completed = host.outcomes["completed"]
         other = host.outcomes.total() - completed
@@ -141,6 +142,11 @@ def _lines(standing: "Standing", fleet: "dict[str, HostEntry]") -> Iterator[str]
         yield f"… {len(standing.hosts) - MOST_HOSTS} hosts more"
     for why, count in standing.reasons.most_common(MOST_REASONS):
         yield f"{count} × {why}"
+
+
+def _worst_first(standing: "Standing") -> "list[tuple[str, HostStanding]]":
+    """Those hosts that are shown."""
+    return nsmallest(MOST_HOSTS, standing.hosts.items(), key=lambda item: (-item[1].left, item[0]))
 
 
 def _now(activity: dict[str, Any]) -> str:

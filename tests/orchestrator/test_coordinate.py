@@ -329,10 +329,10 @@ def test_stopping_without_a_broker_is_no_error(run: Run) -> None:
 def test_a_part_that_cannot_be_stored_is_not_confirmed(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(name: str, data: bytes) -> None:
+    def full(came: object) -> None:
         raise ResultsError("no space left")
 
-    monkeypatch.setattr(run.results, "store", full)
+    monkeypatch.setattr(run.results, "keep", full)
     fleet = Fleet(run.clock)
     with pytest.raises(ResultsError, match="no space left"):
         run.conduct(fleet)

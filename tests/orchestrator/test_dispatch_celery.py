@@ -67,7 +67,7 @@ def test_deliveries_come_once_and_go_when_confirmed(rig: Rig) -> None:
     came = rig.dispatcher.receive(0)
     assert [(d.receipt, d.data) for d in came] == [(part.receipt, part.data) for part in packed]
     assert rig.dispatcher.receive(0) == []
-    rig.dispatcher.confirm(came[0])
+    rig.dispatcher.confirm(came[:1])
     assert rig.client.xlen(rig.stream) == 2
 
 
@@ -142,9 +142,28 @@ def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytes
     rig.client.set(wire.lease_key(order.trial.trial_id), "worker", ex=60)
     assert rig.dispatcher.lost([order]) == []  # a worker is at it
     rig.client.delete(wire.lease_key(order.trial.trial_id))
-    assert rig.dispatcher.lost([order]) == [Loss(order, begun=False)]
-    rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
-    assert rig.dispatcher.lost([order]) == [Loss(order, begun=True)]
+    for begun in (False, True):
+        for _ in range(2):  # its part may be among those that nobody has taken yet
+            assert rig.dispatcher.lost([order]) == []
+        rig.dispatcher.receive(0)
+        assert rig.dispatcher.lost([order]) == [Loss(order, begun=begun)]
+        rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
+
+
+def test_a_trial_whose_part_waits_to_be_taken_is_not_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coordinator that is slower than its workers takes parts late."""
+    monkeypatch.setattr(dispatch_celery, "LOST_AFTER_S", -1.0)
+    monkeypatch.setattr(dispatch_celery, "AT_ONCE", 2)
+    orders = [Order(rig.trial(block), 1) for block in range(5)]
+    for order in orders:
+        rig.deliver(make_part(order.trial))
+    flying = {order.trial.trial_id: order for order in orders}
+    while flying:
+        assert rig.dispatcher.lost(list(flying.values())) == []
+        for delivery in rig.dispatcher.receive(0):
+            del flying[delivery.receipt.trial_id]
 
 
 def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:
@@ -152,6 +171,18 @@ def test_an_order_on_its_way_from_queue_to_lease_is_not_lost(rig: Rig) -> None:
     assert rig.dispatcher.lost([order]) == []
     assert rig.dispatcher.lost([order]) == []
     assert rig.dispatcher.lost([]) == []
+
+
+def test_a_claim_is_held_while_the_coordinator_is_at_something_else(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch_celery, "CLAIM_TTL_S", 2)
+    key = wire.run_key(rig.campaign)
+    rig.dispatcher.claim()
+    rig.client.expire(key, 100)
+    wait_until(lambda: rig.client.ttl(key) <= 2, "the claim is renewed")
+    rig.dispatcher.release()
+    assert not rig.client.exists(key)
 
 
 def test_cancelling_is_said_to_this_run_only(rig: Rig) -> None:

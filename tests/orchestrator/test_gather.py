@@ -213,6 +213,7 @@ def test_gathering_again_replaces_the_dataset_whole(results: Results) -> None:
     assert {p.name for p in results.folder.iterdir()} == {
         "campaign.yaml",
         "plan.json",
+        ".outline.json",
         "parts",
         "dataset",
     }

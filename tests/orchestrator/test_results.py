@@ -37,7 +37,7 @@ def test_the_plan_is_kept_as_it_was(tmp_path: Path) -> None:
     assert Results(tmp_path).planned() == trials
     assert [t.trial_id for t in results.planned()] == [t.trial_id for t in trials]
     assert (tmp_path / "campaign.yaml").read_text(encoding="utf-8") == "campaign: größe\n"
-    assert {p.name for p in tmp_path.iterdir()} == {"campaign.yaml", "plan.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"campaign.yaml", "plan.json", ".outline.json"}
 
 
 @pytest.mark.parametrize("text", [None, "", "[", '{"a": 1}', "[1]", '[{"trial_id": "x"}]', "null"])
