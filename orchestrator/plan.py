@@ -9,11 +9,11 @@ import itertools
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ValidationError
 
-from contract.campaign import Campaign, ExperimentEntry, Limits
+from contract.campaign import Campaign, ExperimentEntry, HostSelection, Limits
 from contract.catalog import Catalog, DriverInfo, ExperimentInfo
 from contract.errors import CampaignError
 from contract.trial import Trial, canonical_json
@@ -83,34 +83,49 @@ def plan_trials(
     two hosts could wait for each other in two trials at once. Without ``groups`` all hosts take part; a
     host outside the group of a driver has no such trials of it.
     """
-    everybody = tuple(sorted(hosts))
+    if not hosts:
+        return ()
+    everybody = HostSelection(names=tuple(sorted(hosts))).names
     groups = {cell.driver: everybody for cell in cells} if groups is None else groups
+    drafts = [_Draft.of(campaign, cell, groups.get(cell.driver, ()), everybody) for cell in cells]
     trials = []
     for host in everybody:
         for block in range(campaign.blocks):
-            order = [cell for cell in cells if not cell.together]
+            order = [draft for draft in drafts if not draft.together]
             random.Random(f"{campaign.seed}/{host}/{block}").shuffle(order)
-            shared = [cell for cell in cells if cell.together]
+            shared = [draft for draft in drafts if draft.together]
             random.Random(f"{campaign.seed}/together/{block}").shuffle(shared)
-            order += [cell for cell in shared if host in groups.get(cell.driver, ())]
-            for place, cell in enumerate(order):
-                group = groups[cell.driver] if cell.together else ()
-                trials.append(_trial(campaign, cell, group, (host, block, place)))
+            order += [draft for draft in shared if host in draft.trial.group]
+            trials += [draft.at(campaign.seed, host, block, place) for place, draft in enumerate(order)]
     return tuple(trials)
 
 
-def _trial(campaign: Campaign, cell: Cell, group: tuple[str, ...], where: tuple[str, int, int]) -> Trial:
-    """Those who measure together draw the same random numbers: their seed knows no host."""
-    host, block, place = where
-    return Trial(
-        campaign=campaign.campaign,
-        host=host,
-        block=block,
-        order=place,
-        seed=_seed(campaign.seed, "together" if group else host, block, cell.text()),
-        group=group,
-        **cell.content(),
-    )
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A cell's trials but for host, place and seed: checked once, and the content of all is one."""
+
+    trial: Trial
+    text: str
+    together: bool
+
+    @classmethod
+    def of(cls, campaign: Campaign, cell: Cell, group: tuple[str, ...], hosts: tuple[str, ...]) -> Self:
+        trial = Trial(
+            campaign=campaign.campaign,
+            host=hosts[0],
+            block=0,
+            order=0,
+            seed=0,
+            group=group if cell.together else (),
+            **cell.content(),
+        )
+        return cls(trial, cell.text(), cell.together)
+
+    def at(self, seed: int, host: str, block: int, place: int) -> Trial:
+        """Those who measure together draw the same random numbers: their seed knows no host."""
+        drawn = _seed(seed, "together" if self.trial.group else host, block, self.text)
+        own = {"host": host, "block": block, "order": place, "seed": drawn}
+        return self.trial.model_copy(update=own)
 
 
 def _read_profiles(

@@ -6,7 +6,7 @@ from typing import Any
 
 from contract.errors import PartError
 from contract.parts import part_name, peek_record
-from contract.trial import Trial
+from orchestrator.plan_file import PlannedTrial
 from orchestrator.results import Results
 
 MOST_REASONS = 10
@@ -76,7 +76,7 @@ class StandingReader:
 
     def read(self) -> Standing:
         """The campaign as the folder has it now."""
-        trials = self._results.planned()
+        trials = self._results.outline()
         attempts = self._results.attempts()
         standing = Standing(trials[0].campaign if trials else self._results.folder.name)
         for trial in trials:
@@ -92,7 +92,7 @@ class StandingReader:
                     standing.reasons[f"{trial.driver}: {why}"] += 1
         return standing
 
-    def _end_of(self, trial: Trial, attempt: int) -> tuple[str, str, str] | None:
+    def _end_of(self, trial: PlannedTrial, attempt: int) -> tuple[str, str, str] | None:
         """Outcome, verdict and cause; None for a part that cannot be read."""
         name = part_name(trial.trial_id, attempt)
         if name not in self._known:
