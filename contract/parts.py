@@ -15,7 +15,7 @@ import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -172,10 +172,10 @@ def read_part(data: bytes) -> Part:
     return Part(record, tables)
 
 
-def peek_record(path: Path) -> TrialRecord:
-    """The record of a stored part, its tables unread and unchecked. Raises PartError."""
+def peek_record(part: Path | BinaryIO) -> TrialRecord:
+    """The record of a part, its tables unread and unchecked. Raises PartError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(part) as archive:
             _refuse_bomb(archive)
             return TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
     except _DAMAGE as error:

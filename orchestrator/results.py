@@ -1,15 +1,17 @@
 """The results folder of one campaign: frozen campaign file, parts, dataset, report. State = files."""
 
 import fcntl
+import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contract.errors import PartError, ResultsError
-from contract.parts import Part, list_parts, part_name, read_part, store_part
+from contract.parts import Part, list_parts, part_name, peek_record, read_part, store_part
 from contract.trial import Trial
 from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan
+from orchestrator.received import End, end_of, note_end, read_ends
 
 
 class Results:
@@ -20,6 +22,7 @@ class Results:
         self.parts = folder / "parts"
         self.dataset = folder / "dataset"
         self.report = folder / "report"
+        self._received = folder / "received.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -61,6 +64,14 @@ class Results:
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
 
+    def plan_written(self) -> tuple[int, int] | None:
+        """What tells one writing of the plan from another; None when there is none."""
+        try:
+            status = (self.folder / "plan.json").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def outline(self) -> list[PlannedTrial]:
         """The same in short, many times faster."""
         try:
@@ -73,8 +84,14 @@ class Results:
         return list_parts(self.parts)
 
     def store(self, name: str, data: bytes) -> None:
-        """Publish a part that has come in."""
-        store_part(self.parts, name, data)
+        """Publish a part that has come in, and note how its trial ended."""
+        path = store_part(self.parts, name, data)
+        with suppress(PartError, OSError):  # a hint, and no more: whoever reads the part finds out
+            note_end(self._received, path, end_of(peek_record(io.BytesIO(data))))
+
+    def ends(self) -> dict[str, End]:
+        """How trials ended, by name of part, as far as it was noted when the part came in."""
+        return read_ends(self._received, self.parts)
 
     def read(self, trial_id: str, attempt: int) -> Part:
         """Read and verify a part. A damaged one is set aside and PartError raised."""

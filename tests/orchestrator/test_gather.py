@@ -217,6 +217,7 @@ def test_gathering_again_replaces_the_dataset_whole(results: Results) -> None:
     assert {p.name for p in results.folder.iterdir()} == {
         "campaign.yaml",
         "plan.json",
+        "received.jsonl",
         "parts",
         "dataset",
     }
