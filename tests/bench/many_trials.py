@@ -20,7 +20,7 @@ MS = 1_000_000
 TRIALS_PER_HOST = 100
 FACTS = {"cpu_count": 64, "mem_bytes": 1 << 36, "labels": {"rack": "a"}, "emulated": False}
 _UNITS = {metric.name: metric.unit for metric in METRICS}
-_TEXT = """
+TEXT = """
 campaign: many
 blocks: 10
 experiments:
@@ -32,7 +32,7 @@ experiments:
 
 def plan(trials: int, per_host: int = TRIALS_PER_HOST) -> tuple[Trial, ...]:
     """So many trials of ten cells, planned as a campaign's are."""
-    source = YamlSource(Path("many.yaml"), _TEXT)
+    source = YamlSource(Path("many.yaml"), TEXT)
     campaign = Campaign.model_validate(source.data | {"blocks": per_host // 10})
     cells = plan_cells(campaign, source, build_catalog())
     hosts = [f"h{number:05}" for number in range(-(-trials // per_host))]
@@ -57,11 +57,11 @@ def parts(trials: Sequence[Trial], instances: tuple[int, int] = (10, 100)) -> It
 
 
 def fill(results: Results, trials: Sequence[Trial], instances: tuple[int, int] = (10, 100)) -> None:
-    """Freeze the plan and put all parts into the folder, without waiting for the disk."""
+    """Freeze the plan and store all parts, as a coordinator does."""
     results.parts.mkdir(parents=True)
-    results.freeze(_TEXT, tuple(trials))
+    results.freeze(TEXT, tuple(trials))
     for part in parts(trials, instances):
-        (results.parts / part.name).write_bytes(part.data)
+        results.store(part.name, part.data)
 
 
 def _rows(count: int, trial: Trial, drawn: random.Random) -> Rows:
