@@ -25,7 +25,8 @@ CAMPAIGN = "many"
 FETCHED = 20
 PAGE = 1000
 """Objects that S3 lists at most in one answer."""
-_REQUEST = re.compile(r'"(GET|PUT|HEAD|POST|DELETE) ')
+_REQUEST = re.compile(r'"(?:\x1b\[[0-9;]*m)*(GET|PUT|HEAD|POST|DELETE) ')
+"""In a line of the log, which colours some."""
 
 
 class Place(NamedTuple):
