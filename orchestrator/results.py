@@ -8,7 +8,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contract.errors import PartError, ResultsError
-from contract.parts import Part, list_parts, part_name, peek_record, read_part, store_part
+from contract.parts import (
+    Part,
+    TrialRecord,
+    check_part,
+    list_parts,
+    part_name,
+    peek_record,
+    read_part,
+    store_part,
+)
 from contract.trial import Trial
 from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan
 from orchestrator.received import End, end_of, note_end, read_ends
@@ -95,17 +104,33 @@ class Results:
 
     def read(self, trial_id: str, attempt: int) -> Part:
         """Read and verify a part. A damaged one is set aside and PartError raised."""
+        with self._setting_aside(trial_id, attempt) as data:
+            part = read_part(data)
+            _refuse_another(part.record, trial_id, attempt)
+            return part
+
+    def check(self, trial_id: str, attempt: int) -> TrialRecord:
+        """The record of a part whose checksums fit: as ``read``, and several times faster."""
+        with self._setting_aside(trial_id, attempt) as data:
+            record = check_part(data)
+            _refuse_another(record, trial_id, attempt)
+            return record
+
+    @contextmanager
+    def _setting_aside(self, trial_id: str, attempt: int) -> Iterator[bytes]:
         path = self.parts / part_name(trial_id, attempt)
         try:
-            part = read_part(path.read_bytes())
-            if (part.record.trial.trial_id, part.record.attempt) != (trial_id, attempt):
-                raise PartError("a part under another's name")
+            yield path.read_bytes()
         except PartError:
             aside = self.folder / "damaged"
             aside.mkdir(exist_ok=True)
             path.replace(aside / path.name)
             raise
-        return part
+
+
+def _refuse_another(record: TrialRecord, trial_id: str, attempt: int) -> None:
+    if (record.trial.trial_id, record.attempt) != (trial_id, attempt):
+        raise PartError("a part under another's name")
 
 
 def _replace(path: Path, text: str) -> None:
