@@ -116,6 +116,7 @@ def _resuming(results: Results, count: int, rounds: int) -> Iterator[Figure]:
 
 def _standing(results: Results, count: int, rounds: int) -> Iterator[Figure]:
     """``tonnage status``, with what was noted when parts came in, and without."""
+    trials = results.planned()
     notes = results.folder / "received.jsonl"
     noted = notes.read_bytes()
 
@@ -137,7 +138,10 @@ def _standing(results: Results, count: int, rounds: int) -> Iterator[Figure]:
 
     ways = {"status": _timed(status), "names": _timed(names)}
     ways |= {"looked into": without_notes, "read": _timed(read_all)}
+    ways["checked"] = _timed(lambda: [results.check(t.trial_id, 1) for t in trials])
     found = medians(in_turn(rounds, ways))
+    again = f"what failed of {count:,} trials, for --retry-failed"
+    yield Figure(again, found["checked"], "s", found["read"], "reading every part")
     case = f"status of {count:,} trials"
     yield Figure(case, found["status"], "s", found["names"], LISTING)
     yield Figure(f"{case}: parts opened", opened(status, results.parts), "files", budget=0)
