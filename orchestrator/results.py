@@ -31,7 +31,7 @@ class Results:
         self.parts = folder / "parts"
         self.dataset = folder / "dataset"
         self.report = folder / "report"
-        self._received = folder / "received.jsonl"
+        self.received = folder / "received.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -96,11 +96,11 @@ class Results:
         """Publish a part that has come in, and note how its trial ended."""
         path = store_part(self.parts, name, data)
         with suppress(PartError, OSError):  # a hint, and no more: whoever reads the part finds out
-            note_end(self._received, path, end_of(peek_record(io.BytesIO(data))))
+            note_end(self.received, path, end_of(peek_record(io.BytesIO(data))))
 
     def ends(self) -> dict[str, End]:
         """How trials ended, by name of part, as far as it was noted when the part came in."""
-        return read_ends(self._received, self.parts)
+        return read_ends(self.received, self.parts)
 
     def read(self, trial_id: str, attempt: int) -> Part:
         """Read and verify a part. A damaged one is set aside and PartError raised."""

@@ -69,7 +69,7 @@ def _measure(folder: Path, blocks: int) -> Path:
     host = HostSettings(name=MEASURED_ON, state_dir=folder / "state", run_dir=folder / "run")
     for trial in trials:
         packed = run_trial(Assignment(trial, 1, host, "boot"))
-        results.store(packed.name, packed.data)
+        (results.parts / packed.name).write_bytes(packed.data)
     return gather(results, trials).dataset
 
 

@@ -2,8 +2,8 @@
 
 Each time in a process of its own, so that the peak of its memory is its own. The rewrite reads the two
 tables of every part and writes them into the same files with the same compression. It is told beforehand
-which part belongs where, looks at no record, checks nothing, and writes neither the table of trials nor a
-manifest. Both find the parts in the page cache.
+which part belongs where, looks at no record, checks nothing, and writes neither the table of trials nor
+a manifest. Both find the parts in the page cache.
 """
 
 import io
@@ -36,8 +36,8 @@ DEADLINE_S = 1200
 BUDGET = 1.5
 LIMIT = "bare pyarrow rewrite"
 NOTE = (
-    "Ours also verifies every part, reads its record and writes the table of trials and the manifest; the "
-    "rewrite is told which part belongs where."
+    "Ours also verifies every part, reads its record, and writes the table of trials and the manifest; "
+    "the rewrite is told which part belongs where."
 )
 
 

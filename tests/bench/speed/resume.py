@@ -117,7 +117,7 @@ def _resuming(results: Results, count: int, rounds: int) -> Iterator[Figure]:
 def _standing(results: Results, count: int, rounds: int) -> Iterator[Figure]:
     """``tonnage status``, with what was noted when parts came in, and without."""
     trials = results.planned()
-    notes = results.folder / "received.jsonl"
+    notes = results.received
     noted = notes.read_bytes()
 
     def status() -> None:
