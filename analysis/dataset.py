@@ -79,6 +79,7 @@ class Dataset:
         self.manifest = manifest
         self.include_suspect = include_suspect
         self._chosen: frozenset[str] | None = None
+        self._known: dict[str, list[dict[str, Any]]] = {}
         self._duckdb = duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,
@@ -121,6 +122,15 @@ class Dataset:
         found: list[dict[str, Any]] = self.query(sql, values, **tables).to_pylist()
         return found
 
+    def rows_once(self, sql: str) -> list[dict[str, Any]]:
+        """As ``rows``, kept for all who ask the same: every experiment asks for all trials.
+
+        Nobody may change what it returns.
+        """
+        if sql not in self._known:
+            self._known[sql] = self.rows(sql)
+        return self._known[sql]
+
     def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
         """The answer to a query in batches, for answers larger than the memory. Read it to its end."""
         try:
@@ -130,6 +140,7 @@ class Dataset:
 
     def keep_only(self, trial_ids: Sequence[str]) -> None:
         """Leave all other trials out of every table, until the dataset is closed."""
+        self._known.clear()
         self._duckdb.register("kept_trials", pa.table({"trial_id": pa.array(trial_ids, pa.string())}))
         for table in TABLES:
             self._duckdb.execute(
@@ -150,8 +161,8 @@ class Dataset:
             SELECT * EXCLUDE (facts, versions, settings, deadline_ns, seed)
             FROM trials ORDER BY host, block, "order", trial_id
         """
-        rows = self.rows(sql)
-        return rows if self._chosen is None else [r for r in rows if r["trial_id"] in self._chosen]
+        rows = self.rows_once(sql)
+        return [*rows] if self._chosen is None else [r for r in rows if r["trial_id"] in self._chosen]
 
     def selected(self, trial_ids: Collection[str]) -> "Dataset":
         """The same dataset with these trials only in ``trials``, from which cells are made.

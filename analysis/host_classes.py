@@ -31,7 +31,7 @@ class HostClass:
 def host_classes(dataset: Dataset) -> tuple[HostClass, ...]:
     """The classes of all hosts of a dataset, by name. A host is in one class: that of most trials."""
     said: dict[str, Counter[tuple[str, int | None, float | None]]] = defaultdict(Counter)
-    for row in dataset.rows(_FACTS):
+    for row in dataset.rows_once(_FACTS):
         said[row["host"]][_class_of(_read(row["labels"]), row)] += row["trials"]
     members: dict[str, list[tuple[str, int | None, float | None]]] = defaultdict(list)
     for host, found in sorted(said.items()):

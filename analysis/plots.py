@@ -10,8 +10,12 @@ from xml.etree import ElementTree as ET
 
 import altair as alt
 import vl_convert
+from altair.utils.schemapi import disable_debug_mode
 
 from analysis.section import LegendEntry, Panel
+
+disable_debug_mode()
+"""Else altair checks a chart against its whole schema over and over while it is made."""
 
 WIDE, HALF = 600, 330
 """Widths of a lone panel and of one among several, CSS pixels."""

@@ -81,7 +81,7 @@ def write_page(
     """
     tables, fields = exported
     export.export_tables(page.parent / "tables", tables, fields)
-    downloads = [_download(name, table) for name, table in tables.items()]
+    downloads = [_download(page.parent / "tables", name, table) for name, table in tables.items()]
     export.write_file(page, _render(dataset, sections, downloads).encode())
     return page
 
@@ -171,8 +171,10 @@ def _moment(text: str) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _download(name: str, table: pd.DataFrame) -> Download:
-    data = export.as_csv(table).encode() if len(table) * len(table.columns) < EMBEDDED_BYTES else b""
-    small = 0 < len(data) <= EMBEDDED_BYTES
-    embedded = f"data:text/csv;base64,{base64.b64encode(data).decode()}" if small else None
+def _download(folder: Path, name: str, table: pd.DataFrame) -> Download:
+    """The links of a table that has been exported, with its CSV as it was written."""
+    written = folder / f"{name}.csv"
+    if not 0 < written.stat().st_size <= EMBEDDED_BYTES:
+        return Download(name, len(table), None)
+    embedded = f"data:text/csv;base64,{base64.b64encode(written.read_bytes()).decode()}"
     return Download(name, len(table), embedded)

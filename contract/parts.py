@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,6 +43,11 @@ class TableCheck(Frozen):
 
     rows: int = Field(ge=0)
     sha256: str = ""
+
+    @property
+    def absent(self) -> bool:
+        """Whether the part has no such table, for want of rows."""
+        return self.rows == 0 and not self.sha256
 
 
 class TrialRecord(Frozen):
@@ -164,19 +169,19 @@ def pack_part(record: TrialRecord, rows: Rows) -> PackedPart:
 
 def read_part(data: bytes) -> Part:
     """Read a part and verify schema, counts and checksums. Raises PartError that says what is off."""
+    record, checked = _checked(data)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _refuse_bomb(archive)
-            record = TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
-            if record.schema_version != SCHEMA_VERSION:
-                raise PartError(f"schema version {record.schema_version}, expected {SCHEMA_VERSION}")
-            tables = {name: _read_table(archive, name, record) for name in ("instances", "samples")}
+        return Part(record, {name: _decoded(name, table, record) for name, table in checked.items()})
     except _DAMAGE as error:
         raise PartError(f"a damaged part: {error!r:.300}") from error
-    return Part(record, tables)
 
 
-def peek_record(part: Path | io.BytesIO) -> TrialRecord:
+def check_part(data: bytes) -> TrialRecord:
+    """The record of a part whose tables have their checksums, undecoded. Raises PartError."""
+    return _checked(data)[0]
+
+
+def peek_record(part: Path | BinaryIO) -> TrialRecord:
     """The record of a part, its tables unread and unchecked. Raises PartError."""
     try:
         with zipfile.ZipFile(part) as archive:
@@ -251,18 +256,38 @@ def _refuse_bomb(archive: zipfile.ZipFile) -> None:
         raise PartError(f"a part larger than {MAX_PART_BYTES} bytes")
 
 
-def _read_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> pa.Table:
-    check = record.tables[name]
-    if check.rows == 0 and not check.sha256:
-        return schema_of(name).empty_table()
+def _checked(data: bytes) -> tuple[TrialRecord, dict[str, bytes]]:
+    """The record of a part, and its tables as they were written; one without rows is empty."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _refuse_bomb(archive)
+            record = TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
+            if record.schema_version != SCHEMA_VERSION:
+                raise PartError(f"schema version {record.schema_version}, expected {SCHEMA_VERSION}")
+            tables = {name: _checked_table(archive, name, record) for name in ("instances", "samples")}
+    except _DAMAGE as error:
+        raise PartError(f"a damaged part: {error!r:.300}") from error
+    return record, tables
+
+
+def _checked_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> bytes:
+    if record.tables[name].absent:
+        return b""
     data = archive.read(f"{name}.parquet")
-    if hashlib.sha256(data).hexdigest() != check.sha256:
+    if hashlib.sha256(data).hexdigest() != record.tables[name].sha256:
         raise PartError(f"the checksum of its '{name}' table does not fit")
+    return data
+
+
+def _decoded(name: str, data: bytes, record: TrialRecord) -> pa.Table:
+    if record.tables[name].absent:
+        return schema_of(name).empty_table()
     table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)  # small: threads only cost
     if not table.schema.equals(schema_of(name)):
         raise PartError(f"its '{name}' table has another schema")
-    if table.num_rows != check.rows:
-        raise PartError(f"its '{name}' table has {table.num_rows} rows, the record says {check.rows}")
+    if table.num_rows != record.tables[name].rows:
+        rows = record.tables[name].rows
+        raise PartError(f"its '{name}' table has {table.num_rows} rows, the record says {rows}")
     return table
 
 

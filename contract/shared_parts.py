@@ -54,7 +54,11 @@ class _FolderParts(SharedParts):
 
 
 class _ObjectParts(SharedParts):
-    """Objects of an S3 service. A completed put is atomic, so nothing is renamed."""
+    """Objects of an S3 service. A completed put is atomic, so nothing is renamed.
+
+    A part of ordinary size is one request to put, two to get (the size is asked first); a listing is one
+    per thousand objects.
+    """
 
     def __init__(self, place: str, campaign: str) -> None:
         from pyarrow.fs import FileSystem
@@ -62,7 +66,8 @@ class _ObjectParts(SharedParts):
         self._place = place.partition("?")[0]
         try:
             self._files: FileSystem
-            self._files, prefix = FileSystem.from_uri(place)
+            joined = "&" if "?" in place else "?"  # else every put would be one of several requests
+            self._files, prefix = FileSystem.from_uri(f"{place}{joined}allow_delayed_open=true")
         except (OSError, ValueError) as error:
             raise ResultsError(f"{self._place}: {error}") from error
         self._prefix = f"{prefix.rstrip('/')}/{campaign}/parts"
@@ -75,16 +80,14 @@ class _ObjectParts(SharedParts):
             raise self._told(error, "a part cannot be written") from error
 
     def get(self, name: str) -> bytes:
-        path = f"{self._prefix}/{name}"
         try:
-            info = self._files.get_file_info(path)
-            if not info.is_file:
-                raise PartError(f"{self._place}: there is no {name}")
-            if info.size > MAX_PART_BYTES:
-                raise PartError(f"{self._place}: {name} is larger than a part may be")
-            with self._files.open_input_stream(path) as stream:
-                data: bytes = stream.read()
+            with self._files.open_input_file(f"{self._prefix}/{name}") as file:
+                if file.size() > MAX_PART_BYTES:
+                    raise PartError(f"{self._place}: {name} is larger than a part may be")
+                data: bytes = file.read()
                 return data
+        except FileNotFoundError as error:
+            raise PartError(f"{self._place}: there is no {name}") from error
         except OSError as error:
             raise self._told(error, f"{name} cannot be read") from error
 

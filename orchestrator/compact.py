@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 from contract.tables import schema_of
 
 ROW_GROUP_ROWS = 500_000
+TOGETHER = 128
+"""So many small tables are made one while they wait: alone, each takes several times its rows."""
 ROW_TABLES = ("instances", "samples")
 
 
@@ -19,38 +21,46 @@ def place_of(dataset: Path, table: str, experiment: str, host: str) -> Path:
 
 
 class CompactFile:
-    """One Parquet file that many small tables go into, in row groups worth reading."""
+    """One Parquet file that many small tables go into, in row groups worth reading.
 
-    def __init__(self, path: Path, table: str) -> None:
+    Without rows there is no file, unless ``keep_empty`` asks for one.
+    """
+
+    def __init__(self, path: Path, table: str, *, keep_empty: bool = False) -> None:
         self._path, self._schema = path, schema_of(table)
+        self._small: list[pa.Table] = []
         self._pending: list[pa.Table] = []
         self._rows = 0
         self._writer: pq.ParquetWriter | None = None
+        self._keep_empty = keep_empty
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._flush()
+        if self._rows or (self._keep_empty and self._writer is None):
+            self._flush()
         if self._writer is not None:
             self._writer.close()
 
     def append(self, table: pa.Table) -> None:
         """Add rows; they are written once there are enough of them."""
         if table.num_rows:
-            self._pending.append(table)
+            self._small.append(table)
             self._rows += table.num_rows
+        if len(self._small) >= TOGETHER:
+            self._pending.append(pa.concat_tables(self._small).combine_chunks())
+            self._small = []
         if self._rows >= ROW_GROUP_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._pending:
-            return
         if self._writer is None:
             self._path.parent.mkdir(parents=True)
             self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
-        self._writer.write_table(pa.concat_tables(self._pending))
-        self._pending, self._rows = [], 0
+        if self._rows:
+            self._writer.write_table(pa.concat_tables([*self._pending, *self._small]))
+        self._small, self._pending, self._rows = [], [], 0
 
 
 def described(path: Path, root: Path) -> dict[str, Any]:

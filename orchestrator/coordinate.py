@@ -151,7 +151,7 @@ class Coordination:
 
     def _failed(self, trial: Trial, attempt: int) -> bool:
         try:
-            outcome = self.results.read(trial.trial_id, attempt).record.outcome
+            outcome = self.results.check(trial.trial_id, attempt).outcome
             return outcome in ("failed", "partial", "skipped")
         except PartError:
             return True

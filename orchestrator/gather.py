@@ -17,8 +17,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from contract.errors import PartError, ResultsError
 from contract.parts import Part, TrialRecord, trials_table
 from contract.tables import SCHEMA_VERSION
@@ -26,6 +24,8 @@ from contract.trial import Trial
 from orchestrator.compact import ROW_TABLES, CompactFile, described, place_of
 from orchestrator.results import Results
 
+RECORDS_AT_ONCE = 500
+"""So many records are made rows of the table of trials together; each takes some 15 KiB until then."""
 _RANK = {"completed": 0, "partial": 1, "failed": 2, "lost": 3, "skipped": 3}
 
 
@@ -35,19 +35,17 @@ class Gathered:
 
     dataset: Path
     planned: int
-    records: list[TrialRecord] = field(default_factory=list)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """How many trials ended how."""
+    verdicts: Counter[str] = field(default_factory=Counter)
+    """How many trials may be believed."""
     missing: list[dict[str, Any]] = field(default_factory=list)
     """Trials of the plan without a usable measurement, each with the reason."""
 
-    @property
-    def outcomes(self) -> dict[str, int]:
-        """How many trials ended how."""
-        return dict(Counter(record.outcome for record in self.records))
-
-    @property
-    def verdicts(self) -> dict[str, int]:
-        """How many trials may be believed."""
-        return dict(Counter(record.verdict for record in self.records))
+    def note(self, record: TrialRecord) -> None:
+        """Count a trial that is there."""
+        self.outcomes[record.outcome] += 1
+        self.verdicts[record.verdict] += 1
 
 
 def gather(results: Results, trials: tuple[Trial, ...], rerun: str = "") -> Gathered:
@@ -75,22 +73,32 @@ def gather(results: Results, trials: tuple[Trial, ...], rerun: str = "") -> Gath
 def _write_tables(
     results: Results, trials: tuple[Trial, ...], building: Path, found: Gathered
 ) -> list[dict[str, Any]]:
-    """All tables; one pass over the parts, one group's writers open at a time."""
+    """All tables; one pass over the parts, one group's rows in memory at a time."""
     files = []
     ordered = sorted(trials, key=lambda t: (t.experiment, t.host, t.block, t.order))
     attempts = results.attempts()
-    for (experiment, host), group in groupby(ordered, key=lambda t: (t.experiment, t.host)):
-        paths = {table: place_of(building, table, experiment, host) for table in ROW_TABLES}
-        with ExitStack() as stack:
-            files_of = {t: stack.enter_context(CompactFile(paths[t], t)) for t in ROW_TABLES}
-            for part in _parts(results, list(group), attempts, found):
-                for table, file in files_of.items():
-                    file.append(part.tables[table])
-        files += [described(path, building) for path in paths.values() if path.exists()]
     target = building / "trials" / "trials.parquet"
-    target.parent.mkdir(parents=True)
-    pq.write_table(trials_table(found.records), target, compression="zstd")
+    with CompactFile(target, "trials", keep_empty=True) as all_trials:
+        for (experiment, host), group in groupby(ordered, key=lambda t: (t.experiment, t.host)):
+            paths = {table: place_of(building, table, experiment, host) for table in ROW_TABLES}
+            _write_rows(_parts(results, list(group), attempts, found), paths, all_trials)
+            files += [described(path, building) for path in paths.values() if path.exists()]
     return [described(target, building), *files]
+
+
+def _write_rows(parts: Iterator[Part], paths: dict[str, Path], all_trials: CompactFile) -> None:
+    """Write the rows of one experiment on one host, and its rows of the table of trials."""
+    records: list[TrialRecord] = []
+    with ExitStack() as stack:
+        files = {t: stack.enter_context(CompactFile(path, t)) for t, path in paths.items()}
+        for part in parts:
+            for table, file in files.items():
+                file.append(part.tables[table])
+            records.append(part.record)
+            if len(records) >= RECORDS_AT_ONCE:
+                all_trials.append(trials_table(records))
+                records = []
+    all_trials.append(trials_table(records))
 
 
 def _parts(
@@ -108,7 +116,7 @@ def _parts(
             found.missing.append(_missing(trial, damage))
             continue
         part = min(readable, key=lambda p: (_RANK[p.record.outcome], p.record.attempt))
-        found.records.append(part.record)
+        found.note(part.record)
         if part.record.outcome != "completed":
             found.missing.append(_missing(trial, part.record.error_text or part.record.outcome))
         yield part
@@ -134,7 +142,7 @@ def _manifest(
         "tonnage": version("tonnage"),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "planned": found.planned,
-        "gathered": len(found.records),
+        "gathered": found.outcomes.total(),
         "outcomes": found.outcomes,
         "verdicts": found.verdicts,
         "missing": found.missing,

@@ -1,17 +1,24 @@
 """The results folder of one campaign: frozen campaign file, parts, dataset, report. State = files."""
 
 import fcntl
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contract.errors import PartError, ResultsError
-from contract.parts import Part, list_parts, part_name, read_part, store_part, store_parts
+from contract.parts import (
+    Part,
+    TrialRecord,
+    check_part,
+    list_parts,
+    part_name,
+    read_part,
+    store_parts,
+)
 from contract.trial import Receipt, Trial
-from orchestrator.ends import End, note_ends, read_ends
-from orchestrator.outline import Outline, outline_of, read_outline, write_outline
+from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan
+from orchestrator.received import End, end_in, end_told, note_ends, read_ends
 
 
 class Results:
@@ -22,7 +29,7 @@ class Results:
         self.parts = folder / "parts"
         self.dataset = folder / "dataset"
         self.report = folder / "report"
-        self._plan = folder / "plan.json"
+        self.received = folder / "received.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -50,71 +57,90 @@ class Results:
             os.close(handle)
 
     def freeze(self, campaign_text: str, trials: tuple[Trial, ...]) -> None:
-        """Keep the campaign as it was read, and the plan that came of it, a trial per line."""
+        """Keep the campaign as it was read, and the plan that came of it."""
         try:
-            _replace(self.folder / "campaign.yaml", [campaign_text])
-            _replace(self._plan, _plan_lines(trials))
-            write_outline(self._plan, outline_of(trials, self.folder.name))
+            _replace(self.folder / "campaign.yaml", campaign_text)
+            _replace(self.folder / "plan.json", plan_text(trials))
         except OSError as error:
             raise ResultsError(f"{self.folder} cannot be written: {error.strerror}") from error
 
     def planned(self) -> tuple[Trial, ...]:
         """The plan of the last run. Raises ResultsError when there is none."""
         try:
-            plan = json.loads(self._plan.read_text(encoding="utf-8"))
-            for trial in plan:
-                del trial["trial_id"]
-            return tuple(Trial.model_validate(trial) for trial in plan)
+            return read_plan(self.folder / "plan.json")
         except (OSError, ValueError, TypeError, LookupError) as error:
             raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
 
-    def outline(self) -> Outline:
-        """What the plan of the last run has for which host. Raises ResultsError when there is none."""
-        return read_outline(self._plan) or outline_of(self.planned(), self.folder.name)
+    def plan_written(self) -> tuple[int, int] | None:
+        """What tells one writing of the plan from another; None when there is none."""
+        try:
+            status = (self.folder / "plan.json").stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def outline(self) -> list[PlannedTrial]:
+        """The same in short, many times faster."""
+        try:
+            return read_outline(self.folder / "plan.json")
+        except (OSError, ValueError, TypeError, LookupError) as error:
+            raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
 
     def attempts(self) -> dict[str, tuple[int, ...]]:
         """Which trials have parts, and of which attempts. One listing."""
         return list_parts(self.parts)
 
     def store(self, name: str, data: bytes) -> None:
-        """Publish a part that has come in."""
-        store_part(self.parts, name, data)
+        """Publish a part that has come in, and note how its trial ended."""
+        self._publish({name: data}, [(name, data, end_in(data))])
 
     def keep(self, came: Sequence[tuple[Receipt, bytes]]) -> None:
-        """Publish parts that have come in together, and write down how their trials ended."""
-        store_parts(self.parts, {part_name(r.trial_id, r.attempt): data for r, data in came})
-        note_ends(self.folder, came)
+        """The same for parts that have come in together, with their receipts."""
+        named = [(part_name(r.trial_id, r.attempt), r, data) for r, data in came]
+        ends = [(name, data, end_told(receipt, data)) for name, receipt, data in named]
+        self._publish({name: data for name, _, data in named}, ends)
+
+    def _publish(self, parts: dict[str, bytes], ends: Sequence[tuple[str, bytes, End | None]]) -> None:
+        store_parts(self.parts, parts)
+        with suppress(OSError):  # a hint, and no more: whoever reads the part finds out
+            note_ends(self.received, {n: (len(data), end) for n, data, end in ends if end is not None})
 
     def ends(self) -> dict[str, End]:
-        """How the trials of parts ended, by the part's name, as far as it was written down."""
-        return read_ends(self.folder)
+        """How trials ended, by name of part, as far as it was noted when the part came in."""
+        return read_ends(self.received, self.parts)
 
     def read(self, trial_id: str, attempt: int) -> Part:
         """Read and verify a part. A damaged one is set aside and PartError raised."""
+        with self._setting_aside(trial_id, attempt) as data:
+            part = read_part(data)
+            _refuse_another(part.record, trial_id, attempt)
+            return part
+
+    def check(self, trial_id: str, attempt: int) -> TrialRecord:
+        """The record of a part whose checksums fit: as ``read``, and several times faster."""
+        with self._setting_aside(trial_id, attempt) as data:
+            record = check_part(data)
+            _refuse_another(record, trial_id, attempt)
+            return record
+
+    @contextmanager
+    def _setting_aside(self, trial_id: str, attempt: int) -> Iterator[bytes]:
         path = self.parts / part_name(trial_id, attempt)
         try:
-            part = read_part(path.read_bytes())
-            if (part.record.trial.trial_id, part.record.attempt) != (trial_id, attempt):
-                raise PartError("a part under another's name")
+            yield path.read_bytes()
         except PartError:
             aside = self.folder / "damaged"
             aside.mkdir(exist_ok=True)
             path.replace(aside / path.name)
             raise
-        return part
 
 
-def _plan_lines(trials: tuple[Trial, ...]) -> Iterator[str]:
-    """The plan as JSON, piece by piece: as one text it would take several times its size."""
-    yield "["
-    for place, trial in enumerate(trials):
-        content = {"trial_id": trial.trial_id} | trial.model_dump(mode="json")
-        yield (",\n" if place else "\n") + json.dumps(content)
-    yield "\n]\n"
+def _refuse_another(record: TrialRecord, trial_id: str, attempt: int) -> None:
+    if (record.trial.trial_id, record.attempt) != (trial_id, attempt):
+        raise PartError("a part under another's name")
 
 
-def _replace(path: Path, pieces: Iterable[str]) -> None:
+def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines(pieces)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

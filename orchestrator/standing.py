@@ -6,7 +6,8 @@ from typing import Any
 
 from contract.errors import PartError
 from contract.parts import part_name, peek_record
-from orchestrator.ends import End, end_of
+from orchestrator.plan_file import PlannedTrial
+from orchestrator.received import End, end_of
 from orchestrator.results import Results
 
 MOST_REASONS = 10
@@ -68,43 +69,47 @@ class Standing:
 
 
 class StandingReader:
-    """Reads a results folder again and again, each part once at most.
+    """Reads a results folder again and again: the plan when it has changed, each part at most once.
 
-    Raises ResultsError without a plan.
+    A part is opened only where nothing was noted when it came in. Raises ResultsError without a plan.
     """
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._known: dict[str, End] = {}
+        self._outline: list[PlannedTrial] = []
+        self._outline_is_of: object = None
+        self._known: dict[str, End] | None = None
 
     def read(self) -> Standing:
         """The campaign as the folder has it now."""
-        outline, attempts = self._results.outline(), self._results.attempts()
-        self._known |= self._results.ends()
-        standing = Standing(outline.campaign)
-        for name, of_host in outline.trials.items():
-            host = standing.hosts[name] = HostStanding()
-            for driver, trials in of_host.items():
-                host.planned += len(trials)
-                for trial_id in trials:
-                    if had := attempts.get(trial_id):
-                        self._count(standing, host, driver, part_name(trial_id, had[-1]))
+        trials = self._planned()
+        if self._known is None:
+            self._known = self._results.ends()
+        attempts = self._results.attempts()
+        standing = Standing(trials[0].campaign if trials else self._results.folder.name)
+        for trial in trials:
+            host = standing.hosts.setdefault(trial.host, HostStanding())
+            host.planned += 1
+            had = attempts.get(trial.trial_id)
+            end = self._end_of(self._known, part_name(trial.trial_id, had[-1])) if had else None
+            if end is not None:
+                host.outcomes[end.outcome] += 1
+                standing.verdicts[end.verdict] += 1
+                if end.outcome != "completed":
+                    standing.reasons[f"{trial.driver}: {end.why}"] += 1
         return standing
 
-    def _count(self, standing: Standing, host: HostStanding, driver: str, part: str) -> None:
-        if (ended := self._end_of(part)) is None:
-            return
-        outcome, verdict, why = ended
-        host.outcomes[outcome] += 1
-        standing.verdicts[verdict] += 1
-        if outcome != "completed":
-            standing.reasons[f"{driver}: {why}"] += 1
+    def _planned(self) -> list[PlannedTrial]:
+        now = self._results.plan_written()
+        if now is None or now != self._outline_is_of:
+            self._outline, self._outline_is_of = self._results.outline(), now
+        return self._outline
 
-    def _end_of(self, part: str) -> End | None:
-        """Outcome, verdict and cause; None for a part that cannot be read."""
-        if part not in self._known:
+    def _end_of(self, known: dict[str, End], name: str) -> End | None:
+        """How a trial ended; None for a part that cannot be read."""
+        if name not in known:
             try:
-                self._known[part] = end_of(peek_record(self._results.parts / part))
+                known[name] = end_of(peek_record(self._results.parts / name))
             except PartError:
                 return None
-        return self._known[part]
+        return known[name]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 from urllib.request import Request, urlopen
 
 import engines
@@ -84,8 +85,11 @@ def own_broker() -> Iterator[Broker]:
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
-    """A local S3 service with a bucket ``parts``; gives the place of a campaign's ``results``."""
+def s3_server(log: int | IO[bytes] = subprocess.DEVNULL) -> Iterator[str]:
+    """A local S3 service with a bucket ``parts``; gives the place of a campaign's ``results``.
+
+    ``log`` gets a line per request.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -93,7 +97,7 @@ def s3_server() -> Iterator[str]:
     server = subprocess.Popen(
         [program, "--host", "127.0.0.1", "--port", str(port)],
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
     )
     try:
         bucket = Request(f"http://127.0.0.1:{port}/parts", method="PUT")

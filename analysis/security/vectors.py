@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from analysis.cells import Cell, Cells
@@ -19,7 +20,7 @@ MOMENTARY = frozenset(
 """What is so at one moment and otherwise at another, on one host, with nothing wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Merged:
     """One fact of one cell over its trials."""
 
@@ -31,7 +32,7 @@ class Merged:
     """Host and value of every trial that knew it, in the order of host and block."""
     trials: int
 
-    @property
+    @cached_property
     def distinct(self) -> list[tuple[Any, int]]:
         """Different values with how many trials told each, the most frequent first."""
         counted = Counter(json.dumps(value, sort_keys=True) for _, value in self.told)
@@ -47,7 +48,7 @@ class Merged:
         """Whether any trial knew it."""
         return bool(self.told)
 
-    @property
+    @cached_property
     def value(self) -> Any:
         """What is so; of lists that change by the moment, all there was. None: unknown or disputed."""
         values = [value for value, _ in self.distinct]
@@ -57,7 +58,7 @@ class Merged:
             return sorted({str(item) for value in values for item in value})
         return None
 
-    @property
+    @cached_property
     def always(self) -> list[str]:
         """Of lists: what was there in every trial that knew it, sorted."""
         found = [{str(item) for item in value} for value, _ in self.distinct]

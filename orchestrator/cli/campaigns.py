@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contract.campaign import Campaign, load_campaign
 from contract.errors import UseError
 from orchestrator.cli.options import (
     BrokerOption,
@@ -18,10 +17,10 @@ from orchestrator.cli.options import (
     counted,
     takes_host,
 )
-from orchestrator.cli.trial_filter import chooser
-from orchestrator.plan import Cell, choose_hosts, plan_cells, plan_trials
 
 if TYPE_CHECKING:
+    from contract.campaign import Campaign
+    from orchestrator.plan import Cell
     from workers.settings import HostSettings
 
 CampaignArgument = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A campaign file (YAML).")]
@@ -34,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
     app.command()(run)
 
 
-def _read(path: Path) -> tuple[Campaign, tuple[Cell, ...]]:
+def _read(path: Path) -> "tuple[Campaign, tuple[Cell, ...]]":
+    from contract.campaign import load_campaign
+    from orchestrator.plan import plan_cells
     from workers.discover import build_catalog
 
     campaign, source = load_campaign(path)
@@ -58,6 +59,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the cells of a campaign, the trials per host, and what cannot run where."""
+    from orchestrator.plan import choose_hosts, plan_trials
+
     read, cells = _read(campaign)
     fleet = _fleet(broker) if broker else {}
     known = {name: entry for name, entry in fleet.items() if entry.alive}
@@ -110,6 +113,7 @@ def run(
 ) -> None:
     """Run a campaign, or what is left of it: running it again is how it is resumed."""
     from orchestrator.cli.execution import Execution
+    from orchestrator.cli.trial_filter import chooser
 
     if not local and not broker:
         raise UseError("say where to measure: --local for this machine, or --broker URL for a fleet")

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
-from contract.campaign import HostSelection
 from contract.errors import UseError
-from contract.yaml_source import in_words
 
 if TYPE_CHECKING:
     from workers.settings import HostSettings
@@ -127,6 +124,9 @@ def takes_host(command: Callable[..., None]) -> Callable[..., None]:
 
 def host_settings(**given: object) -> "HostSettings":
     """What was said about this host, with the defaults of its user: root or not. Raises UseError."""
+    from pydantic import ValidationError
+
+    from contract.yaml_source import in_words
     from workers.settings import HostSettings
 
     root = os.geteuid() == 0
@@ -165,6 +165,11 @@ def labels_from(pairs: list[str]) -> dict[str, str]:
 
 def checked_names(names: list[str]) -> list[str]:
     """The names, when each may be a host's. Raises UseError for one that may not."""
+    from pydantic import ValidationError
+
+    from contract.campaign import HostSelection
+    from contract.yaml_source import in_words
+
     try:
         return list(HostSelection(names=tuple(names)).names)
     except ValidationError as error:

@@ -63,7 +63,7 @@ def test_a_host_that_is_killed_while_all_measure_together(fleet: RealFleet) -> N
     coordinator = fleet.run()
     wait_until(lambda: bool(fleet.broker.client().keys("*:release:running")), "all have come")
     plan = json.loads((fleet.results / "plan.json").read_text())
-    drawn = random.Random(plan[0]["seed"]).choice(HOSTS)
+    drawn = random.Random(plan["trials"][0]["seed"]).choice(HOSTS)
     killed = next(host for host in HOSTS if host != drawn)
     fleet.hosts[killed].kill()
     fleet.hosts[killed].start()

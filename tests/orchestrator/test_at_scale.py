@@ -216,11 +216,9 @@ def test_standing_reads_neither_plan_nor_parts_of_what_was_noted(
 ) -> None:
     trials = tuple(make_trial(host=host, block=block) for host in ("h1", "h2") for block in range(4))
     results = measured(tmp_path, trials, outcome)
-    (tmp_path / ".ends.jsonl").rename(tmp_path / "ends")
-    (tmp_path / ".outline.json").rename(tmp_path / "outline")
+    results.received.rename(tmp_path / "ends")
     slowly = StandingReader(results).read()
-    (tmp_path / "ends").rename(tmp_path / ".ends.jsonl")
-    (tmp_path / "outline").rename(tmp_path / ".outline.json")
+    (tmp_path / "ends").rename(results.received)
     monkeypatch.setattr(standing, "peek_record", refuse)
     monkeypatch.setattr(results, "planned", refuse)
     assert StandingReader(results).read() == slowly
@@ -230,7 +228,7 @@ def test_standing_reads_neither_plan_nor_parts_of_what_was_noted(
 def test_standing_does_not_believe_what_was_noted_of_another_plan_or_broken_off(tmp_path: Path) -> None:
     trials = tuple(make_trial(block=block) for block in range(4))
     results = measured(tmp_path, trials)
-    ends = tmp_path / ".ends.jsonl"
+    ends = results.received
     ends.write_text(ends.read_text()[:-20])  # killed while writing
     assert StandingReader(results).read().outcomes == {"completed": 4}
     plan = (tmp_path / "plan.json").read_text()

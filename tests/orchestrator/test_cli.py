@@ -239,28 +239,57 @@ def test_schemas_are_published(here: Here, what: str) -> None:
     assert json.loads(here.tonnage("schema", what).stdout)
 
 
-HEAVY = {"celery", "kombu", "redis", "pandas", "pyarrow", "duckdb", "numpy", "docker", "libvirt"}
+OF_HELP = {"typer", "annotated_doc", "shellingham", "rich", "markdown_it", "mdurl", "pygments"}
+OF_HELP |= {"attr", "attrs"}  # rich looks whether they are there
+"""Packages of others that may be imported for a page of help."""
+OF_PARSING = OF_HELP | {"pydantic", "pydantic_core", "annotated_types"}
+OF_PARSING |= {"typing_extensions", "typing_inspection"}
+"""What typer takes to read a command's options."""
+OF_VALIDATE = OF_PARSING | {"yaml", "cython_runtime", "psutil"}
 
-IMPORTS = f"""
+IMPORTS = """
 import sys
+before = set(sys.modules)
 from orchestrator.cli import main
 sys.argv[0] = "tonnage"
 try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-found = {HEAVY!r} & set(sys.modules)
-assert not found, found
+print("imported:", *sorted(set(sys.modules) - before))
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["worker", "--help"], []])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+def imported_by(*arguments: str) -> set[str]:
+    """Modules that a command imports, none of which are Python's own."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, *arguments], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert "Usage" in done.stdout
+    said, _, names = done.stdout.rpartition("imported:")
+    assert "Usage" in said or "fine." in said
+    return {name for name in names.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+def packages(modules: set[str]) -> set[str]:
+    """Packages of others that these modules are of; compiled parts of them have names of their own."""
+    named = {module.partition(".")[0] for module in modules} - {"contract", "workers", "orchestrator"}
+    return {name for name in named if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["worker", "--help"], []])
+def test_help_imports_the_command_line_alone(arguments: list[str]) -> None:
+    found = imported_by(*arguments)
+    assert packages(found) <= (OF_PARSING if len(arguments) > 1 else OF_HELP)
+    ours = {name for name in found if name.startswith(("contract.", "workers.", "orchestrator."))}
+    own = ("orchestrator.cli", "orchestrator.importing", "contract.errors")
+    assert {name for name in ours if not name.startswith(own)} == set()
+
+
+def test_validation_imports_what_reads_campaigns(here: Here) -> None:
+    found = imported_by("validate", str(here.campaign))
+    assert packages(found) <= OF_VALIDATE
+    assert not {name for name in found if name.startswith("analysis")}
 
 
 def test_a_closed_pipe_is_no_traceback(here: Here) -> None:

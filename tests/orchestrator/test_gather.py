@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from trials import make_part, make_rows, make_trial
 
 from contract.errors import ResultsError
+from contract.parts import Part, TrialRecord
 from contract.rows import Rows
 from contract.tables import schema_of
 from contract.trial import Trial
@@ -96,6 +98,7 @@ def test_the_manifest_is_true(results: Results) -> None:
 
 READ_WITHOUT_US = """
 import sys
+import weakref
 import duckdb
 import pandas as pd
 
@@ -135,7 +138,8 @@ def test_of_several_attempts_the_best_counts(results: Results) -> None:
     store(results, TRIALS[2], attempt=2, outcome="failed", verdict="invalid")
     store(results, TRIALS[3], attempt=0, outcome="lost", verdict="invalid")
     gathered = gather(results, TRIALS)
-    taken = {record.trial.trial_id: (record.outcome, record.attempt) for record in gathered.records}
+    rows = query(gathered, "select trial_id, outcome, attempt from '{d}/trials/*.parquet'")
+    taken = {trial_id: (outcome, attempt) for trial_id, outcome, attempt in rows}
     assert [taken[trial.trial_id] for trial in TRIALS[:4]] == [
         ("completed", 2),
         ("partial", 2),
@@ -213,7 +217,7 @@ def test_gathering_again_replaces_the_dataset_whole(results: Results) -> None:
     assert {p.name for p in results.folder.iterdir()} == {
         "campaign.yaml",
         "plan.json",
-        ".outline.json",
+        "received.jsonl",
         "parts",
         "dataset",
     }
@@ -234,3 +238,32 @@ def test_a_folder_that_cannot_be_written_is_named(results: Results) -> None:
     (results.folder / ".dataset").touch()  # a file where the folder is to be built
     with pytest.raises(ResultsError, match="the dataset cannot be written"):
         gather(results, TRIALS)
+
+
+def test_parts_are_let_go_of_while_more_are_read(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.gather.RECORDS_AT_ONCE", 10)
+    monkeypatch.setattr("orchestrator.compact.TOGETHER", 8)
+    monkeypatch.setattr("orchestrator.compact.ROW_GROUP_ROWS", 90)
+    trials = tuple(make_trial(block=block) for block in range(45))
+    alive: list[weakref.ref[TrialRecord]] = []
+    most = 0
+    read = Results.read
+
+    def watched(self: Results, trial_id: str, attempt: int) -> Part:
+        nonlocal most
+        most = max(most, sum(part() is not None for part in alive))
+        part = read(self, trial_id, attempt)
+        alive.append(weakref.ref(part.record))
+        return part
+
+    monkeypatch.setattr(Results, "read", watched)
+    store(results, *trials)
+    gathered = gather(results, trials)
+    assert most <= 11
+    assert query(gathered, "select block from '{d}/trials/*.parquet'") == [(b,) for b in range(45)]
+    instances = "'{d}/instances/**/*.parquet'"
+    assert query(gathered, f"select count(*), count(distinct trial_id) from {instances}") == [(135, 45)]
+    path = gathered.dataset / "instances/experiment=lifecycle/host=h1/data-0.parquet"
+    assert pq.read_metadata(path).num_row_groups == 2

@@ -1,5 +1,6 @@
 """The results folder: held by one coordinator, frozen, and never trusted more than its checksums."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from trials import make_part, make_trial
 
 from contract.errors import PartError, ResultsError
 from orchestrator.results import Results
+
+Way = Callable[[Results, str, int], object]
 
 
 def test_one_coordinator_holds_the_folder(tmp_path: Path) -> None:
@@ -37,7 +40,7 @@ def test_the_plan_is_kept_as_it_was(tmp_path: Path) -> None:
     assert Results(tmp_path).planned() == trials
     assert [t.trial_id for t in results.planned()] == [t.trial_id for t in trials]
     assert (tmp_path / "campaign.yaml").read_text(encoding="utf-8") == "campaign: größe\n"
-    assert {p.name for p in tmp_path.iterdir()} == {"campaign.yaml", "plan.json", ".outline.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"campaign.yaml", "plan.json"}
 
 
 @pytest.mark.parametrize("text", [None, "", "[", '{"a": 1}', "[1]", '[{"trial_id": "x"}]', "null"])
@@ -56,22 +59,30 @@ def test_parts_come_back(tmp_path: Path) -> None:
     trial_id = make_trial().trial_id
     assert results.attempts() == {trial_id: (1, 2)}
     assert results.read(trial_id, 2).record.attempt == 2
+    assert results.check(trial_id, 2) == results.read(trial_id, 2).record
 
 
-def test_a_damaged_part_is_set_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [Results.read, Results.check])
+@pytest.mark.parametrize("harm", ["cut", "a bit in the rows"])
+def test_a_damaged_part_is_set_aside(tmp_path: Path, way: Way, harm: str) -> None:
     results, packed = Results(tmp_path), make_part()
-    results.store(packed.name, packed.data[:-1])
+    data = bytearray(packed.data)
+    data[data.index(b"PAR1") + 30] ^= 1
+    results.store(packed.name, packed.data[:-1] if harm == "cut" else bytes(data))
     with pytest.raises(PartError):
-        results.read(packed.receipt.trial_id, 1)
+        way(results, packed.receipt.trial_id, 1)
     assert results.attempts() == {}
     assert (tmp_path / "damaged" / packed.name).exists()
 
 
+@pytest.mark.parametrize("way", [Results.read, Results.check])
 @pytest.mark.parametrize("change", [{"trial": make_trial(block=9)}, {"attempt": 7}])
-def test_a_part_under_anothers_name_is_set_aside(tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_part_under_anothers_name_is_set_aside(
+    tmp_path: Path, way: Way, change: dict[str, object]
+) -> None:
     results = Results(tmp_path)
     right = make_part()
     results.store(right.name, make_part(**change).data)  # type: ignore[arg-type]
     with pytest.raises(PartError, match="another's name"):
-        results.read(right.receipt.trial_id, 1)
+        way(results, right.receipt.trial_id, 1)
     assert (tmp_path / "damaged" / right.name).exists()

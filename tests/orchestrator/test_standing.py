@@ -1,5 +1,7 @@
 """How far a campaign is, told from its files alone."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,54 @@ def test_a_damaged_part_is_not_measured(results: Results) -> None:
 def test_a_folder_without_a_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="holds no campaign"):
         StandingReader(Results(tmp_path / "nothing")).read()
+
+
+def opened(read: Callable[[], object], under: Path) -> int:
+    """How many parts a call opens."""
+    names: list[str] = []
+    watching = True
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if watching and event == "open" and str(arguments[0]).startswith(str(under / "parts")):
+            names.append(str(arguments[0]))
+
+    sys.addaudithook(hook)  # stays for the life of the process
+    try:
+        read()
+    finally:
+        watching = False
+    return len([name for name in names if name.endswith(".part")])
+
+
+def test_no_part_is_opened_whose_end_was_noted(results: Results) -> None:
+    for place in range(6):
+        put(results, place, outcome="failed" if place == 5 else "completed")
+    assert opened(StandingReader(results).read, results.folder) == 0
+    standing = StandingReader(results).read()
+    assert standing.outcomes == {"completed": 5, "failed": 1}
+    assert standing.reasons == {"simulated: why": 1}
+
+
+@pytest.mark.parametrize("harm", ["removed", "cut", "garbage", "not text"])
+def test_what_was_noted_is_a_hint_only(results: Results, harm: str) -> None:
+    for place in range(6):
+        put(results, place, outcome="failed" if place == 5 else "completed")
+    whole = StandingReader(results).read().as_dict()
+    notes = results.folder / "received.jsonl"
+    if harm == "removed":
+        notes.unlink()
+    elif harm == "cut":
+        notes.write_bytes(notes.read_bytes()[:-30])
+    else:
+        notes.write_bytes(b'{"a": 1}\n' if harm == "garbage" else b"\xff\xfe\n" * 9)
+    reader = StandingReader(results)
+    assert opened(reader.read, results.folder) == (1 if harm == "cut" else 6)
+    assert reader.read().as_dict() == whole
+    assert opened(reader.read, results.folder) == 0  # each part once
+
+
+def test_another_plan_is_seen(results: Results) -> None:
+    reader = StandingReader(results)
+    assert reader.read().planned == 8
+    results.freeze("campaign: sample", TRIALS[:3])
+    assert reader.read().planned == 3

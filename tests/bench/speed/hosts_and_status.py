@@ -17,7 +17,7 @@ from null_worker import null_part
 from speed.broker_memory import null_trials, registered
 
 from contract.parts import part_name
-from orchestrator.ends import note_ends
+from orchestrator.received import End, note_ends
 from orchestrator.results import Results
 
 NEEDS: tuple[str, ...] = ("redis",)
@@ -59,12 +59,13 @@ def measured_campaign(results: Results, hosts: int, per_host: int) -> None:
     trials = null_trials(hosts, per_host)
     results.parts.mkdir(parents=True)
     results.freeze("campaign: nulls\n", trials)
-    part, ended = null_part(trials[0]), []
+    part, ended = null_part(trials[0]), {}
     for trial in trials:
         if trial.block < per_host - 1:
-            (results.parts / part_name(trial.trial_id, 1)).write_bytes(part.data)
-            ended.append((part.receipt.model_copy(update={"trial_id": trial.trial_id}), part.data))
-    note_ends(results.folder, ended)
+            name = part_name(trial.trial_id, 1)
+            (results.parts / name).write_bytes(part.data)
+            ended[name] = len(part.data), End("completed", "valid", "")
+    note_ends(results.received, ended)
 
 
 def measure(size: Size) -> Iterator[Figure]:
