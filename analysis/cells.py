@@ -137,10 +137,15 @@ class Cells:
         return list(dict.fromkeys(cell.variant for cell in ranked))
 
     def table(self, *roles: Role) -> pa.Table:
-        """Trials of some roles as a table that queries can join: trial_id, cell, host, block, role."""
-        chosen = [m for m in self.memberships if m.role in roles]
+        """Trials of some roles as a table that queries can join: trial_id, cell, host, block, role.
+
+        ``trial`` is the place of the trial among all memberships, which are sorted by cell and host.
+        """
+        places = [place for place, m in enumerate(self.memberships) if m.role in roles]
+        chosen = [self.memberships[place] for place in places]
         return pa.table(
             {
+                "trial": pa.array(places, pa.int32()),
                 "trial_id": pa.array([m.trial_id for m in chosen], pa.string()),
                 "cell": pa.array([m.cell for m in chosen], pa.int32()),
                 "host": pa.array([m.host for m in chosen], pa.int32()),

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from analysis.kept import Kept
 from contract.errors import DatasetError
 from contract.tables import SCHEMA_VERSION, TABLES, schema_of
 
@@ -78,6 +79,7 @@ class Dataset:
         self.path = path
         self.manifest = manifest
         self.include_suspect = include_suspect
+        self.kept: Kept[Any] = Kept()
         self._chosen: frozenset[str] | None = None
         self._duckdb = duckdb.connect(
             config={
@@ -130,6 +132,7 @@ class Dataset:
 
     def keep_only(self, trial_ids: Sequence[str]) -> None:
         """Leave all other trials out of every table, until the dataset is closed."""
+        self.kept = Kept()
         self._duckdb.register("kept_trials", pa.table({"trial_id": pa.array(trial_ids, pa.string())}))
         for table in TABLES:
             self._duckdb.execute(
@@ -159,7 +162,7 @@ class Dataset:
         It shares the views, and closes with this one.
         """
         view = copy.copy(self)
-        view._chosen = frozenset(trial_ids)
+        view._chosen, view.kept = frozenset(trial_ids), Kept()
         return view
 
     def _view(self, table: str, paths: list[str]) -> None:

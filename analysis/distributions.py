@@ -1,20 +1,21 @@
 """Reducing instance rows to sorted values per cell, host and block, and to counts. DuckDB does it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from analysis.cells import Cells
+from analysis.histograms import Histograms, Source, bucket_sql, middles
 from analysis.imported import MARK
 from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
 
 EXACT_ROWS = 4_000_000
 """From more rows than this, values are rounded to steps of 0.1 % and counted: it bounds the memory."""
-_STEP = 0.001
 _OTHERS = 4
 """So many times as many other values must a trial have for its first ones to be set against them."""
 
@@ -61,8 +62,21 @@ class Stage:
         return f"CASE {past} {never} END"
 
 
-class Distribution:
-    """Values of one stage over all cells, sorted by value within each cell."""
+class Distribution(Protocol):
+    """Values of one stage over all cells."""
+
+    cells: Cells
+
+    @property
+    def n(self) -> int:
+        """Values in all cells."""
+
+    def sample(self, cell: int, scope: Scope = FLEET) -> BlockedSample:
+        """The values of a cell in the fleet, on hosts of one class, or on one host."""
+
+
+class ExactDistribution:
+    """Single values, sorted within each cell."""
 
     def __init__(self, columns: dict[str, Any], cells: Cells) -> None:
         self.cells = cells
@@ -101,40 +115,99 @@ class Distribution:
         return order, bounds
 
 
+class BinnedDistribution:
+    """Values in buckets of 0.1 %, counted by trial; they are put in order when a sample is asked for."""
+
+    def __init__(self, histograms: Histograms, cells: Cells) -> None:
+        self.cells = cells
+        self._counted = histograms
+        members = cells.memberships
+        self._cell, self._host, self._block = (
+            np.array([getattr(m, name) for m in members], dtype=np.int64)
+            for name in ("cell", "host", "block")
+        )
+
+    @property
+    def n(self) -> int:
+        """Values in all cells."""
+        return int(self._counted.count.sum(dtype=np.int64))
+
+    def sample(self, cell: int, scope: Scope = FLEET) -> BlockedSample:
+        """The values of a cell in the fleet, on hosts of one class, or on one host."""
+        here = self._cell == cell
+        if scope.kind != "host":
+            here &= self.cells.counting(cell, scope)[self._host]
+        else:
+            here &= self._host == min(scope.codes or ())
+        trials = np.flatnonzero(here)
+        counted = self._counted.some(trials)
+        order = np.argsort(counted.bucket, kind="stable")
+        trial = counted.trial[order]
+        return sorted_sample(
+            middles(counted.bucket[order]),
+            self._block[trial],
+            self._host[trial],
+            counted.count[order].astype(np.int64),
+        )
+
+
 class Reduction:
     """All that statistics need of one experiment's instance rows."""
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
+        self._expected: tuple[Stage, ...] = ()
         self._dataset = cells.dataset
         self._experiment = {"experiment": cells.experiment}
 
+    def expect(self, stages: Iterable[Stage]) -> None:
+        """Say which stages will be asked for, in this order: of many rows they are read together."""
+        self._expected = tuple(stages)
+
     @cached_property
+    def _rows(self) -> int:
+        sql = "SELECT count(*) AS n FROM instances i WHERE i.experiment = $experiment"
+        return int(self._dataset.rows(sql, self._experiment)[0]["n"])
+
+    @property
     def rounded(self) -> bool:
         """Whether there are so many rows that values are rounded to steps of 0.1 %."""
-        sql = "SELECT count(*) AS n FROM instances i WHERE i.experiment = $experiment"
-        return bool(self._dataset.rows(sql, self._experiment)[0]["n"] > EXACT_ROWS)
+        return self._rows > EXACT_ROWS
 
     def distribution(self, stage: Stage) -> Distribution:
         """The stage's values in all trials that count."""
-        value, count, group = "v", "1", ""
         if self.rounded:
-            rounded = f"sign(v) * exp(round(ln(greatest(abs(v), 1)) / {_STEP}) * {_STEP})"
-            value = f"CASE WHEN isinf(v) THEN v ELSE {rounded} END"
-            count, group = "count(*)", "GROUP BY ALL"
+            return BinnedDistribution(self._histograms(stage), self.cells)
         sql = f"""
             WITH timed AS (
                 SELECT m.cell, m.host, m.block, ({stage.sql()})::DOUBLE AS v
                 FROM instances i JOIN members m USING (trial_id)
                 WHERE {_MEASURED} AND {_ATTEMPTED}
             )
-            SELECT cell, host, block, {value} AS value, {count} AS count
-            FROM timed WHERE v IS NOT NULL {group}
+            SELECT cell, host, block, v AS value, 1 AS count
+            FROM timed WHERE v IS NOT NULL
             ORDER BY cell, value, host, block
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed", "failed")
         found = self._dataset.query(sql, self._experiment, members=members)
-        return Distribution({name: found[name].to_numpy() for name in found.column_names}, self.cells)
+        columns = {name: found[name].to_numpy() for name in found.column_names}
+        return ExactDistribution(columns, self.cells)
+
+    def _histograms(self, stage: Stage) -> Histograms:
+        """Those of one stage; if they have to be read, those of the stages after it are read as well."""
+        kept = self._dataset.kept
+        found: Histograms | None = kept.get((self.cells.experiment, stage))
+        if found is not None:
+            return found
+        later = self._expected[self._expected.index(stage) + 1 :] if stage in self._expected else ()
+        unknown = [one for one in later if kept.get((self.cells.experiment, one)) is None]
+        members = self.cells.table("timed", "failed")
+        source = Source(self._dataset, self.cells.experiment, members, f"{_MEASURED} AND {_ATTEMPTED}")
+        together = [stage, *unknown][: source.most_at_once(self._rows)]
+        read = source.read([s.sql() for s in together])
+        for one, histograms in zip(reversed(together), reversed(read), strict=True):
+            kept.put((self.cells.experiment, one), histograms)
+        return read[0]
 
     def firsts(self, stage: Stage) -> list[dict[str, Any]]:
         """The first values of every trial beside the others: cell, host, median first and rest, ns.
@@ -142,6 +215,8 @@ class Reduction:
         The first are as many as the plan let begin at once. Only values that are finite and above 0
         count, and only trials with at least four times as many others.
         """
+        if self.rounded:
+            return self._firsts_of_many(stage)
         sql = f"""
             WITH timed AS (
                 SELECT m.cell, m.host, m.trial_id, i.instance, ({stage.sql()})::DOUBLE AS v,
@@ -160,6 +235,36 @@ class Reduction:
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed")
         return self._dataset.rows(sql, self._experiment, members=members)
+
+    def _firsts_of_many(self, stage: Stage) -> list[dict[str, Any]]:
+        """The same where the others are only known by their histograms."""
+        sql = f"""
+            WITH timed AS (
+                SELECT m.trial, i.instance, ({stage.sql()})::DOUBLE AS v,
+                    greatest(coalesce(i.concurrency, 1), 1) AS at_once
+                FROM instances i JOIN members m USING (trial_id)
+                WHERE {_MEASURED} AND {_ATTEMPTED}
+            )
+            SELECT trial, min(at_once) AS at_once, min_by(v, instance, at_once) AS first,
+                min_by({bucket_sql("v")}, instance, at_once) AS buckets
+            FROM timed WHERE v > 0 AND isfinite(v) GROUP BY trial ORDER BY trial
+        """  # noqa: S608 - built of this module's own text
+        rows = self._dataset.rows(sql, self._experiment, members=self.cells.table("timed"))
+        trials = np.array([row["trial"] for row in rows], dtype=np.int32)
+        sizes = np.array([len(row["buckets"]) for row in rows], dtype=np.int64)
+        buckets = np.array([bucket for row in rows for bucket in row["buckets"]], dtype=np.int32)
+        others = self._histograms(stage).measurable().without(np.repeat(trials, sizes), buckets)
+        members = self.cells.memberships
+        return [
+            {
+                "cell": members[row["trial"]].cell,
+                "host": members[row["trial"]].host,
+                "first": float(np.median(row["first"])),
+                "rest": float(rest),
+            }
+            for row, rest, n in zip(rows, *others.medians(trials), strict=True)
+            if n >= _OTHERS * row["at_once"]
+        ]
 
     def counts(self) -> list[dict[str, Any]]:
         """Measured rows per cell, host, block and role, by how they ended, and the time they took.

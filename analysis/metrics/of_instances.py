@@ -34,6 +34,7 @@ def stage_measures(
 ) -> list[Measure]:
     """Quantiles of stages. Of two stages of one name the first counts: that over all attempts."""
     found: dict[str, list[Measure]] = {}
+    reduction.expect({stage.name: stage for stage in reversed(stages)}.values())
     for stage in stages:
         if stage.name not in found:
             of_stage = _OfStage(reduction, stage)

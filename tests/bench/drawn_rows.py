@@ -5,10 +5,10 @@ Started by hand: `PYTHONPATH=.:tests/analysis python tests/bench/drawn_rows.py F
 Medians and spreads are those of ``SimulatedSettings``, and so is the formula: all stages of the way up
 take their medians times X·B·H, where X is log-normal and drawn per instance, B per trial and H per host;
 the way down has an X of its own. Instances come one after another. Two things are added that virtual
-time does not have, so that columns are as hard to compress as real ones: some microseconds between intent
-and call, and as many between ready and stop call. Files are those of the gathering: one per host, row
-groups of its size, its manifest. Beside the lifecycle rows there is a little of density, recovery and
-deployment, so that every part of a report has something to say.
+time does not have, so that columns are as hard to compress as real ones: some microseconds between
+intent and call, and as many between ready and stop call. Files are those of the gathering: one per host,
+row groups of its size, its manifest. Beside the lifecycle rows there is a little of density, recovery
+and deployment, so that every part of a report has something to say.
 """
 
 import argparse

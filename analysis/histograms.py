@@ -1,0 +1,186 @@
+"""Stages as histograms of logarithmic buckets, one per trial: for more rows than memory should hold.
+
+Buckets are 0.1 % wide, so that a value, and any quantile of values, is off by 0.05 % at most. Histograms
+of trials add up to those of blocks, hosts and the fleet, so all that is resampled or compared by block
+is made of them as it is made of single values. DuckDB reduces the rows of many stages in one pass.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from analysis.dataset import Dataset
+from analysis.statistics.blocks import Floats, Ints
+
+STEP = 0.001
+"""Width of a bucket, on the natural logarithm."""
+AT_ONCE_ROWS = 20_000_000
+"""Rows of whole hosts that one query reduces: bounds what DuckDB holds."""
+AT_ONCE_BYTES = 400_000_000
+"""What the histograms of one pass may come to; how many stages one pass reads is guessed from it."""
+_TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 12
+"""Buckets that hold something, of a stage in one trial, and what each takes."""
+_ONE = 1_000_000
+"""Number of the bucket around 1; that around −1 has it with a minus, and 0 is a bucket of its own."""
+_LEAST, _MOST = 1e-300, 1e300
+INFINITE = _ONE + round(float(np.log(_MOST)) / STEP)
+"""Number of the bucket of infinite values: no time is so long."""
+
+Int32s = npt.NDArray[np.int32]
+_COLUMNS = ("trial", "bucket", "count")
+
+
+def bucket_sql(value: str) -> str:
+    """In SQL, the number of the bucket that a DOUBLE falls into. Numbers sort as values do."""
+    size = f"greatest(least(abs({value}), {_MOST}), {_LEAST})"
+    return f"(sign({value}) * ({_ONE} + round(ln({size}) * {round(1 / STEP)})))::INTEGER"
+
+
+def middles(buckets: Int32s) -> Floats:
+    """The value that stands for all of a bucket: its middle on the logarithm."""
+    sizes = np.exp((np.abs(buckets) - float(_ONE)) * STEP)
+    return np.where(buckets == INFINITE, np.inf, np.sign(buckets) * sizes)
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """One stage in all trials: how many values each bucket holds, in the order of trial and bucket."""
+
+    trial: Int32s
+    """Place of the trial among the memberships of its cells."""
+    bucket: Int32s
+    count: Int32s
+
+    @classmethod
+    def sorted(cls, trial: Int32s, bucket: Int32s, count: Int32s) -> Self:
+        """From columns in any order."""
+        order = np.argsort(_keys(trial, bucket))
+        return cls(trial[order], bucket[order], count[order])
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that it takes."""
+        return self.trial.nbytes + self.bucket.nbytes + self.count.nbytes
+
+    @cached_property
+    def upto(self) -> Ints:
+        """How many values there are up to each bucket, and in the trials before."""
+        return np.cumsum(self.count, dtype=np.int64)
+
+    def some(self, trials: Ints) -> "Histograms":
+        """Those of some trials, given in their order."""
+        first, last = (np.searchsorted(self.trial, trials, side=s) for s in ("left", "right"))
+        if trials.size and (np.diff(trials) == 1).all():
+            here: slice | Ints = slice(int(first[0]), int(last[-1]))
+        else:
+            here = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)] or [[]])
+        return Histograms(self.trial[here], self.bucket[here], self.count[here])
+
+    def without(self, trial: Int32s, bucket: Int32s) -> "Histograms":
+        """The same less single values of it."""
+        count = self.count.copy()
+        places = np.searchsorted(_keys(self.trial, self.bucket), _keys(trial, bucket))
+        np.subtract.at(count, places, 1)
+        return Histograms(self.trial, self.bucket, count)
+
+    def measurable(self) -> "Histograms":
+        """The same less what has no logarithm: values that are infinite, or not above 0."""
+        some = (self.bucket > 0) & (self.bucket < INFINITE)
+        return Histograms(self.trial[some], self.bucket[some], self.count[some])
+
+    def medians(self, trials: Int32s) -> tuple[Floats, Ints]:
+        """Median and number of the values of some trials; NaN where there is none."""
+        ends = np.concatenate([[0], self.upto])
+        first, last = (ends[np.searchsorted(self.trial, trials, side=s)] for s in ("left", "right"))
+        found = np.full(trials.size, np.nan)
+        some = last > first
+        size = last[some] - first[some]
+        low, high = (
+            middles(self.bucket[np.searchsorted(self.upto, first[some] + rank)])
+            for rank in ((size + 1) // 2, size // 2 + 1)
+        )
+        found[some] = (low + high) / 2
+        return found, last - first
+
+
+def _keys(trial: Int32s, bucket: Int32s) -> Ints:
+    """Trial and bucket as one number, which sorts as both do."""
+    return (trial.astype(np.int64) << 32) + bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows of one experiment whose values are counted."""
+
+    dataset: Dataset
+    experiment: str
+    members: pa.Table
+    """Trials that count: trial_id, trial."""
+    where: str
+    """In SQL, which rows of ``instances i`` count."""
+
+    def most_at_once(self, rows: int) -> int:
+        """How many values of so many rows one pass should count."""
+        buckets = min(rows, self.members.num_rows * _TYPICAL_BUCKETS)
+        return max(1, AT_ONCE_BYTES // (buckets * _BUCKET_BYTES + 1))
+
+    def read(self, values: Sequence[str]) -> list[Histograms]:
+        """Histograms of some values, each given in SQL, in one pass over the rows."""
+        parts: list[list[dict[str, Any]]] = [[] for _ in values]
+        for hosts in self._hosts():
+            given = {"experiment": self.experiment, "hosts": hosts}
+            found = self.dataset.query(self._sql(values), given, members=self.members)
+            columns = {name: found[name].to_numpy() for name in found.column_names}
+            bounds = np.searchsorted(columns["place"], np.arange(len(values) + 1))
+            for part, (begin, end) in zip(parts, pairwise(bounds), strict=True):
+                part.append({name: columns[name][begin:end].copy() for name in _COLUMNS})
+        # each part goes as soon as it is in order: all twice would be twice the memory
+        return [Histograms.sorted(*_joined(parts.pop(0))) for _ in values]
+
+    def _sql(self, values: Sequence[str]) -> str:
+        """One bucket per value and row, each counted by trial: a grouping set per value."""
+        names = [f"b{place}" for place in range(len(values))]
+        timed = ", ".join(f"({value})::DOUBLE AS v{place}" for place, value in enumerate(values))
+        buckets = ", ".join(f"{bucket_sql(f'v{place}')} AS {n}" for place, n in enumerate(names))
+        sets = ", ".join(f"(trial, {name})" for name in names)
+        places = " ".join(f"WHEN {name} IS NOT NULL THEN {place}" for place, name in enumerate(names))
+        return f"""
+            WITH timed AS (
+                SELECT m.trial, {timed} FROM instances i JOIN members m USING (trial_id)
+                WHERE i.experiment = $experiment AND list_contains($hosts, i.host) AND {self.where}
+            ), placed AS (SELECT trial, {buckets} FROM timed)
+            SELECT (CASE {places} END)::INTEGER AS place, trial, coalesce({", ".join(names)}) AS bucket,
+                count(*)::INTEGER AS count
+            FROM placed GROUP BY GROUPING SETS ({sets}) HAVING coalesce({", ".join(names)}) IS NOT NULL
+            ORDER BY place
+        """  # noqa: S608 - built of the analysis' own text
+
+    def _hosts(self) -> Iterator[list[str]]:
+        """Hosts with trials that count, so many at once as one query may reduce."""
+        sql = """
+            SELECT i.host, count(*) AS n FROM instances i WHERE i.experiment = $experiment
+            AND i.host IN (SELECT t.host FROM trials t JOIN members USING (trial_id))
+            GROUP BY ALL ORDER BY ALL
+        """
+        hosts: list[str] = []
+        rows = 0
+        for row in self.dataset.rows(sql, {"experiment": self.experiment}, members=self.members):
+            if hosts and rows + row["n"] > AT_ONCE_ROWS:
+                yield hosts
+                hosts, rows = [], 0
+            hosts.append(row["host"])
+            rows += row["n"]
+        if hosts:
+            yield hosts
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> Iterator[Int32s]:
+    for name in _COLUMNS:
+        columns = [part[name] for part in parts]
+        yield np.concatenate(columns) if columns else np.zeros(0, dtype=np.int32)

@@ -1,0 +1,155 @@
+"""What becomes of more rows than are held one by one: every number stays within its bound."""
+
+import numpy as np
+import pytest
+from make_dataset import Design, Variant, write_dataset
+
+from analysis import distributions, histograms
+from analysis.cells import Cells
+from analysis.dataset import open_dataset
+from analysis.diagnostics import section as diagnostics
+from analysis.distributions import Reduction, Stage
+from analysis.histograms import INFINITE, Histograms, bucket_sql, middles
+from analysis.scopes import FLEET
+from analysis.tables import lifecycle
+from analysis.words import records
+
+BOUND = 0.0005 * 1.001
+"""Half a bucket, and what floating point adds."""
+DESIGN = Design(
+    (Variant("process", 3, fails=0.02), Variant("docker", 170, sigma=0.4), Variant("podman", 180)),
+    hosts=("h1", "h2", "h3"),
+    blocks=5,
+    instances=300,
+    block_sigma=0.05,
+    host_sigma=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("many") / "d", DESIGN)
+
+
+@pytest.fixture
+def many(monkeypatch):
+    """Every dataset has more rows than are held one by one, and hosts are read one at a time."""
+    monkeypatch.setattr(distributions, "EXACT_ROWS", 10)
+    monkeypatch.setattr(histograms, "AT_ONCE_ROWS", 1000)
+
+
+def rows_of(folder, make=lifecycle.table):
+    with open_dataset(folder, check_sums=False) as dataset:
+        return {name: records(table) for name, table in make(dataset).items()}
+
+
+def test_values_fall_into_buckets_no_wider_than_the_bound(folder):
+    exponents = np.random.default_rng(1).uniform(-280, 280, 500)
+    values = [*(10**exponents).tolist(), 1.0, 0.5, 0.999_51, 3e12, 0.0, float("inf")]
+    values += [-value for value in values[:20]]
+    sql = f"SELECT v, {bucket_sql('v')} AS b FROM (SELECT unnest($values::DOUBLE[]) AS v)"
+    with open_dataset(folder, check_sums=False) as dataset:
+        found = dataset.query(sql, {"values": values})
+    value, bucket = found["v"].to_numpy(), found["b"].to_numpy()
+    assert middles(bucket) == pytest.approx(value, rel=BOUND)
+    order = np.argsort(value)
+    assert (np.diff(bucket[order]) >= 0).all()
+    assert (bucket == INFINITE).sum() == 1
+
+
+def test_quantiles_are_within_the_bound_and_intervals_nearly_the_same(folder, monkeypatch):
+    exact = rows_of(folder)["latency"]
+    monkeypatch.setattr(distributions, "EXACT_ROWS", 10)
+    monkeypatch.setattr(histograms, "AT_ONCE_ROWS", 1000)
+    rounded = rows_of(folder)["latency"]
+    assert len(rounded) == len(exact)
+    for one, other in zip(exact, rounded, strict=True):
+        for name in ("variant", "scope", "host", "metric", "basis", "n", "unreached"):
+            assert one[name] == other[name]
+        for quantile in ("p50", "p90", "p95", "p99"):
+            assert other[f"{quantile}_ns"] == pytest.approx(one[f"{quantile}_ns"], rel=BOUND)
+            for end in ("low", "high"):
+                ends = [row[f"{quantile}_{end}_ns"] for row in (one, other)]
+                assert (ends[0] is None) == (ends[1] is None)
+                if ends[0] is not None and one["n"] > 1000:
+                    assert ends[1] == pytest.approx(ends[0], rel=5e-3)
+
+
+def test_all_other_tables_say_the_same(folder, monkeypatch):
+    exact = rows_of(folder)
+    monkeypatch.setattr(distributions, "EXACT_ROWS", 10)
+    rounded = rows_of(folder)
+    for name in ("outcomes", "reasons", "scaling"):
+        assert rounded[name] == exact[name]
+    for one, other in zip(exact["comparison"], rounded["comparison"], strict=True):
+        assert other["verdict"] == one["verdict"]
+        for number in ("ratio", "ratio_low", "ratio_high", "host_low", "host_high"):
+            assert other[number] == pytest.approx(one[number], rel=2e-3)
+
+
+def test_diagnostics_say_the_same(folder, monkeypatch):
+    exact = rows_of(folder, diagnostics.table)
+    monkeypatch.setattr(distributions, "EXACT_ROWS", 10)
+    rounded = rows_of(folder, diagnostics.table)
+    signs = [
+        [(r["measure"], r["variant"], r["sign"], r["n"]) for r in t["course"]] for t in (exact, rounded)
+    ]
+    assert signs[0] == signs[1]
+    for one, other in zip(exact["course"], rounded["course"], strict=True):
+        if one["sign"] != "neighbours":  # a correlation of ranks, as good as their ties
+            assert other["ratio"] == pytest.approx(one["ratio"], rel=2e-3)
+    for one, other in zip(exact["variance"], rounded["variance"], strict=True):
+        assert other["n"] == one["n"]
+        assert other["within_blocks"] == pytest.approx(one["within_blocks"], rel=1e-3)
+
+
+def test_first_values_of_a_trial_are_set_against_the_others(folder, many, monkeypatch):
+    with open_dataset(folder, check_sums=False) as dataset:
+        reduction = Reduction(Cells(dataset, "lifecycle"))
+        rounded = reduction.firsts(lifecycle.READY)
+        monkeypatch.setattr(distributions, "EXACT_ROWS", 10**9)
+        exact = Reduction(reduction.cells).firsts(lifecycle.READY)
+    assert len(rounded) == len(exact) == 45
+    for one, other in zip(exact, rounded, strict=True):
+        assert (other["cell"], other["host"]) == (one["cell"], one["host"])
+        assert other["first"] == one["first"]
+        assert other["rest"] == pytest.approx(one["rest"], rel=BOUND)
+
+
+def test_stages_are_read_in_one_pass_and_kept(folder, many):
+    with open_dataset(folder, check_sums=False) as dataset:
+        asked = []
+        query = dataset.query
+        dataset.query = lambda sql, *rest, **tables: asked.append(sql) or query(sql, *rest, **tables)
+        lifecycle.table(dataset)
+        diagnostics.table(dataset)
+    assert sum("GROUPING SETS" in sql for sql in asked) == len(DESIGN.hosts)
+
+
+def test_selected_trials_have_histograms_of_their_own(folder, many):
+    with open_dataset(folder, check_sums=False) as dataset:
+        whole = Reduction(Cells(dataset, "lifecycle")).distribution(lifecycle.READY)
+        chosen = [t["trial_id"] for t in dataset.trials() if t["host"] == "h2"]
+        part = Reduction(Cells(dataset.selected(chosen), "lifecycle")).distribution(lifecycle.READY)
+        assert (whole.n, part.n) == (3 * 15 * 300, 15 * 300)
+        assert part.sample(0).n == 5 * 300
+
+
+def test_a_value_that_nobody_has_makes_no_histogram(folder, many):
+    nothing = Stage("nothing", "never", "i.t_pull", "i.t_pulled")
+    with open_dataset(folder, check_sums=False) as dataset:
+        distribution = Reduction(Cells(dataset, "lifecycle")).distribution(nothing)
+        assert distribution.n == 0
+        assert distribution.sample(0, FLEET).n == 0
+
+
+def test_medians_of_trials():
+    columns = [np.array(column, dtype=np.int32) for column in ([2, 0, 0, 2], [7, 5, 3, 9], [4, 1, 1, 1])]
+    found = Histograms.sorted(*columns)
+    medians, sizes = found.medians(np.array([0, 1, 2], dtype=np.int32))
+    assert sizes.tolist() == [2, 0, 5]
+    assert medians[0] == middles(np.array([3, 5])).mean()
+    assert np.isnan(medians[1])
+    assert medians[2] == middles(np.array([7]))[0]
+    fewer = found.without(np.array([2, 2], dtype=np.int32), np.array([7, 9], dtype=np.int32))
+    assert fewer.count.tolist() == [1, 1, 3, 0]
