@@ -62,17 +62,25 @@ def test_quantiles_are_within_the_bound_and_intervals_nearly_the_same(folder, mo
     monkeypatch.setattr(distributions, "EXACT_ROWS", 10)
     monkeypatch.setattr(histograms, "AT_ONCE_ROWS", 1000)
     rounded = rows_of(folder)["latency"]
-    assert len(rounded) == len(exact)
+    shifts = []
     for one, other in zip(exact, rounded, strict=True):
         for name in ("variant", "scope", "host", "metric", "basis", "n", "unreached"):
             assert one[name] == other[name]
         for quantile in ("p50", "p90", "p95", "p99"):
             assert other[f"{quantile}_ns"] == pytest.approx(one[f"{quantile}_ns"], rel=BOUND)
-            for end in ("low", "high"):
-                ends = [row[f"{quantile}_{end}_ns"] for row in (one, other)]
-                assert (ends[0] is None) == (ends[1] is None)
-                if ends[0] is not None and one["n"] > 1000:
-                    assert ends[1] == pytest.approx(ends[0], rel=5e-3)
+            lows, highs = (
+                [row[f"{quantile}_{end}_ns"] for row in (one, other)] for end in ("low", "high")
+            )
+            assert (lows[0] is None) == (lows[1] is None)
+            if lows[0] is None or one["n"] < 1000 or not np.isfinite(highs).all():
+                continue
+            width = highs[0] - lows[0]
+            for ends in (lows, highs):
+                moved = max(0.0, abs(ends[1] - ends[0]) - BOUND * ends[0])
+                # the effective number hangs on which values share a bucket
+                assert moved <= 0.2 * width
+                shifts.append(moved / width if width else 0.0)
+    assert np.median(shifts) < 0.01
 
 
 def test_all_other_tables_say_the_same(folder, monkeypatch):
@@ -110,10 +118,15 @@ def test_first_values_of_a_trial_are_set_against_the_others(folder, many, monkey
         monkeypatch.setattr(distributions, "EXACT_ROWS", 10**9)
         exact = Reduction(reduction.cells).firsts(lifecycle.READY)
     assert len(rounded) == len(exact) == 45
-    for one, other in zip(exact, rounded, strict=True):
-        assert (other["cell"], other["host"]) == (one["cell"], one["host"])
+    places = [[(row["cell"], row["host"]) for row in rows] for rows in (exact, rounded)]
+    assert places[0] == places[1]
+    for one, other in zip(*(sorted(rows, key=by_first) for rows in (exact, rounded)), strict=True):
         assert other["first"] == one["first"]
         assert other["rest"] == pytest.approx(one["rest"], rel=BOUND)
+
+
+def by_first(row):
+    return row["cell"], row["host"], row["first"]
 
 
 def test_stages_are_read_in_one_pass_and_kept(folder, many):
