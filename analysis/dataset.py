@@ -3,8 +3,11 @@
 import copy
 import hashlib
 import json
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -106,15 +109,8 @@ class Dataset:
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table) -> pa.Table:
         """The answer to a query. ``values`` fill its ``$names``; keywords are tables it may name."""
-        for name, table in tables.items():
-            self._duckdb.register(name, table)
-        try:
+        with self._naming(tables):
             return self._duckdb.sql(sql, params=dict(values or {})).to_arrow_table()
-        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
-            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
-        finally:
-            for name in tables:
-                self._duckdb.unregister(name)
 
     def rows(
         self, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table
@@ -122,6 +118,34 @@ class Dataset:
         """The answer to a query whose answer is small, a mapping per row."""
         found: list[dict[str, Any]] = self.query(sql, values, **tables).to_pylist()
         return found
+
+    @contextmanager
+    def holding(
+        self, name: str, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table
+    ) -> Iterator[None]:
+        """As long as it is open, queries may read the answer to this one by ``name``.
+
+        DuckDB holds it, within its memory limit; what is beyond goes to its temporary folder.
+        """
+        with self._naming(tables):
+            self._duckdb.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", dict(values or {}))
+        try:
+            yield
+        finally:
+            self._duckdb.execute(f"DROP TABLE {name}")
+
+    @contextmanager
+    def _naming(self, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+        """Let queries name some tables. That the files cannot be read becomes a DatasetError."""
+        for name, table in tables.items():
+            self._duckdb.register(name, table)
+        try:
+            yield
+        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
+            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
+        finally:
+            for name in tables:
+                self._duckdb.unregister(name)
 
     def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
         """The answer to a query in batches, for answers larger than the memory. Read it to its end."""
@@ -186,8 +210,9 @@ def open_dataset(path: Path, *, check_sums: bool = True, include_suspect: bool =
     ``check_sums`` is off) the SHA-256 that the manifest says. Raises DatasetError in plain words.
     """
     manifest = _read_manifest(path)
-    for entry in manifest.files:
-        _check_file(path, entry, check_sums=check_sums)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a checksum is worked out beside Python
+        for _ in pool.map(lambda entry: _check_file(path, entry, check_sums=check_sums), manifest.files):
+            pass
     if not any(entry.path.startswith("trials/") for entry in manifest.files):
         raise DatasetError(f"{path}: its manifest names no trials table; gather the campaign again")
     try:

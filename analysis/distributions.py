@@ -1,7 +1,7 @@
 """Reducing instance rows to sorted values per cell, host and block, and to counts. DuckDB does it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Literal, Protocol
@@ -28,6 +28,10 @@ _ATTEMPTED = f"""
     i.outcome IN ('ok', 'failed', 'timeout', 'censored')
     AND coalesce(i.error_class, '') NOT IN ({_CAUSES})
 """
+_SUMS = ", ".join(
+    f"coalesce(sum({name}), 0)::BIGINT AS {name}"
+    for name in ("planned", "attempted", "ok", "ready", "skipped", "lost")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Stage:
     def basis(self) -> Literal["all attempts", "successful"]:
         """Which attempts the stage's quantiles are over."""
         return "all attempts" if self.unreached else "successful"
+
+    @property
+    def reached(self) -> "Stage | None":
+        """The stage over those attempts alone that got there; None where it is that already."""
+        return replace(self, unreached=None) if self.unreached else None
 
     def sql(self) -> str:
         """The value in nanoseconds, infinite for an attempt that never got there, else null."""
@@ -195,12 +204,16 @@ class Reduction:
 
     def _histograms(self, stage: Stage) -> Histograms:
         """Those of one stage; if they have to be read, those of the stages after it are read as well."""
+        whole = next((one for one in self._expected if one.reached == stage), None)
+        if whole is not None:
+            return self._histograms(whole).finite()
         kept = self._dataset.kept
         found: Histograms | None = kept.get((self.cells.experiment, stage))
         if found is not None:
             return found
         later = self._expected[self._expected.index(stage) + 1 :] if stage in self._expected else ()
-        unknown = [one for one in later if kept.get((self.cells.experiment, one)) is None]
+        wholes = {one.reached for one in self._expected}
+        unknown = [s for s in later if s not in wholes and kept.get((self.cells.experiment, s)) is None]
         members = self.cells.table("timed", "failed")
         source = Source(self._dataset, self.cells.experiment, members, f"{_MEASURED} AND {_ATTEMPTED}")
         together = [stage, *unknown][: source.most_at_once(self._rows)]
@@ -272,20 +285,26 @@ class Reduction:
         ``span_ns`` is the time from the first intent to the last ready, summed over trials; 0 for
         imported ones, whose instances each begin at their own zero.
         """
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> list[dict[str, Any]]:
         sql = f"""
-            WITH per_trial AS (
-                SELECT m.cell, m.host, m.block, m.role, m.trial_id, count(*) AS planned,
-                    count(*) FILTER (WHERE {_ATTEMPTED}) AS attempted,
-                    count(*) FILTER (WHERE i.outcome = 'ok') AS ok,
-                    count(*) FILTER (WHERE i.t_ready IS NOT NULL) AS ready,
-                    count(*) FILTER (WHERE i.outcome = 'skipped') AS skipped,
-                    count(*) FILTER (WHERE i.outcome = 'lost') AS lost,
-                    max(i.t_ready) - min(i.t_intent) AS span_ns
-                FROM instances i JOIN members m USING (trial_id) WHERE {_MEASURED} GROUP BY ALL
+            WITH ended AS (
+                SELECT i.trial_id, i.outcome, i.error_class, count(*) AS n, count(i.t_ready) AS ready,
+                    min(i.t_intent) AS first_ns, max(i.t_ready) AS last_ns
+                FROM instances i WHERE {_MEASURED} GROUP BY ALL
+            ), per_trial AS (
+                SELECT m.cell, m.host, m.block, m.role, m.trial_id, sum(i.n) AS planned,
+                    sum(i.n) FILTER ({_ATTEMPTED}) AS attempted,
+                    sum(i.n) FILTER (i.outcome = 'ok') AS ok,
+                    sum(i.ready) AS ready,
+                    sum(i.n) FILTER (i.outcome = 'skipped') AS skipped,
+                    sum(i.n) FILTER (i.outcome = 'lost') AS lost,
+                    max(i.last_ns) - min(i.first_ns) AS span_ns
+                FROM ended i JOIN members m USING (trial_id) GROUP BY ALL
             ), imported AS (SELECT trial_id FROM trials WHERE {MARK})
-            SELECT cell, host, block, role, count(*) AS trials, sum(planned)::BIGINT AS planned,
-                sum(attempted)::BIGINT AS attempted, sum(ok)::BIGINT AS ok, sum(ready)::BIGINT AS ready,
-                sum(skipped)::BIGINT AS skipped, sum(lost)::BIGINT AS lost,
+            SELECT cell, host, block, role, count(*) AS trials, {_SUMS},
                 coalesce(sum(span_ns) FILTER (i.trial_id IS NULL), 0)::BIGINT AS span_ns
             FROM per_trial LEFT JOIN imported i USING (trial_id) GROUP BY ALL ORDER BY ALL
         """  # noqa: S608 - built of this module's own text

@@ -8,7 +8,6 @@ is made of them as it is made of single values. DuckDB reduces the rows of many 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +19,8 @@ from analysis.statistics.blocks import Floats, Ints
 
 STEP = 0.001
 """Width of a bucket, on the natural logarithm."""
-AT_ONCE_ROWS = 20_000_000
-"""Rows of whole hosts that one query reduces: bounds what DuckDB holds."""
+AT_ONCE_ROWS = 4_000_000
+"""Rows of whole hosts whose buckets are held at once: bounds what DuckDB holds."""
 AT_ONCE_BYTES = 400_000_000
 """What the histograms of one pass may come to; how many stages one pass reads is guessed from it."""
 _TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 12
@@ -39,7 +38,8 @@ _COLUMNS = ("trial", "bucket", "count")
 def bucket_sql(value: str) -> str:
     """In SQL, the number of the bucket that a DOUBLE falls into. Numbers sort as values do."""
     size = f"greatest(least(abs({value}), {_MOST}), {_LEAST})"
-    return f"(sign({value}) * ({_ONE} + round(ln({size}) * {round(1 / STEP)})))::INTEGER"
+    # the cast rounds
+    return f"(sign({value}) * ({_ONE} + ln({size}) * {round(1 / STEP)}))::INTEGER"
 
 
 def middles(buckets: Int32s) -> Floats:
@@ -60,7 +60,7 @@ class Histograms:
     @classmethod
     def sorted(cls, trial: Int32s, bucket: Int32s, count: Int32s) -> Self:
         """From columns in any order."""
-        order = np.argsort(_keys(trial, bucket))
+        order = np.argsort(_keys(trial, bucket), kind="stable")  # of parts that are in order already
         return cls(trial[order], bucket[order], count[order])
 
     @property
@@ -89,9 +89,15 @@ class Histograms:
         np.subtract.at(count, places, 1)
         return Histograms(self.trial, self.bucket, count)
 
+    def finite(self) -> "Histograms":
+        """The same less what is infinite."""
+        return self._where(self.bucket < INFINITE)
+
     def measurable(self) -> "Histograms":
         """The same less what has no logarithm: values that are infinite, or not above 0."""
-        some = (self.bucket > 0) & (self.bucket < INFINITE)
+        return self._where((self.bucket > 0) & (self.bucket < INFINITE))
+
+    def _where(self, some: npt.NDArray[np.bool_]) -> "Histograms":
         return Histograms(self.trial[some], self.bucket[some], self.count[some])
 
     def medians(self, trials: Int32s) -> tuple[Floats, Ints]:
@@ -135,30 +141,24 @@ class Source:
         parts: list[list[dict[str, Any]]] = [[] for _ in values]
         for hosts in self._hosts():
             given = {"experiment": self.experiment, "hosts": hosts}
-            found = self.dataset.query(self._sql(values), given, members=self.members)
-            columns = {name: found[name].to_numpy() for name in found.column_names}
-            bounds = np.searchsorted(columns["place"], np.arange(len(values) + 1))
-            for part, (begin, end) in zip(parts, pairwise(bounds), strict=True):
-                part.append({name: columns[name][begin:end].copy() for name in _COLUMNS})
+            with self.dataset.holding("placed", self._placed(values), given, members=self.members):
+                for part, name in zip(parts, _names(values), strict=True):
+                    found = self.dataset.query(_COUNTED.format(name=name))
+                    part.append({column: found[column].to_numpy() for column in found.column_names})
         # each part goes as soon as it is in order: all twice would be twice the memory
         return [Histograms.sorted(*_joined(parts.pop(0))) for _ in values]
 
-    def _sql(self, values: Sequence[str]) -> str:
-        """One bucket per value and row, each counted by trial: a grouping set per value."""
-        names = [f"b{place}" for place in range(len(values))]
-        timed = ", ".join(f"({value})::DOUBLE AS v{place}" for place, value in enumerate(values))
-        buckets = ", ".join(f"{bucket_sql(f'v{place}')} AS {n}" for place, n in enumerate(names))
-        sets = ", ".join(f"(trial, {name})" for name in names)
-        places = " ".join(f"WHEN {name} IS NOT NULL THEN {place}" for place, name in enumerate(names))
+    def _placed(self, values: Sequence[str]) -> str:
+        """For every row its trial, and the bucket of every value; in memory that is many times less."""
+        timed = ", ".join(
+            f"({v})::DOUBLE AS {name}" for v, name in zip(values, _names(values), strict=True)
+        )
+        buckets = ", ".join(f"{bucket_sql(name)} AS {name}" for name in _names(values))
         return f"""
             WITH timed AS (
                 SELECT m.trial, {timed} FROM instances i JOIN members m USING (trial_id)
                 WHERE i.experiment = $experiment AND list_contains($hosts, i.host) AND {self.where}
-            ), placed AS (SELECT trial, {buckets} FROM timed)
-            SELECT (CASE {places} END)::INTEGER AS place, trial, coalesce({", ".join(names)}) AS bucket,
-                count(*)::INTEGER AS count
-            FROM placed GROUP BY GROUPING SETS ({sets}) HAVING coalesce({", ".join(names)}) IS NOT NULL
-            ORDER BY place
+            ) SELECT trial, {buckets} FROM timed
         """  # noqa: S608 - built of the analysis' own text
 
     def _hosts(self) -> Iterator[list[str]]:
@@ -178,6 +178,16 @@ class Source:
             rows += row["n"]
         if hosts:
             yield hosts
+
+
+_COUNTED = """
+    SELECT trial, {name} AS bucket, count(*)::INTEGER AS count
+    FROM placed WHERE {name} IS NOT NULL GROUP BY ALL ORDER BY trial, bucket
+"""
+
+
+def _names(values: Sequence[str]) -> list[str]:
+    return [f"v{place}" for place in range(len(values))]
 
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Iterator[Int32s]:
