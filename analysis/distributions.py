@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from analysis.cells import Cells
-from analysis.histograms import Histograms, Source, bucket_sql, middles
+from analysis.histograms import GRAIN, Histograms, Source, bucket_sql, middles
 from analysis.imported import MARK
 from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
@@ -75,6 +75,8 @@ class Distribution(Protocol):
     """Values of one stage over all cells."""
 
     cells: Cells
+    grain: float
+    """By what share of itself each value may be off, because values were counted in steps."""
 
     @property
     def n(self) -> int:
@@ -86,6 +88,8 @@ class Distribution(Protocol):
 
 class ExactDistribution:
     """Single values, sorted within each cell."""
+
+    grain = 0.0
 
     def __init__(self, columns: dict[str, Any], cells: Cells) -> None:
         self.cells = cells
@@ -127,6 +131,8 @@ class ExactDistribution:
 class BinnedDistribution:
     """Values in buckets of 0.1 %, counted by trial; they are put in order when a sample is asked for."""
 
+    grain = GRAIN
+
     def __init__(self, histograms: Histograms, cells: Cells) -> None:
         self.cells = cells
         self._counted = histograms
@@ -157,6 +163,7 @@ class BinnedDistribution:
             self._block[trial],
             self._host[trial],
             counted.count[order].astype(np.int64),
+            self.grain,
         )
 
 

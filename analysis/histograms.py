@@ -5,6 +5,7 @@ of trials add up to those of blocks, hosts and the fleet, so all that is resampl
 is made of them as it is made of single values. DuckDB reduces the rows of many stages in one pass.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ from analysis.statistics.blocks import Floats, Ints
 
 STEP = 0.001
 """Width of a bucket, on the natural logarithm."""
+GRAIN = math.expm1(STEP / 2)
+"""By what share of itself a value may be off."""
 AT_ONCE_ROWS = 4_000_000
 """Rows of whole hosts whose buckets are held at once: bounds what DuckDB holds."""
 AT_ONCE_BYTES = 400_000_000
@@ -28,7 +31,7 @@ _TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 12
 _ONE = 1_000_000
 """Number of the bucket around 1; that around −1 has it with a minus, and 0 is a bucket of its own."""
 _LEAST, _MOST = 1e-300, 1e300
-INFINITE = _ONE + round(float(np.log(_MOST)) / STEP)
+INFINITE = _ONE + round(math.log(_MOST) / STEP)
 """Number of the bucket of infinite values: no time is so long."""
 
 Int32s = npt.NDArray[np.int32]

@@ -70,7 +70,8 @@ class _OfStage:
         else:
             blocks = block_tails(sample, p) or plain_blocks({})
         estimate = Estimate(found.value, found.low, found.high)
-        return Measured(estimate, sample.n, blocks, unsure=_failing(sample))
+        # either way, so that a step is twice that
+        return Measured(estimate, sample.n, blocks, 2 * sample.grain, unsure=_failing(sample))
 
 
 def _failing(sample: BlockedSample) -> str | None:
