@@ -27,8 +27,8 @@ _RATIOS_FOUND = (
     "from a hierarchical bootstrap over blocks and instances, verdicts after Holm's correction."
 )
 _ROUNDED = (
-    f"Of more than {quantities.count(EXACT_ROWS)} rows values are counted in steps of 0.1 %: each is off by "
-    "0.05 % at most, and so is every quantile; intervals are wider by that."
+    f"Of more than {quantities.count(EXACT_ROWS)} rows values are counted in steps of 0.1 %: each is "
+    "off by 0.05 % at most, and so is every quantile; intervals are wider by that."
 )
 
 

@@ -1,5 +1,7 @@
 """What becomes of more rows than are held one by one: every number stays within its bound."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from make_dataset import Design, Variant, write_dataset
@@ -11,6 +13,9 @@ from analysis.diagnostics import section as diagnostics
 from analysis.distributions import Reduction, Stage
 from analysis.histograms import INFINITE, Histograms, bucket_sql, middles
 from analysis.scopes import FLEET
+from analysis.statistics.blocks import blocked_sample
+from analysis.statistics.comparison import Ratio, with_grain
+from analysis.statistics.quantiles import estimate_quantile
 from analysis.tables import lifecycle
 from analysis.words import records
 
@@ -154,6 +159,19 @@ def test_a_value_that_nobody_has_makes_no_histogram(folder, many):
         distribution = Reduction(Cells(dataset, "lifecycle")).distribution(nothing)
         assert distribution.n == 0
         assert distribution.sample(0, FLEET).n == 0
+
+
+def test_intervals_are_wider_by_what_a_bucket_hides():
+    """Where all blocks fall into one bucket, an interval without width would claim too much."""
+    plain = blocked_sample(np.full(400, 100.0), np.arange(400) // 40)
+    coarse = estimate_quantile(replace(plain, grain=0.0005), 0.5)
+    assert (estimate_quantile(plain, 0.5).low, estimate_quantile(plain, 0.5).high) == (100, 100)
+    assert (coarse.value, coarse.low, coarse.high) == (100, pytest.approx(99.95), pytest.approx(100.05))
+    known = Ratio(1.001, 1.001, 1.001, 1e-9, 10, 400)
+    found = with_grain(known, 0.0005)
+    assert (found.low, found.high) == (pytest.approx(1.0, abs=1e-5), pytest.approx(1.002, abs=1e-5))
+    assert found.p_value > 0.99
+    assert with_grain(known, 0.0) is known
 
 
 def test_medians_of_trials():
