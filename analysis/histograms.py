@@ -6,10 +6,10 @@ is made of them as it is made of single values. DuckDB reduces the rows of many 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,6 @@ INFINITE = _ONE + round(math.log(_MOST) / STEP)
 """Number of the bucket of infinite values: no time is so long."""
 
 Int32s = npt.NDArray[np.int32]
-_COLUMNS = ("trial", "bucket", "count")
 
 
 def bucket_sql(value: str) -> str:
@@ -56,15 +55,16 @@ class Histograms:
     """One stage in all trials: how many values each bucket holds, in the order of trial and bucket."""
 
     trial: Int32s
-    """Place of the trial among the memberships of its cells."""
+    """Place of the trial among the memberships of its cells, which are sorted by host."""
     bucket: Int32s
     count: Int32s
 
     @classmethod
-    def sorted(cls, trial: Int32s, bucket: Int32s, count: Int32s) -> Self:
-        """From columns in any order."""
-        order = np.argsort(_keys(trial, bucket), kind="stable")  # of parts that are in order already
-        return cls(trial[order], bucket[order], count[order])
+    def joined(cls, parts: list[dict[str, Int32s]]) -> Self:
+        """From columns of several queries, whose trials follow one another. ``parts`` are emptied."""
+        none = np.zeros(0, dtype=np.int32)
+        columns = ("trial", "bucket", "count")
+        return cls(*(np.concatenate([none, *(part.pop(name) for part in parts)]) for name in columns))
 
     @property
     def size_bytes(self) -> int:
@@ -79,10 +79,9 @@ class Histograms:
     def some(self, trials: Ints) -> "Histograms":
         """Those of some trials, given in their order."""
         first, last = (np.searchsorted(self.trial, trials, side=s) for s in ("left", "right"))
-        if trials.size and (np.diff(trials) == 1).all():
-            here: slice | Ints = slice(int(first[0]), int(last[-1]))
-        else:
-            here = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)] or [[]])
+        sizes = last - first
+        shift = np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
+        here = np.arange(shift.size) + shift
         return Histograms(self.trial[here], self.bucket[here], self.count[here])
 
     def without(self, trial: Int32s, bucket: Int32s) -> "Histograms":
@@ -130,7 +129,7 @@ class Source:
     dataset: Dataset
     experiment: str
     members: pa.Table
-    """Trials that count: trial_id, trial."""
+    """Trials that count: trial_id and trial, those of a host after those of another."""
     where: str
     """In SQL, which rows of ``instances i`` count."""
 
@@ -141,15 +140,14 @@ class Source:
 
     def read(self, values: Sequence[str]) -> list[Histograms]:
         """Histograms of some values, each given in SQL, in one pass over the rows."""
-        parts: list[list[dict[str, Any]]] = [[] for _ in values]
+        parts: list[list[dict[str, Int32s]]] = [[] for _ in values]
         for hosts in self._hosts():
             given = {"experiment": self.experiment, "hosts": hosts}
             with self.dataset.holding("placed", self._placed(values), given, members=self.members):
                 for part, name in zip(parts, _names(values), strict=True):
                     found = self.dataset.query(_COUNTED.format(name=name))
                     part.append({column: found[column].to_numpy() for column in found.column_names})
-        # each part goes as soon as it is in order: all twice would be twice the memory
-        return [Histograms.sorted(*_joined(parts.pop(0))) for _ in values]
+        return [Histograms.joined(of_value) for of_value in parts]
 
     def _placed(self, values: Sequence[str]) -> str:
         """For every row its trial, and the bucket of every value; in memory that is many times less."""
@@ -167,9 +165,12 @@ class Source:
     def _hosts(self) -> Iterator[list[str]]:
         """Hosts with trials that count, so many at once as one query may reduce."""
         sql = """
-            SELECT i.host, count(*) AS n FROM instances i WHERE i.experiment = $experiment
-            AND i.host IN (SELECT t.host FROM trials t JOIN members USING (trial_id))
-            GROUP BY ALL ORDER BY ALL
+            WITH known AS (
+                SELECT t.host, min(m.trial) AS first FROM trials t JOIN members m USING (trial_id)
+                GROUP BY ALL
+            )
+            SELECT host, count(*) AS n FROM instances i JOIN known USING (host)
+            WHERE i.experiment = $experiment GROUP BY host, first ORDER BY first
         """
         hosts: list[str] = []
         rows = 0
@@ -191,9 +192,3 @@ _COUNTED = """
 
 def _names(values: Sequence[str]) -> list[str]:
     return [f"v{place}" for place in range(len(values))]
-
-
-def _joined(parts: Sequence[Mapping[str, Any]]) -> Iterator[Int32s]:
-    for name in _COLUMNS:
-        columns = [part[name] for part in parts]
-        yield np.concatenate(columns) if columns else np.zeros(0, dtype=np.int32)

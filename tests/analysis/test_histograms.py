@@ -123,10 +123,8 @@ def test_first_values_of_a_trial_are_set_against_the_others(folder, many, monkey
         monkeypatch.setattr(distributions, "EXACT_ROWS", 10**9)
         exact = Reduction(reduction.cells).firsts(lifecycle.READY)
     assert len(rounded) == len(exact) == 45
-    places = [[(row["cell"], row["host"]) for row in rows] for rows in (exact, rounded)]
-    assert places[0] == places[1]
     for one, other in zip(*(sorted(rows, key=by_first) for rows in (exact, rounded)), strict=True):
-        assert other["first"] == one["first"]
+        assert by_first(other) == by_first(one)
         assert other["rest"] == pytest.approx(one["rest"], rel=BOUND)
 
 
@@ -175,12 +173,17 @@ def test_intervals_are_wider_by_what_a_bucket_hides():
 
 
 def test_medians_of_trials():
-    columns = [np.array(column, dtype=np.int32) for column in ([2, 0, 0, 2], [7, 5, 3, 9], [4, 1, 1, 1])]
-    found = Histograms.sorted(*columns)
+    names = ("trial", "bucket", "count")
+    parts = [([0, 0], [3, 5], [1, 1]), ([2, 2], [7, 9], [4, 1])]
+    found = Histograms.joined(
+        [dict(zip(names, map(np.int32, columns), strict=True)) for columns in parts]
+    )
     medians, sizes = found.medians(np.array([0, 1, 2], dtype=np.int32))
     assert sizes.tolist() == [2, 0, 5]
     assert medians[0] == middles(np.array([3, 5])).mean()
     assert np.isnan(medians[1])
     assert medians[2] == middles(np.array([7]))[0]
+    assert found.some(np.array([2])).bucket.tolist() == [7, 9]
+    assert found.some(np.array([1])).bucket.tolist() == []
     fewer = found.without(np.array([2, 2], dtype=np.int32), np.array([7, 9], dtype=np.int32))
     assert fewer.count.tolist() == [1, 1, 3, 0]
