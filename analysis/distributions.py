@@ -8,16 +8,15 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from analysis.cells import Cells
-from analysis.histograms import GRAIN, Histograms, Source, bucket_sql, middles
+from analysis.cells import Cells, Role
+from analysis.first_values import OTHERS, firsts_of_many
+from analysis.histograms import GRAIN, Histograms, Source, middles
 from analysis.imported import MARK
 from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
 
 EXACT_ROWS = 4_000_000
 """From more rows than this, values are rounded to steps of 0.1 % and counted: it bounds the memory."""
-_OTHERS = 4
-"""So many times as many other values must a trial have for its first ones to be set against them."""
 
 HARNESS_CAUSES = ("cancelled", "host_busy", "internal")
 """Error classes that say nothing about an engine: such rows are no attempts."""
@@ -221,13 +220,16 @@ class Reduction:
         later = self._expected[self._expected.index(stage) + 1 :] if stage in self._expected else ()
         wholes = {one.reached for one in self._expected}
         unknown = [s for s in later if s not in wholes and kept.get((self.cells.experiment, s)) is None]
-        members = self.cells.table("timed", "failed")
-        source = Source(self._dataset, self.cells.experiment, members, f"{_MEASURED} AND {_ATTEMPTED}")
+        source = self._source("timed", "failed")
         together = [stage, *unknown][: source.most_at_once(self._rows)]
         read = source.read([s.sql() for s in together])
         for one, histograms in zip(reversed(together), reversed(read), strict=True):
             kept.put((self.cells.experiment, one), histograms)
         return read[0]
+
+    def _source(self, *roles: Role) -> Source:
+        where = f"{_MEASURED} AND {_ATTEMPTED}"
+        return Source(self._dataset, self.cells.experiment, self.cells.table(*roles), where)
 
     def firsts(self, stage: Stage) -> list[dict[str, Any]]:
         """The first values of every trial beside the others: cell, host, median first and rest, ns.
@@ -236,7 +238,8 @@ class Reduction:
         count, and only trials with at least four times as many others.
         """
         if self.rounded:
-            return self._firsts_of_many(stage)
+            counted, source = self._histograms(stage), self._source("timed")
+            return firsts_of_many(self.cells, source, stage.sql(), counted)
         sql = f"""
             WITH timed AS (
                 SELECT m.cell, m.host, m.trial_id, i.instance, ({stage.sql()})::DOUBLE AS v,
@@ -250,41 +253,11 @@ class Reduction:
             SELECT cell, host, median(v) FILTER (WHERE place <= at_once) AS first,
                 median(v) FILTER (WHERE place > at_once) AS rest
             FROM placed GROUP BY cell, host, trial_id
-            HAVING count(*) FILTER (WHERE place > at_once) >= {_OTHERS} * min(at_once)
+            HAVING count(*) FILTER (WHERE place > at_once) >= {OTHERS} * min(at_once)
             ORDER BY cell, host, trial_id
         """  # noqa: S608 - built of this module's own text
         members = self.cells.table("timed")
         return self._dataset.rows(sql, self._experiment, members=members)
-
-    def _firsts_of_many(self, stage: Stage) -> list[dict[str, Any]]:
-        """The same where the others are only known by their histograms."""
-        sql = f"""
-            WITH timed AS (
-                SELECT m.trial, i.instance, ({stage.sql()})::DOUBLE AS v,
-                    greatest(coalesce(i.concurrency, 1), 1) AS at_once
-                FROM instances i JOIN members m USING (trial_id)
-                WHERE {_MEASURED} AND {_ATTEMPTED}
-            )
-            SELECT trial, min(at_once) AS at_once, min_by(v, instance, at_once) AS first,
-                min_by({bucket_sql("v")}, instance, at_once) AS buckets
-            FROM timed WHERE v > 0 AND isfinite(v) GROUP BY trial ORDER BY trial
-        """  # noqa: S608 - built of this module's own text
-        rows = self._dataset.rows(sql, self._experiment, members=self.cells.table("timed"))
-        trials = np.array([row["trial"] for row in rows], dtype=np.int32)
-        sizes = np.array([len(row["buckets"]) for row in rows], dtype=np.int64)
-        buckets = np.array([bucket for row in rows for bucket in row["buckets"]], dtype=np.int32)
-        others = self._histograms(stage).measurable().without(np.repeat(trials, sizes), buckets)
-        members = self.cells.memberships
-        return [
-            {
-                "cell": members[row["trial"]].cell,
-                "host": members[row["trial"]].host,
-                "first": float(np.median(row["first"])),
-                "rest": float(rest),
-            }
-            for row, rest, n in zip(rows, *others.medians(trials), strict=True)
-            if n >= _OTHERS * row["at_once"]
-        ]
 
     def counts(self) -> list[dict[str, Any]]:
         """Measured rows per cell, host, block and role, by how they ended, and the time they took.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from make_dataset import Design, Variant, write_dataset
 
-from analysis import distributions, histograms
+from analysis import distributions, first_values, histograms
 from analysis.cells import Cells
 from analysis.dataset import open_dataset
 from analysis.diagnostics import section as diagnostics
@@ -126,6 +126,17 @@ def test_first_values_of_a_trial_are_set_against_the_others(folder, many, monkey
     for one, other in zip(*(sorted(rows, key=by_first) for rows in (exact, rounded)), strict=True):
         assert by_first(other) == by_first(one)
         assert other["rest"] == pytest.approx(one["rest"], rel=BOUND)
+
+
+def test_first_values_that_failures_push_far_back_are_found_all_the_same(folder, many, monkeypatch):
+    monkeypatch.setattr(first_values, "_reach", lambda cells: 1)
+    with open_dataset(folder, check_sums=False) as dataset:
+        reduction = Reduction(Cells(dataset, "lifecycle"))
+        near = reduction.firsts(lifecycle.READY)
+        monkeypatch.setattr(first_values, "_reach", lambda cells: 10**6)
+        far = reduction.firsts(lifecycle.READY)
+    assert len(near) == 45
+    assert near == far
 
 
 def by_first(row):
