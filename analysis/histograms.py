@@ -23,7 +23,9 @@ STEP = 0.001
 GRAIN = math.expm1(STEP / 2)
 """By what share of itself a value may be off."""
 AT_ONCE_ROWS = 4_000_000
-"""Rows of whole hosts whose buckets are held at once: bounds what DuckDB holds."""
+"""So many rows of several hosts one query reduces; of one host there may be more."""
+HELD_BYTES = 600_000_000
+"""What the buckets of all rows of one query may take."""
 AT_ONCE_BYTES = 400_000_000
 """What the histograms of one pass may come to; how many stages one pass reads is guessed from it."""
 _TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 12
@@ -141,13 +143,22 @@ class Source:
     def read(self, values: Sequence[str]) -> list[Histograms]:
         """Histograms of some values, each given in SQL, in one pass over the rows."""
         parts: list[list[dict[str, Int32s]]] = [[] for _ in values]
-        for hosts in self._hosts():
-            given = {"experiment": self.experiment, "hosts": hosts}
-            with self.dataset.holding("placed", self._placed(values), given, members=self.members):
-                for part, name in zip(parts, _names(values), strict=True):
-                    found = self.dataset.query(_COUNTED.format(name=name))
-                    part.append({column: found[column].to_numpy() for column in found.column_names})
+        for hosts, rows in self._hosts():
+            for part, found in zip(parts, self._counted(values, hosts, rows), strict=True):
+                part.append({column: found[column].to_numpy() for column in found.column_names})
         return [Histograms.joined(of_value) for of_value in parts]
+
+    def _counted(self, values: Sequence[str], hosts: list[str], rows: int) -> Iterator[pa.Table]:
+        """Trial, bucket and count of every value on some hosts."""
+        given = {"experiment": self.experiment, "hosts": hosts}
+        if rows * (len(values) + 1) * 4 > HELD_BYTES:  # one host: value by value, holding nothing
+            for value in values:
+                sql = f"WITH placed AS ({self._placed([value])}) {_COUNTED.format(name='v0')}"
+                yield self.dataset.query(sql, given, members=self.members)
+            return
+        with self.dataset.holding("placed", self._placed(values), given, members=self.members):
+            for name in _names(values):
+                yield self.dataset.query(_COUNTED.format(name=name))
 
     def _placed(self, values: Sequence[str]) -> str:
         """For every row its trial, and the bucket of every value; in memory that is many times less."""
@@ -162,8 +173,8 @@ class Source:
             ) SELECT trial, {buckets} FROM timed
         """  # noqa: S608 - built of the analysis' own text
 
-    def _hosts(self) -> Iterator[list[str]]:
-        """Hosts with trials that count, so many at once as one query may reduce."""
+    def _hosts(self) -> Iterator[tuple[list[str], int]]:
+        """Hosts with trials that count, so many at once as one query should reduce, and their rows."""
         sql = """
             WITH known AS (
                 SELECT t.host, min(m.trial) AS first FROM trials t JOIN members m USING (trial_id)
@@ -176,12 +187,12 @@ class Source:
         rows = 0
         for row in self.dataset.rows(sql, {"experiment": self.experiment}, members=self.members):
             if hosts and rows + row["n"] > AT_ONCE_ROWS:
-                yield hosts
+                yield hosts, rows
                 hosts, rows = [], 0
             hosts.append(row["host"])
             rows += row["n"]
         if hosts:
-            yield hosts
+            yield hosts, rows
 
 
 _COUNTED = """

@@ -153,6 +153,18 @@ def test_stages_are_read_in_one_pass_and_kept(folder, many):
     assert len(passes) == len(DESIGN.hosts)
 
 
+def test_a_host_with_too_many_rows_is_reduced_value_by_value(folder, many, monkeypatch):
+    found = []
+    for held in (10**9, 1):
+        monkeypatch.setattr(histograms, "HELD_BYTES", held)
+        with open_dataset(folder, check_sums=False) as dataset:
+            reduction = Reduction(Cells(dataset, "lifecycle"))
+            reduction.expect(lifecycle.STAGES)
+            distributions_of = [reduction.distribution(stage) for stage in lifecycle.STAGES]
+            found.append([one.sample(0).quantile(0.9) for one in distributions_of])
+    assert found[0] == found[1]
+
+
 def test_selected_trials_have_histograms_of_their_own(folder, many):
     with open_dataset(folder, check_sums=False) as dataset:
         whole = Reduction(Cells(dataset, "lifecycle")).distribution(lifecycle.READY)
