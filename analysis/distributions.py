@@ -60,14 +60,11 @@ class Stage:
 
     def sql(self) -> str:
         """The value in nanoseconds, infinite for an attempt that never got there, else null."""
-        past = f"WHEN {self.start} IS NOT NULL AND {self.end} IS NOT NULL THEN {self.end} - {self.start}"
-        never = ""
-        if self.unreached:
-            never = (
-                "WHEN i.outcome IN ('failed', 'timeout', 'censored') "
-                f"AND {self.unreached} THEN 'infinity'::DOUBLE"
-            )
-        return f"CASE {past} {never} END"
+        past = f"({self.end} - {self.start})::DOUBLE"
+        if not self.unreached:
+            return past
+        failed = "i.outcome IN ('failed', 'timeout', 'censored')"
+        return f"coalesce({past}, CASE WHEN {failed} AND {self.unreached} THEN 'infinity'::DOUBLE END)"
 
 
 class Distribution(Protocol):
@@ -195,7 +192,7 @@ class Reduction:
             return BinnedDistribution(self._histograms(stage), self.cells)
         sql = f"""
             WITH timed AS (
-                SELECT m.cell, m.host, m.block, ({stage.sql()})::DOUBLE AS v
+                SELECT m.cell, m.host, m.block, {stage.sql()} AS v
                 FROM instances i JOIN members m USING (trial_id)
                 WHERE {_MEASURED} AND {_ATTEMPTED}
             )
@@ -242,7 +239,7 @@ class Reduction:
             return firsts_of_many(self.cells, source, stage.sql(), counted)
         sql = f"""
             WITH timed AS (
-                SELECT m.cell, m.host, m.trial_id, i.instance, ({stage.sql()})::DOUBLE AS v,
+                SELECT m.cell, m.host, m.trial_id, i.instance, {stage.sql()} AS v,
                     greatest(coalesce(i.concurrency, 1), 1) AS at_once
                 FROM instances i JOIN members m USING (trial_id)
                 WHERE {_MEASURED} AND {_ATTEMPTED}

@@ -52,7 +52,7 @@ def _earliest(source: Source, value: str, reach: int) -> list[_Row]:
     """The first values and their buckets of every trial, among its instances below ``reach``."""
     sql = f"""
         WITH timed AS (
-            SELECT m.trial, i.instance, ({value})::DOUBLE AS v,
+            SELECT m.trial, i.instance, {value} AS v,
                 greatest(coalesce(i.concurrency, 1), 1) AS at_once
             FROM instances i JOIN members m USING (trial_id)
             WHERE i.experiment = $experiment AND i.instance < $reach AND {source.where}

@@ -162,9 +162,7 @@ class Source:
 
     def _placed(self, values: Sequence[str]) -> str:
         """For every row its trial, and the bucket of every value; in memory that is many times less."""
-        timed = ", ".join(
-            f"({v})::DOUBLE AS {name}" for v, name in zip(values, _names(values), strict=True)
-        )
+        timed = ", ".join(f"{v} AS {name}" for v, name in zip(values, _names(values), strict=True))
         buckets = ", ".join(f"{bucket_sql(name)} AS {name}" for name in _names(values))
         return f"""
             WITH timed AS (
