@@ -80,7 +80,8 @@ class Histograms:
 
     def some(self, trials: Ints) -> "Histograms":
         """Those of some trials, given in their order."""
-        first, last = (np.searchsorted(self.trial, trials, side=s) for s in ("left", "right"))
+        own = trials.astype(np.int32)  # of another type, the whole column would be converted
+        first, last = (np.searchsorted(self.trial, own, side=s) for s in ("left", "right"))
         sizes = last - first
         shift = np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
         here = np.arange(shift.size) + shift
