@@ -128,7 +128,11 @@ class Dataset:
         DuckDB holds it, within its memory limit; what is beyond goes to its temporary folder.
         """
         with self._naming(tables):
-            self._duckdb.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", dict(values or {}))
+            self._duckdb.execute("SET preserve_insertion_order = false")  # nobody reads it in order
+            try:
+                self._duckdb.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", dict(values or {}))
+            finally:
+                self._duckdb.execute("RESET preserve_insertion_order")
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """One way to reduce a drawn dataset, in a process of its own: `python analysis_ways.py WAY FOLDER`.
 
-Prints seconds after imports, those of the processors, and the most memory that the process ever held, as JSON.
+Prints seconds after imports, those of the processors, and the most memory that the process ever held, as
+JSON.
 """
 
 import json
