@@ -138,7 +138,7 @@ class Source:
 
     def most_at_once(self, rows: int) -> int:
         """How many values of so many rows one pass should count."""
-        buckets = min(rows, self.members.num_rows * _TYPICAL_BUCKETS)
+        buckets: int = min(rows, self.members.num_rows * _TYPICAL_BUCKETS)
         return max(1, AT_ONCE_BYTES // (buckets * _BUCKET_BYTES + 1))
 
     def read(self, values: Sequence[str]) -> list[Histograms]:
