@@ -137,10 +137,15 @@ class Cells:
         return list(dict.fromkeys(cell.variant for cell in ranked))
 
     def table(self, *roles: Role) -> pa.Table:
-        """Trials of some roles as a table that queries can join: trial_id, cell, host, block, role."""
-        chosen = [m for m in self.memberships if m.role in roles]
+        """Trials of some roles as a table that queries can join: trial_id, cell, host, block, role.
+
+        ``trial`` is the place of the trial among all memberships, which are sorted by host and cell.
+        """
+        places = [place for place, m in enumerate(self.memberships) if m.role in roles]
+        chosen = [self.memberships[place] for place in places]
         return pa.table(
             {
+                "trial": pa.array(places, pa.int32()),
                 "trial_id": pa.array([m.trial_id for m in chosen], pa.string()),
                 "cell": pa.array([m.cell for m in chosen], pa.int32()),
                 "host": pa.array([m.host for m in chosen], pa.int32()),
@@ -181,7 +186,7 @@ class Cells:
             for scope in self.scopes[: len(self.scopes) - len(self.hosts)]:
                 self._note(index, scope, [t for t in trials if scope.has(code[t["host"]])])
         found = []
-        for (index, host), trials in sorted(on_host.items(), key=lambda item: item[0]):
+        for (index, host), trials in sorted(on_host.items(), key=lambda item: item[0][::-1]):
             evidence = self._note(index, self.of_host(host), trials)
             found += [
                 Membership(t["trial_id"], index, host, t["block"], _role(t, evidence)) for t in trials

@@ -3,8 +3,11 @@
 import copy
 import hashlib
 import json
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from analysis.kept import Kept
 from contract.errors import DatasetError
 from contract.tables import SCHEMA_VERSION, TABLES, schema_of
 
@@ -78,6 +82,7 @@ class Dataset:
         self.path = path
         self.manifest = manifest
         self.include_suspect = include_suspect
+        self.kept: Kept[Any] = Kept()
         self._chosen: frozenset[str] | None = None
         self._known: dict[str, list[dict[str, Any]]] = {}
         self._duckdb = duckdb.connect(
@@ -105,15 +110,8 @@ class Dataset:
 
     def query(self, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table) -> pa.Table:
         """The answer to a query. ``values`` fill its ``$names``; keywords are tables it may name."""
-        for name, table in tables.items():
-            self._duckdb.register(name, table)
-        try:
+        with self._naming(tables):
             return self._duckdb.sql(sql, params=dict(values or {})).to_arrow_table()
-        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
-            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
-        finally:
-            for name in tables:
-                self._duckdb.unregister(name)
 
     def rows(
         self, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table
@@ -131,6 +129,38 @@ class Dataset:
             self._known[sql] = self.rows(sql)
         return self._known[sql]
 
+    @contextmanager
+    def holding(
+        self, name: str, sql: str, values: Mapping[str, Any] | None = None, **tables: pa.Table
+    ) -> Iterator[None]:
+        """As long as it is open, queries may read the answer to this one by ``name``.
+
+        DuckDB holds it, within its memory limit; what is beyond goes to its temporary folder.
+        """
+        with self._naming(tables):
+            self._duckdb.execute("SET preserve_insertion_order = false")  # nobody reads it in order
+            try:
+                self._duckdb.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}", dict(values or {}))
+            finally:
+                self._duckdb.execute("RESET preserve_insertion_order")
+        try:
+            yield
+        finally:
+            self._duckdb.execute(f"DROP TABLE {name}")
+
+    @contextmanager
+    def _naming(self, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+        """Let queries name some tables. That the files cannot be read becomes a DatasetError."""
+        for name, table in tables.items():
+            self._duckdb.register(name, table)
+        try:
+            yield
+        except (duckdb.OperationalError, duckdb.DataError, duckdb.InvalidInputException) as error:
+            raise DatasetError(f"{self.path}: cannot be read: {error}") from error
+        finally:
+            for name in tables:
+                self._duckdb.unregister(name)
+
     def stream(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
         """The answer to a query in batches, for answers larger than the memory. Read it to its end."""
         try:
@@ -141,6 +171,7 @@ class Dataset:
     def keep_only(self, trial_ids: Sequence[str]) -> None:
         """Leave all other trials out of every table, until the dataset is closed."""
         self._known.clear()
+        self.kept = Kept()
         self._duckdb.register("kept_trials", pa.table({"trial_id": pa.array(trial_ids, pa.string())}))
         for table in TABLES:
             self._duckdb.execute(
@@ -170,7 +201,7 @@ class Dataset:
         It shares the views, and closes with this one.
         """
         view = copy.copy(self)
-        view._chosen = frozenset(trial_ids)
+        view._chosen, view.kept = frozenset(trial_ids), Kept()
         return view
 
     def _view(self, table: str, paths: list[str]) -> None:
@@ -194,8 +225,9 @@ def open_dataset(path: Path, *, check_sums: bool = True, include_suspect: bool =
     ``check_sums`` is off) the SHA-256 that the manifest says. Raises DatasetError in plain words.
     """
     manifest = _read_manifest(path)
-    for entry in manifest.files:
-        _check_file(path, entry, check_sums=check_sums)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a checksum is worked out beside Python
+        for _ in pool.map(lambda entry: _check_file(path, entry, check_sums=check_sums), manifest.files):
+            pass
     if not any(entry.path.startswith("trials/") for entry in manifest.files):
         raise DatasetError(f"{path}: its manifest names no trials table; gather the campaign again")
     try:

@@ -117,6 +117,7 @@ def latency_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str
     """Quantiles of every stage in every cell and scope."""
     cells = reduction.cells
     found: list[dict[str, Any]] = []
+    reduction.expect(stages)
     for stage in stages:
         distribution = reduction.distribution(stage)
         for cell in cells.cells:

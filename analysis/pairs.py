@@ -20,6 +20,7 @@ from analysis.statistics.comparison import (
     log_ratios,
     paired_ratio,
     verdict_word,
+    with_grain,
 )
 
 SEED = 20_260_301
@@ -71,7 +72,7 @@ def pair_rows(reduction: Reduction, stages: Sequence[Stage]) -> list[dict[str, A
                 rows.append(
                     _describe(cells, baseline, other)
                     | {"metric": stage.name, "withheld": withheld}
-                    | _compare(*pair, rng)
+                    | _compare(*pair, rng, distribution.grain)
                 )
     _judge(rows)
     return rows
@@ -89,8 +90,10 @@ def _describe(cells: Cells, baseline: Cell, other: Cell) -> dict[str, Any]:
     }
 
 
-def _compare(baseline: BlockMedians, other: BlockMedians, rng: np.random.Generator) -> dict[str, Any]:
-    found = paired_ratio(other, baseline, rng)
+def _compare(
+    baseline: BlockMedians, other: BlockMedians, rng: np.random.Generator, grain: float
+) -> dict[str, Any]:
+    found = with_grain(paired_ratio(other, baseline, rng), grain)
     of_hosts = _host_ratios(baseline, other)
     return {
         "ratio": found.value,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analysis import quantities
+from analysis.distributions import EXACT_ROWS
 from analysis.figures import LEVELS, at_levels, by
 from analysis.pairs import MOST_FAILED_SHARE
 from analysis.shown import Metric, Row, Tables, marked, of_metric
@@ -25,7 +26,10 @@ _RATIOS_FOUND = (
     "Ratios are paired by block: the geometric mean over blocks of the ratio of medians, its interval "
     "from a hierarchical bootstrap over blocks and instances, verdicts after Holm's correction."
 )
-_ROUNDED = "There are so many rows that values were rounded to steps of 0.1 %."
+_ROUNDED = (
+    f"Of more than {quantities.count(EXACT_ROWS)} rows values are counted in steps of 0.1 %: each is "
+    "off by 0.05 % at most, and so is every quantile; intervals are wider by that."
+)
 
 
 def records(table: pd.DataFrame) -> list[Row]:

@@ -1,6 +1,7 @@
 """How fast hosts start instances, and what an image weighs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -111,12 +112,13 @@ def sample_on(spread: Distribution, cell: int, codes: Iterable[int]) -> BlockedS
     ]
     if not found:
         return None
-    return blocked_sample(
+    together = blocked_sample(
         np.concatenate([s.values for s in found]),
         np.concatenate([s.blocks.numbers[s.block] for s in found]),
         np.concatenate([s.blocks.hosts[s.block] for s in found]),
         np.concatenate([s.counts for s in found]),
     )
+    return replace(together, grain=spread.grain)
 
 
 def p95_of(sample: BlockedSample, rng: np.random.Generator) -> tuple[float, Floats]:

@@ -1,17 +1,19 @@
 """The whole answer: every metric that both sides have, in every pair of equal cells, with a verdict."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from analysis import quantities
 from analysis.cells import Cells
 from analysis.compare.differing import DIFFERENCE_FIELDS, Difference, differences
 from analysis.compare.effects import Effect, Method, effect_of
 from analysis.compare.matching import Pair, match_cells
 from analysis.compare.sides import Side, Sides
 from analysis.compare.verdicts import FLOOR, Question, judge
+from analysis.distributions import Reduction
 from analysis.imported import NOT_IN_TURN, cells_out_of_turn
 from analysis.metrics import measures_by_experiment
 from analysis.metrics.base import Measure, Measured, Metric, ShareBlocks
@@ -134,8 +136,19 @@ def compare(sides: Sides, options: Options) -> Comparison:
             questions.append(question)
     for row, verdict in zip(rows, judge(questions, options.floor), strict=True):
         row |= {"verdict": verdict.word, "p_holm": verdict.p_holm, "why": verdict.why}
-    found = differences(sides)
-    return Comparison(tuple(rows), tuple(alone), found, sides.notes, sides.same_dataset, options)
+    found, notes = differences(sides), (*sides.notes, *_rounded(sides, sorted(a & b & set(known))))
+    return Comparison(tuple(rows), tuple(alone), found, notes, sides.same_dataset, options)
+
+
+def _rounded(sides: Sides, experiments: Sequence[str]) -> list[str]:
+    """A note for every side with so many rows that values were counted in steps."""
+    notes = []
+    for side in (sides.a, sides.b):
+        many = [name for name in experiments if Reduction(Cells(side.dataset, name)).rounded]
+        if many:
+            what = quantities.listed(many)
+            notes.append(f"{side.name}: values of {what} were counted in steps of 0.1 %.")
+    return notes
 
 
 def _experiments(side: Side, options: Options) -> set[str]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import special
 
 from analysis.metrics.base import EVERY_HOST, Measured, Metric, ShareBlocks
 from analysis.statistics.between_runs import FEWEST_HOSTS, ratio_between_runs
 from analysis.statistics.blocks import MINIMUM_BLOCKS, Blocks
-from analysis.statistics.comparison import BlockMedians, paired_ratio
+from analysis.statistics.comparison import BlockMedians, p_beyond, paired_ratio
 from analysis.statistics.share_differences import EffectiveShare, difference_p, share_difference
 
 SEED = 20_261_127
@@ -137,16 +136,5 @@ def _with_grain(found: Effect, below: float, above: float) -> Effect:
         high=found.high * upper,
         claim_low=found.claim_low * lower,
         claim_high=found.claim_high * upper,
-        p_value=_p_beyond(found.value, found.p_value, grain),
+        p_value=p_beyond(found.value, found.p_value, grain),
     )
-
-
-def _p_beyond(value: float, p_value: float | None, grain: float) -> float | None:
-    """The p-value of what is left of a ratio once the grain is taken off."""
-    centre = abs(math.log(value))
-    if p_value is None or centre <= grain:
-        return None if p_value is None else 1.0
-    if p_value == 0:
-        return 0.0
-    z = -float(special.ndtri(p_value / 2)) * (centre - grain) / centre
-    return float(2 * special.ndtr(-z))

@@ -93,6 +93,7 @@ def measured(dataset: Dataset) -> list[Measured]:
             found.append(Measured(experiment, MEMORY, cells, _slopes(cells)))
         else:
             reduction = Reduction(cells)
+            reduction.expect(STAGES[experiment].values())
             for measure, stage in STAGES[experiment].items():
                 found.append(Measured(experiment, measure, cells, _medians(reduction, stage)))
     return found

@@ -34,6 +34,7 @@ def stage_measures(
 ) -> list[Measure]:
     """Quantiles of stages. Of two stages of one name the first counts: that over all attempts."""
     found: dict[str, list[Measure]] = {}
+    reduction.expect({stage.name: stage for stage in reversed(stages)}.values())
     for stage in stages:
         if stage.name not in found:
             of_stage = _OfStage(reduction, stage)
@@ -69,7 +70,8 @@ class _OfStage:
         else:
             blocks = block_tails(sample, p) or plain_blocks({})
         estimate = Estimate(found.value, found.low, found.high)
-        return Measured(estimate, sample.n, blocks, unsure=_failing(sample))
+        # either way, so that a step is twice that
+        return Measured(estimate, sample.n, blocks, 2 * sample.grain, unsure=_failing(sample))
 
 
 def _failing(sample: BlockedSample) -> str | None:

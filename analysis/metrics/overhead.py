@@ -51,4 +51,4 @@ def _of(distribution: Distribution, cell: Cell) -> Measured | None:
         return None
     found = estimate_quantile(sample, 0.5)
     blocks = block_medians(sample, np.random.default_rng([SEED, cell.index]))
-    return Measured(Estimate(found.value, found.low, found.high), sample.n, blocks)
+    return Measured(Estimate(found.value, found.low, found.high), sample.n, blocks, 2 * sample.grain)

@@ -166,6 +166,27 @@ def _two_sided_p(centre: float, error: float, df: float) -> float:
     return float(2 * special.stdtr(df, -abs(centre) / error))
 
 
+def with_grain(ratio: Ratio, grain: float) -> Ratio:
+    """The ratio where each side may be off by a share ``grain``: a systematic error, added whole."""
+    if not grain or ratio.value is None or ratio.low is None or ratio.high is None:
+        return ratio
+    apart = 2 * math.log1p(grain)
+    ends = ratio.low * math.exp(-apart), ratio.high * math.exp(apart)
+    p_value = p_beyond(ratio.value, ratio.p_value, apart)
+    return Ratio(ratio.value, *ends, p_value, ratio.blocks, ratio.within)
+
+
+def p_beyond(value: float, p_value: float | None, grain: float) -> float | None:
+    """The p-value of what is left of a ratio once the grain, a logarithm, is taken off."""
+    centre = abs(math.log(value))
+    if p_value is None or centre <= grain:
+        return None if p_value is None else 1.0
+    if p_value == 0:
+        return 0.0
+    z = -float(special.ndtri(p_value / 2)) * (centre - grain) / centre
+    return float(2 * special.ndtr(-z))
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Adjusted p-values of a family of tests (Holm, Scandinavian Journal of Statistics 6, 1979)."""
     known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)

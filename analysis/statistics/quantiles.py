@@ -67,6 +67,7 @@ def estimate_quantile(sample: BlockedSample, p: float, level: float = LEVEL) -> 
 
     The ranks are found for the effective number and carried to the same expected place among all
     values, r·(n + 1)/(n_eff + 1). An infinite value says that the quantile lies among the failures.
+    Of values that were counted in steps the interval is wider by what hides in a step.
     """
     if sample.n == 0:
         return QuantileEstimate(p, None, None, None, 0, None)
@@ -77,4 +78,10 @@ def estimate_quantile(sample: BlockedSample, p: float, level: float = LEVEL) -> 
     stretch = (sample.n + 1) / (math.floor(min(n_eff, sample.n) + 1e-9) + 1)
     low = max(1, math.floor(ranks[0] * stretch))
     high = min(sample.n, math.ceil(ranks[1] * stretch))
-    return QuantileEstimate(p, value, sample.at_rank(low), sample.at_rank(high), sample.n, n_eff)
+    ends = _moved(sample.at_rank(low), -sample.grain), _moved(sample.at_rank(high), sample.grain)
+    return QuantileEstimate(p, value, *ends, sample.n, n_eff)
+
+
+def _moved(value: float, share: float) -> float:
+    """A value, further up by a share of its size."""
+    return value + share * abs(value) if share and math.isfinite(value) else value

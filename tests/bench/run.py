@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/bench")]
+sys.path[:0] = [str(ROOT / place) for place in ("", "tests", "tests/bench", "tests/analysis")]
 
 from figure import Figure, Size  # noqa: E402
 from performance_page import in_page, row_of  # noqa: E402
