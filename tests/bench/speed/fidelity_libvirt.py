@@ -107,7 +107,7 @@ def _own_part(batches: TrialBatches, library: Library, rounds: int) -> Iterator[
         "what Tonnage adds to the four calls of libvirt, 1 at once",
         own,
         "ms",
-        note="console, PID file, look-ups by UUID, one more destroy, turns between threads and event loop",
+        note="console, PID file, look-ups by UUID, one more destroy, turns of threads and event loop",
     )
     yield Figure(
         f"{VERBS}, 1 at once, reckoned",
