@@ -9,7 +9,11 @@ from interleaved import in_turn, medians, ratio_interval
 from trial_batches import Batch, Life, TrialBatches, by_hand
 
 BUDGET = 1.03
-"""Create, start and remove within 3 % of a bare loop of engine calls."""
+"""Create, start and remove within 3 % of a bare loop of engine calls.
+
+No verdict where the interval of the ratio holds it: an engine's own noise is often more than 3 %. What
+Tonnage itself adds is measured apart, without that noise.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,15 @@ def _figure(
     found = medians({"mine": mine, "limit": limits})
     faster = unit == "1/s"
     low, high = ratio_interval(limits, mine) if faster else ratio_interval(mine, limits)
+    is_decided = loop.budget is None or not low <= loop.budget <= high
+    word = "" if is_decided else f"; too noisy to tell whether it is within {loop.budget:g}"
     return Figure(
         case,
         found["mine"],
         unit,
         found["limit"],
         loop.limit_is,
-        loop.budget,
+        loop.budget if is_decided else None,
         higher_is_better=faster,
-        note=f"95 % interval of the ratio {low:.3f} to {high:.3f}, {len(mine)} rounds",
+        note=f"95 % interval of the ratio {low:.3f} to {high:.3f}, {len(mine)} rounds{word}",
     )

@@ -27,11 +27,11 @@ from workers.settings import HostSettings
 NEEDS: tuple[str, ...] = ("docker",)
 VERBS = "create, start and remove"
 CALLS = 50
-ROUNDS_ALONE = {Size.SMOKE: 1, Size.FULL: 10, Size.HUGE: 100}
+ROUNDS_ALONE = {Size.SMOKE: 1, Size.FULL: 5, Size.HUGE: 100}
 ROUNDS_OF_OWN_PART = {Size.SMOKE: 1, Size.FULL: 15, Size.HUGE: 100}
 PLANS = {
     Size.SMOKE: [Plan(2, 1, 1)],
-    Size.FULL: [Plan(1, 60, 8), Plan(8, 20, 5), Plan(16, 10, 3)],
+    Size.FULL: [Plan(1, 50, 5), Plan(8, 16, 4), Plan(16, 8, 3)],
     Size.HUGE: [Plan(1, 400, 40), Plan(8, 100, 20), Plan(16, 60, 10), Plan(64, 20, 5)],
 }
 
