@@ -14,6 +14,7 @@ BUDGET = 1.03
 No verdict where the interval of the ratio holds it: an engine's own noise is often more than 3 %. What
 Tonnage itself adds is measured apart, without that noise.
 """
+ROUNDS_FOR_A_VERDICT = 5
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,9 @@ def _figure(
     found = medians({"mine": mine, "limit": limits})
     faster = unit == "1/s"
     low, high = ratio_interval(limits, mine) if faster else ratio_interval(mine, limits)
-    is_decided = loop.budget is None or not low <= loop.budget <= high
-    word = "" if is_decided else f"; too noisy to tell whether it is within {loop.budget:g}"
+    holds_it = loop.budget is not None and low <= loop.budget <= high
+    is_decided = not holds_it and len(mine) >= ROUNDS_FOR_A_VERDICT
+    word = f"; too noisy to tell whether it is within {loop.budget:g}" if holds_it else ""
     return Figure(
         case,
         found["mine"],
