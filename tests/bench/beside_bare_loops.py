@@ -9,7 +9,12 @@ from interleaved import in_turn, medians, ratio_interval
 from trial_batches import Batch, Life, TrialBatches, by_hand
 
 BUDGET = 1.03
-"""Create, start and remove within 3 % of a bare loop of engine calls."""
+"""Create, start and remove within 3 % of a bare loop of engine calls.
+
+No verdict where the interval of the ratio holds it: an engine's own noise is often more than 3 %. What
+Tonnage itself adds is measured apart, without that noise.
+"""
+ROUNDS_FOR_A_VERDICT = 5
 
 
 @dataclass(frozen=True)
@@ -86,13 +91,16 @@ def _figure(
     found = medians({"mine": mine, "limit": limits})
     faster = unit == "1/s"
     low, high = ratio_interval(limits, mine) if faster else ratio_interval(mine, limits)
+    holds_it = loop.budget is not None and low <= loop.budget <= high
+    is_decided = not holds_it and len(mine) >= ROUNDS_FOR_A_VERDICT
+    word = f"; too noisy to tell whether it is within {loop.budget:g}" if holds_it else ""
     return Figure(
         case,
         found["mine"],
         unit,
         found["limit"],
         loop.limit_is,
-        loop.budget,
+        loop.budget if is_decided else None,
         higher_is_better=faster,
-        note=f"95 % interval of the ratio {low:.3f} to {high:.3f}, {len(mine)} rounds",
+        note=f"95 % interval of the ratio {low:.3f} to {high:.3f}, {len(mine)} rounds{word}",
     )

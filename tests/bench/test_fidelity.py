@@ -105,6 +105,16 @@ def test_figures_beside_a_loop_say_how_many_times_it_takes() -> None:
     assert whole.ratio == pytest.approx(4 / 3)
 
 
+def test_there_is_no_verdict_where_the_interval_holds_the_budget() -> None:
+    bare = [Batch([Life(0.1 + 0.01 * (n % 3), 0.1, 0.3)], 0.4) for n in range(9)]
+    ours = [Batch([Life(0.1 + 0.01 * (n % 4), 0.1, 0.3)], 0.4) for n in range(9)]
+    loop = BareLoop(lambda: Life(0, 0, 0), "bare loop", budget=1.03)
+    latency, rate = against(1, loop, ours, bare, "create and remove")
+    assert latency.budget is None
+    assert "too noisy" in latency.note
+    assert rate.keeps_budget is True
+
+
 def test_arrivals_all_come_and_none_early(batches: TrialBatches) -> None:
     late_us = _ours(batches, rate_per_s=2000, arrivals=100)
     assert len(late_us) == 100

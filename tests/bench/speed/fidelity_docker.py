@@ -7,6 +7,7 @@ rows hold of it. Throughput is lifecycles per second with everything that is bet
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
@@ -16,7 +17,7 @@ from docker_by_hand import Library, Program, RawHttp
 from figure import Figure, Size
 from instant_engine import instant_engine
 from interleaved import in_turn, medians
-from trial_batches import TrialBatches
+from trial_batches import Batch, TrialBatches, by_hand
 
 from contract.campaign import Limits
 from workers.drivers.base import InstanceSpec
@@ -27,11 +28,11 @@ from workers.settings import HostSettings
 NEEDS: tuple[str, ...] = ("docker",)
 VERBS = "create, start and remove"
 CALLS = 50
-ROUNDS_ALONE = {Size.SMOKE: 1, Size.FULL: 10, Size.HUGE: 100}
+ROUNDS_ALONE = {Size.SMOKE: 1, Size.FULL: 5, Size.HUGE: 100}
 ROUNDS_OF_OWN_PART = {Size.SMOKE: 1, Size.FULL: 15, Size.HUGE: 100}
 PLANS = {
     Size.SMOKE: [Plan(2, 1, 1)],
-    Size.FULL: [Plan(1, 60, 8), Plan(8, 20, 5), Plan(16, 10, 3)],
+    Size.FULL: [Plan(1, 50, 5), Plan(8, 16, 4), Plan(16, 8, 3)],
     Size.HUGE: [Plan(1, 400, 40), Plan(8, 100, 20), Plan(16, 60, 10), Plan(64, 20, 5)],
 }
 
@@ -50,11 +51,37 @@ def measure(size: Size) -> Iterator[Figure]:
             }
             for plan in PLANS[size]:
                 yield from _at(batches, plan, loops)
-            alone = turns(batches, "beacon", {"http": loops["http"]}, 1, ROUNDS_ALONE[size])
-            real_ms = median(batch.calls_s for batch in alone["http"]) * 1e3
+            real_ms, pace = _pace(http, ROUNDS_ALONE[size])
+            yield pace
             yield from _one_call(batches, http, library)
             library.api.close()
         yield from _own_part(folder, real_ms, size)
+
+
+def _pace(http: RawHttp, rounds: int) -> tuple[float, Figure]:
+    """What a bare lifecycle takes alone, ms; and how little more an engine does with many at once."""
+    seen: dict[int, list[Batch]] = {1: [], 16: []}
+
+    def by(lanes: int) -> Callable[[], float]:
+        def once() -> float:
+            with ThreadPoolExecutor(lanes) as pool:
+                seen[lanes].append(by_hand(http.live, max(4, lanes), pool))
+            return seen[lanes][-1].per_s
+
+        return once
+
+    found = medians(in_turn(rounds, {str(lanes): by(lanes) for lanes in seen}))
+    real_ms = median(batch.calls_s for batch in seen[1][1:]) * 1e3
+    return real_ms, Figure(
+        "lifecycles of the bare loop of HTTP calls, 16 at once",
+        found["16"],
+        "1/s",
+        found["1"],
+        "the same loop, 1 at once",
+        higher_is_better=True,
+        note="dockerd does most of a lifecycle one after the other, whoever asks; the rest of the time "
+        "that 16 at once take is waiting",
+    )
 
 
 def _own_part(folder: Path, real_ms: float, size: Size) -> Iterator[Figure]:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from statistics import median
+from typing import Any
 
 import engines
 from beside_bare_loops import BUDGET, BareLoop, Plan, against, turns
@@ -35,6 +37,8 @@ PLANS = {
     Size.FULL: [Plan(1, 18, 3), Plan(4, 8, 2)],
     Size.HUGE: [Plan(1, 200, 20), Plan(4, 100, 20)],
 }
+ROUNDS_OF_OWN_PART = {Size.SMOKE: 1, Size.FULL: 10, Size.HUGE: 100}
+FOUR = ("define", "start", "destroy", "undefine")
 ROUNDS_OF_MANY = {Size.SMOKE: 0, Size.FULL: 3, Size.HUGE: 20}
 
 
@@ -55,6 +59,7 @@ def measure(size: Size) -> Iterator[Figure]:
         }
         for plan in PLANS[size]:
             yield from _at(batches, plan, loops)
+        yield from _own_part(batches, library, ROUNDS_OF_OWN_PART[size])
         if rounds := ROUNDS_OF_MANY[size]:
             yield _many(batches, uri, template, rounds)
 
@@ -69,6 +74,50 @@ def _at(batches: TrialBatches, plan: Plan, loops: dict[str, BareLoop]) -> Iterat
         if rounds:
             found = turns(batches, "started", {name: loops[name]}, plan.concurrency, rounds)
             yield from against(plan.concurrency, loops[name], found["tonnage"], found[name], VERBS)
+
+
+def _own_part(batches: TrialBatches, library: Library, rounds: int) -> Iterator[Figure]:
+    """What a lifecycle takes beside the four calls of libvirt that a bare loop makes, too.
+
+    Guests that boot and destroys in steps of 200 ms are in both and make noise; what is added is not.
+    """
+    session = batches.driver._session  # type: ignore[attr-defined]
+    plain, calls_s = session.call, dict[str, float]()
+
+    def noted(function: Callable[..., Any], *more: Any) -> Any:
+        begun = time.perf_counter()
+        try:
+            return plain(function, *more)
+        finally:  # a second destroy is not a bare loop's
+            calls_s.setdefault(function.__name__, time.perf_counter() - begun)
+
+    own_ms, bare_ms = [], []
+    session.call = noted
+    try:
+        for _ in range(rounds + 1):
+            calls_s.clear()
+            life = batches.batch(1, 1, "started").lives[0]
+            own_ms.append((life.up_s + life.down_s - sum(calls_s[name] for name in FOUR)) * 1e3)
+            bare = library.live()
+            bare_ms.append((bare.up_s + bare.down_s) * 1e3)
+    finally:
+        session.call = plain
+    own, real = median(own_ms[1:]), median(bare_ms[1:])
+    yield Figure(
+        "what Tonnage adds to the four calls of libvirt, 1 at once",
+        own,
+        "ms",
+        note="console, PID file, look-ups by UUID, one more destroy, turns of threads and event loop",
+    )
+    yield Figure(
+        f"{VERBS}, 1 at once, reckoned",
+        real + own,
+        "ms",
+        real,
+        "bare loop of libvirt's library",
+        BUDGET,
+        note="the bare loop's time and what Tonnage adds: free of the guests' noise",
+    )
 
 
 def _many(batches: TrialBatches, uri: str, template: Template, rounds: int) -> Figure:
