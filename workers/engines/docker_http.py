@@ -150,9 +150,15 @@ class _Connection:
             return await self._chunks()
         if "content-length" in fields:
             return await self._reader.readexactly(_bounded(int(fields["content-length"])))
-        body = await self._reader.read(_MAX_BODY_BYTES)  # until the engine closes
+        return await self._until_closed()
+
+    async def _until_closed(self) -> bytes:
+        body = bytearray()
+        while piece := await self._reader.read(_HEAD_BYTES):
+            _bounded(len(body) + len(piece))
+            body += piece
         self.close()
-        return body
+        return bytes(body)
 
     async def _chunks(self) -> bytes:
         body = bytearray()

@@ -111,6 +111,24 @@ def test_an_answer_without_a_length_ends_with_its_connection(tmp_path: Path) -> 
     assert speak(tmp_path / "s", lambda _: answers.pop(0), work).connections == 2
 
 
+def test_an_answer_without_a_length_may_come_in_pieces(tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (b'HTTP/1.1 200 OK\r\n\r\n{"Id":', b' "x"}'):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        writer.close()
+
+    async def whole() -> None:
+        async with await asyncio.start_unix_server(serve, tmp_path / "s"):
+            links = ApiConnections(ApiServer("docker", tmp_path / "s", 30.0), "1.41")
+            assert await docker_containers.inspect(links, "x") == {"Id": "x"}
+            links.close()
+
+    asyncio.run(whole())
+
+
 def test_a_connection_that_the_engine_closed_is_not_used_again(tmp_path: Path) -> None:
     engine = Engine(lambda _: said('{"Id": "x"}'))
 
