@@ -32,8 +32,10 @@ IMPORTED = "imported"
 MAX_PART_BYTES = 512 * 1024 * 1024
 _RECORD = "trial.json"
 _OF_TRIAL = ("campaign", "host", "block", "order", "experiment", "driver", "profile", "image")
-_OF_RECORD = ("attempt", "schema_version", "outcome", "verdict", "error_class", "error_text")
-_OF_RECORD += ("emulated", "virtual", "duration_ns", "clock_offset_ns", "clock_error_ns")
+_OF_RECORD = (
+    *("attempt", "schema_version", "outcome", "verdict", "error_class", "error_text"),
+    *("emulated", "virtual", "duration_ns", "clock_offset_ns", "clock_error_ns"),
+)
 """Columns of the table of trials that are fields of a trial, or of its record, as they are."""
 _NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")
 
