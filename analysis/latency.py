@@ -145,19 +145,21 @@ def _quantiles(distribution: Distribution, cell: int, scope: Scope) -> dict[str,
 def outcome_rows(reduction: Reduction) -> list[dict[str, Any]]:
     """How attempts ended in every cell and scope."""
     cells = reduction.cells
-    counted: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    counted: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for row in reduction.counts():
-        counted[row["cell"]].append(row)
-    return [
-        describe(cells, cell, scope)
-        | _outcomes(cells, cell, scope, [r for r in counted[cell.index] if scope.has(r["host"])])
-        for cell in cells.cells
-        for scope in scopes(cells, cell)
-    ]
+        counted[row["cell"], row["host"]].append(row)
+    everybody = range(len(cells.hosts))
+    found = []
+    for cell in cells.cells:
+        for scope in scopes(cells, cell):
+            codes = everybody if scope.codes is None else sorted(scope.codes)
+            here = [row for code in codes for row in counted.get((cell.index, code), ())]
+            found.append(describe(cells, cell, scope) | _outcomes(cells, cell, scope, here))
+    return found
 
 
 def _outcomes(cells: Cells, cell: Cell, scope: Scope, here: list[dict[str, Any]]) -> dict[str, Any]:
-    counts = cells.counting(cell.index, scope)
+    counts = {host: cells.counts(cell.index, scope, host) for host in {row["host"] for row in here}}
     timed = [row for row in here if row["role"] != "set aside" and counts[row["host"]]]
     column = {
         name: np.array([row[name] for row in timed], dtype=np.float64)

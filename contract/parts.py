@@ -35,6 +35,12 @@ WRITERS = 8
 """Parts that are written at once: a file system writes what many wait for about as fast as one."""
 MAX_PART_BYTES = 512 * 1024 * 1024
 _RECORD = "trial.json"
+_OF_TRIAL = ("campaign", "host", "block", "order", "experiment", "driver", "profile", "image")
+_OF_RECORD = (
+    *("attempt", "schema_version", "outcome", "verdict", "error_class", "error_text"),
+    *("emulated", "virtual", "duration_ns", "clock_offset_ns", "clock_error_ns"),
+)
+"""Columns of the table of trials that are fields of a trial, or of its record, as they are."""
 _NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")
 
 
@@ -74,11 +80,8 @@ class TrialRecord(Frozen):
     def row(self) -> dict[str, Any]:
         """The record as a row of the ``trials`` table."""
         trial, imported = self.trial, IMPORTED in self.facts
-        same = trial.model_dump(include={"campaign", "host", "block", "order", "experiment"})
-        same |= trial.model_dump(include={"driver", "profile", "image"})
-        same |= self.model_dump(include={"attempt", "schema_version", "outcome", "verdict"})
-        same |= self.model_dump(include={"error_class", "error_text", "emulated", "virtual"})
-        same |= self.model_dump(include={"duration_ns", "clock_offset_ns", "clock_error_ns"})
+        same = {name: getattr(trial, name) for name in _OF_TRIAL}
+        same |= {name: getattr(self, name) for name in _OF_RECORD}
         return same | {
             "trial_id": trial.trial_id,
             "settings": canonical_json(trial.settings),
