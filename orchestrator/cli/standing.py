@@ -117,9 +117,8 @@ def _fleet(broker: str | None, only: Sequence[str] | None) -> "dict[str, HostEnt
     from orchestrator.fleet import read_fleet
 
     client = connect(broker)
-    with broker_errors(broker):
-        with uncollected():
-            return read_fleet(client, only)
+    with broker_errors(broker), uncollected():
+        return read_fleet(client, only)
 
 
 def _headline(standing: "Standing") -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Hold off the search for cycles: what is read has none, and looking costs a third of the reading."""
+    """Hold off the search for cycles: what is read has none, and the search costs a third of it."""
     was = gc.isenabled()
     gc.disable()
     try:
