@@ -212,9 +212,12 @@ def store_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(min(WRITERS, len(parts))) as writers:  # syncs wait for each other's
-            for _ in writers.map(lambda part: _publish(folder / part[0], part[1]), parts.items()):
-                pass
+        if len(parts) == 1:
+            for name, data in parts.items():
+                _publish(folder / name, data)
+        else:
+            with ThreadPoolExecutor(min(WRITERS, len(parts))) as writers:
+                list(writers.map(_publish, (folder / name for name in parts), parts.values()))
         _fsync_folder(folder)
     except OSError as error:
         raise ResultsError(f"{folder}: a part cannot be written: {error.strerror}") from error

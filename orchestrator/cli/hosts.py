@@ -14,6 +14,7 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.sweeping import sweep_by_workers
 from orchestrator.cli.tabulate import tabulate
+from orchestrator.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
     from workers.settings import HostSettings
@@ -73,7 +74,8 @@ def hosts(
             forget_host(client, name)
         for name in release or []:
             release_host(client, name)
-        fleet = read_fleet(client)
+        with uncollected():
+            fleet = read_fleet(client)
     if as_json:
         typer.echo(json.dumps({name: entry.as_dict() for name, entry in fleet.items()}))
         return

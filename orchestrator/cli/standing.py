@@ -12,6 +12,7 @@ import typer
 
 from orchestrator.cli.options import BrokerOption, JsonOption, counted
 from orchestrator.cli.tabulate import tabulate
+from orchestrator.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
     from orchestrator.fleet import HostEntry
@@ -37,7 +38,8 @@ def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOp
     from orchestrator.results import Results
     from orchestrator.standing import StandingReader
 
-    standing = StandingReader(Results(results)).read()
+    with uncollected():
+        standing = StandingReader(Results(results)).read()
     fleet = _fleet(broker, None if as_json else [name for name, _ in _worst_first(standing)])
     if as_json:
         states = {name: fleet[name].state for name in standing.hosts if name in fleet}
@@ -115,7 +117,7 @@ def _fleet(broker: str | None, only: Sequence[str] | None) -> "dict[str, HostEnt
     from orchestrator.fleet import read_fleet
 
     client = connect(broker)
-    with broker_errors(broker):
+    with broker_errors(broker), uncollected():
         return read_fleet(client, only)
 
 
