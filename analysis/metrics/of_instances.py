@@ -34,11 +34,13 @@ def stage_measures(
 ) -> list[Measure]:
     """Quantiles of stages. Of two stages of one name the first counts: that over all attempts."""
     found: dict[str, list[Measure]] = {}
-    reduction.expect({stage.name: stage for stage in reversed(stages)}.values())
+    wanted: dict[str, Stage] = {}
     for stage in stages:
-        if stage.name not in found:
-            of_stage = _OfStage(reduction, stage)
-            found[stage.name] = [of_stage.measure(name, stage.name in main) for name in QUANTILES]
+        wanted.setdefault(stage.name, stage)
+    reduction.expect(wanted.values())
+    for stage in wanted.values():
+        of_stage = _OfStage(reduction, stage)
+        found[stage.name] = [of_stage.measure(name, stage.name in main) for name in QUANTILES]
     return [measure for measures in found.values() for measure in measures]
 
 

@@ -225,7 +225,7 @@ def _coded(keys: Ints) -> tuple[Ints, Ints]:
     Where they are small numbers they need not be sorted, which for millions of them takes a second.
     """
     most = int(keys.max(initial=0))
-    if most > keys.size:
+    if most >= keys.size:
         return np.unique(keys, return_inverse=True)
     there = np.zeros(most + 1, dtype=bool)
     there[keys] = True

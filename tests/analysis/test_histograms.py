@@ -12,6 +12,7 @@ from analysis.dataset import open_dataset
 from analysis.diagnostics import section as diagnostics
 from analysis.distributions import Reduction, Stage
 from analysis.histograms import INFINITE, Histograms, bucket_sql, middles
+from analysis.metrics.lifecycle import measures
 from analysis.scopes import FLEET
 from analysis.statistics.blocks import blocked_sample
 from analysis.statistics.comparison import Ratio, with_grain
@@ -150,6 +151,17 @@ def test_stages_are_read_in_one_pass_and_kept(folder, many):
         dataset.holding = lambda *given, **tables: passes.append(given) or holding(*given, **tables)
         lifecycle.table(dataset)
         diagnostics.table(dataset)
+    assert len(passes) == len(DESIGN.hosts)
+
+
+def test_metrics_that_are_compared_are_read_in_one_pass_too(folder, many):
+    with open_dataset(folder, check_sums=False) as dataset:
+        passes = []
+        holding = dataset.holding
+        dataset.holding = lambda *given, **tables: passes.append(given) or holding(*given, **tables)
+        cells = Cells(dataset, "lifecycle")
+        for measure in measures(cells):
+            measure.of(cells.cells[0])
     assert len(passes) == len(DESIGN.hosts)
 
 
