@@ -63,7 +63,7 @@ def test_tables_stand_beside_every_limit_and_the_budget_beside_one():
     found = {
         name: benchmark.Took(place + 1.0, place + 2.0, 100.0 * place) for place, name in enumerate(ways)
     }
-    figures = list(benchmark.figures(benchmark.Amount(1_000_000, 1), found))
+    figures = list(benchmark.figures(benchmark.Amount(100_000_000, 1), found))
     tables = [f for f in figures if f.case.startswith("all tables") and f.limit is not None]
     used = [f for f in tables if f.case.endswith("processor seconds")]
     assert [(f.value, f.limit) for f in used] == [(5.0, 3.0), (5.0, 2.0), (5.0, 4.0)]
@@ -71,7 +71,7 @@ def test_tables_stand_beside_every_limit_and_the_budget_beside_one():
     assert [(f.value, f.limit) for f in tables] == [(4.0, 2.0), (4.0, 1.0), (4.0, 3.0)]
     assert [f.budget for f in tables] == [None, 2.0, None]
     peaks = {f.case: (f.value, f.budget) for f in figures if f.unit == "MiB"}
-    assert peaks["whole report, 1 million rows: peak memory"] == (400.0, 2048.0)
+    assert peaks["whole report, 100 million rows: peak memory"] == (400.0, 2048.0)
     assert len(peaks) == len(ways)
 
 
