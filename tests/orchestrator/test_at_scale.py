@@ -1,7 +1,6 @@
 """What a coordinator does per trial and per look does not grow with the fleet: counted, not timed."""
 
 import json
-import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -234,18 +233,3 @@ def test_standing_does_not_believe_what_was_noted_of_another_plan_or_broken_off(
     plan = (tmp_path / "plan.json").read_text()
     (tmp_path / "plan.json").write_text(plan.replace("sample", "simple"))
     assert StandingReader(results).read().campaign == "simple"
-
-
-def test_a_plan_is_written_piece_by_piece(tmp_path: Path) -> None:
-    trials = tuple(make_trial(block=block, params={"text": "x" * 4000}) for block in range(100))
-    for trial in trials:
-        assert trial.trial_id
-    results = Results(tmp_path)
-    tracemalloc.start()
-    try:
-        results.freeze("campaign: sample\n", trials)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < (tmp_path / "plan.json").stat().st_size / 4
-    assert results.planned() == trials
