@@ -51,7 +51,8 @@ def _measured_on(result: Mapping[str, Any]) -> str:
     machine = result["machine"]
     return (
         f"{machine['date']}, {machine['cpus']} processors, {machine['mem_gib']:g} GiB, "
-        f"Linux {machine['kernel']}, Python {machine['python']}; {result['seconds']:.0f} s in all."
+        f"Linux {machine['kernel']}, Python {machine['python']}; "
+        f"size {result['size']}, {result['seconds']:.0f} s in all."
     )
 
 
