@@ -35,6 +35,7 @@ class LibvirtDriver(base.Driver[S]):
         super().__init__(settings, host, owner)
         self._uri = uri or uri_for(self.name, host.libvirt_uri)
         self._session = LibvirtSession(self._uri or "")
+        self._consoles: set[SerialConsole] = set()
 
     @property
     def uri(self) -> str:
@@ -42,6 +43,20 @@ class LibvirtDriver(base.Driver[S]):
         if self._uri is None:
             raise EngineAbsent(f"{self.name}: nobody says where it is: name its URI with --libvirt-uri")
         return self._uri
+
+    async def close(self) -> None:
+        """Close consoles and connections. Domains go on."""
+        for console in list(self._consoles):
+            console.close()
+        with suppress(EngineError):
+            await self.engine(self._session.close)
+        self._threads.close()
+
+    def _let_go(self, console: SerialConsole | None) -> None:
+        """Close a console that is not needed any more, if there is one."""
+        if console is not None:
+            console.close()
+            self._consoles.discard(console)
 
     async def _ask(
         self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
@@ -78,21 +93,6 @@ class LocalLibvirtDriver(LibvirtDriver[S]):
     def __init__(self, settings: S, host: HostSettings, owner: Owner, uri: str | None) -> None:
         super().__init__(settings, host, owner, uri)
         self._files = LibvirtFiles(self.uri, self.hypervisor)
-        self._consoles: set[SerialConsole] = set()
-
-    async def close(self) -> None:
-        """Close consoles and connections. Domains go on."""
-        for console in list(self._consoles):
-            console.close()
-        with suppress(EngineError):
-            await self.engine(self._session.close)
-        self._threads.close()
-
-    def _let_go(self, console: SerialConsole | None) -> None:
-        """Close a console that is not needed any more, if there is one."""
-        if console is not None:
-            console.close()
-            self._consoles.discard(console)
 
     def daemon_socket(self) -> Path | None:
         """The system daemon's; of another libvirt nothing is known."""

@@ -65,7 +65,6 @@ class MachineDriver(LibvirtDriver[S]):
         self._machine: MachineSettings = settings
         self._records = host.state_dir.absolute() / self.name
         self._sockets = host.run_dir.absolute() / self.name
-        self._consoles: set[SerialConsole] = set()
 
     async def open(self) -> None:
         """See that what the hypervisor needs is here, and connect."""
@@ -81,14 +80,6 @@ class MachineDriver(LibvirtDriver[S]):
             raise EngineAbsent(f"{self.name} at {uri}: {error}; it needs {kind.needs}") from error
         for folder in (self._records, self._sockets):
             await self.engine(make_folder, folder / self.host.name)
-
-    async def close(self) -> None:
-        """Close consoles and connections. Machines go on."""
-        for console in list(self._consoles):
-            console.close()
-        with suppress(EngineError):
-            await self.engine(self._session.close)
-        self._threads.close()
 
     async def facts(self) -> dict[str, Any]:
         """Versions. Nobody has measured with this driver yet: its facts say so."""
@@ -144,7 +135,7 @@ class MachineDriver(LibvirtDriver[S]):
         own = _own(instance)
         if own.socket is None:
             raise EngineError(f"{self.name} gives no console")
-        self._forget_console(own)
+        self._let_go(own.console)
         own.console = await SerialConsole.listen(own.socket)
         self._consoles.add(own.console)
         return own.console
@@ -180,7 +171,7 @@ class MachineDriver(LibvirtDriver[S]):
     async def remove(self, instance: Instance) -> None:
         """Switch it off; remove machine, disk and socket, and last the file that says whose it is."""
         own = _own(instance)
-        self._forget_console(own)
+        self._let_go(own.console)
         await self._remove(own.spec.name, self.host.name)
 
     async def remains(self, instance: Instance) -> list[str]:
@@ -256,12 +247,6 @@ class MachineDriver(LibvirtDriver[S]):
         if cpus != int(cpus):
             raise EngineError(f"{self.name} gives whole processors only, and the limits say {cpus:g}")
         return int(cpus)
-
-    def _forget_console(self, own: MachineInstance) -> None:
-        if own.console is not None:
-            own.console.close()
-            self._consoles.discard(own.console)
-            own.console = None
 
 
 def _own(instance: Instance) -> MachineInstance:
