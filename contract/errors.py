@@ -156,6 +156,17 @@ class BrokerError(TonnageError):
 
 
 class MessageError(TonnageError):
-    """A message from the broker is not one of ours, or of another version."""
+    """A message from the broker is not one of ours, of another version, or not to be believed."""
 
     code = "message"
+
+    def __init__(self, text: str, cause: str = "malformed") -> None:
+        super().__init__(text)
+        self.cause = cause
+        """One of ``contract.refusals.CAUSES``."""
+
+
+class KeyFileError(TonnageError):
+    """A key that signs messages is missing, is not one, or can be read by others."""
+
+    code = "key_file"

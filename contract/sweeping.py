@@ -1,16 +1,21 @@
 """Sweeping a host through the broker: what is asked of its worker, and what it answers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from contract import CONTRACT_VERSION
 from contract.campaign import Frozen, Name
 from contract.errors import MessageError
+from contract.versions import refuse_other_version
 from contract.wire import PREFIX
 
 ANSWER_TTL_S = 600
 """How long an answer that nobody takes is kept."""
+
+
+AnswerTo = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""One sweep of the fleet: what the answers belong to."""
 
 
 class SweepOrder(Frozen):
@@ -20,7 +25,9 @@ class SweepOrder(Frozen):
     operation: Literal["sweep"] = "sweep"
     host: Name
     dry_run: bool
-    answer_to: str = Field(pattern=r"^[0-9a-f]{32}$")
+    answer_to: AnswerTo
+    issued_at_ns: int = Field(description="by the broker's clock")
+    nonce: str = Field(min_length=16, max_length=64)
 
 
 class FoundLeftover(Frozen):
@@ -36,6 +43,7 @@ class SweepAnswer(Frozen):
     """What one host found."""
 
     host: Name
+    answer_to: AnswerTo
     found: tuple[FoundLeftover, ...] = ()
     failed: tuple[str, ...] = ()
     """What could not be removed, in words."""
@@ -49,12 +57,11 @@ def answer_key(answer_to: str) -> str:
 
 def decode_order(body: object, host: str) -> SweepOrder:
     """Check an order that reached ``host``. Raises MessageError in plain words."""
+    refuse_other_version(body, "coordinator", "worker")
     try:
         order = SweepOrder.model_validate(body)
     except ValidationError as error:
         raise MessageError(f"not a sweep: {error}") from error
-    if order.contract != CONTRACT_VERSION:
-        raise MessageError(f"a sweep of contract version {order.contract}: bring both to one release")
     if order.host != host:
-        raise MessageError(f"a sweep for host '{order.host}' reached host '{host}'")
+        raise MessageError(f"a sweep for host '{order.host}' reached host '{host}'", cause="foreign")
     return order

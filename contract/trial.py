@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from contract import CONTRACT_VERSION
 from contract.campaign import Frozen, Limits, Name, Scalar
 from contract.errors import MessageError
+from contract.versions import refuse_other_version
 
 
 class Trial(Frozen):
@@ -96,12 +97,7 @@ def canonical_json(value: Any) -> str:
 
 def decode_trial(content: object) -> Trial:
     """Check a trial that came over the wire. Raises MessageError that carries what came."""
-    version = content.get("contract") if isinstance(content, dict) else None
-    if version != CONTRACT_VERSION:
-        raise MessageError(
-            f"this worker speaks contract version {CONTRACT_VERSION}, the message has "
-            f"{version!r}: bring coordinator and worker to the same release of Tonnage"
-        )
+    refuse_other_version(content, "coordinator", "worker")
     try:
         return Trial.model_validate(content)
     except ValidationError as error:

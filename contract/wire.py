@@ -8,6 +8,7 @@ from contract import CONTRACT_VERSION
 from contract.campaign import Frozen, Name
 from contract.errors import MessageError
 from contract.trial import Trial, decode_trial
+from contract.versions import refuse_other_version
 
 TASK = "tonnage.enter"
 """The only task there is. Its body says what is asked for."""
@@ -32,6 +33,9 @@ VISIBILITY_TIMEOUT_S = 7 * 24 * 3600
 STREAM_TTL_S = 14 * 24 * 3600
 """Completion records that no coordinator has taken are dropped after this; spools keep them too."""
 
+REFUSED = f"{PREFIX}refused"
+"""Stream of messages that were refused (``contract.refusals``)."""
+
 REGISTRY = f"{PREFIX}hosts"
 """Hash of host name to the JSON it registered with; kept after the host is gone."""
 
@@ -46,22 +50,28 @@ class Message(Frozen):
     attempt: int = Field(ge=1)
     newer_than: int = Field(0, ge=0, description="a spooled part of a later attempt will do")
     results: str = Field("", max_length=1000, description="where the part goes; empty: the stream")
-    issued_at_ns: int
+    issued_at_ns: int = Field(description="by the broker's clock")
     nonce: str = Field(min_length=16, max_length=64)
     trial: Trial
 
 
 def decode_message(body: object, host: str) -> Message:
-    """Check a message that reached ``host``. Raises MessageError in plain words."""
+    """Check a message that reached ``host``. Raises MessageError in plain words.
+
+    Its version comes first: what a later release has added must not look like nonsense.
+    """
     if not isinstance(body, dict):
         raise MessageError(f"not a message: {body!r:.200}")
+    refuse_other_version(body, "coordinator", "worker")
     decode_trial(body.get("trial"))
     try:
         message = Message.model_validate(body)
     except ValidationError as error:
         raise MessageError(f"not a message: {error}") from error
     if message.host != host or message.trial.host != host:
-        raise MessageError(f"a message for host '{message.host}' reached host '{host}'")
+        raise MessageError(
+            f"a message for host '{message.host}' reached host '{host}'", cause="foreign"
+        )
     return message
 
 
