@@ -1,8 +1,9 @@
 """Messages that were refused: a short stream on the broker, for people, and for whoever sent them."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import redis
 from pydantic import AfterValidator, Field, ValidationError
@@ -10,12 +11,16 @@ from pydantic import AfterValidator, Field, ValidationError
 from contract import CONTRACT_VERSION, wire
 from contract.campaign import Frozen, Name
 from contract.errors import MessageError
-from contract.signing import HostKey
+from contract.signing import HostKey, is_sealed
+from contract.trial import Trial
 
 MAX_KEPT = 10_000
 """So many are kept, about: the oldest go first."""
 
 MAX_TEXT = 600
+
+AT_ONCE = 2_000
+"""So many are read in one go: whoever floods the stream shall not keep a coordinator from its work."""
 
 CAUSES = {
     "unsigned": "it is not signed, and who got it has a key",
@@ -71,19 +76,30 @@ class Entry(Frozen):
 
 def refusal_of(error: MessageError, host: str, content: object = None, message: str = "") -> Refusal:
     """What a worker says of a message; run and trial are taken from it where they can be seen."""
-    claimed = content if isinstance(content, dict) else {}
-    trial = claimed.get("trial")
+    claimed = _claimed(content)
     return Refusal(
         by="worker",
         host=host,
         cause=error.cause,
         text=str(error),
         run=str(claimed.get("run", ""))[:64],
-        trial=f"{trial.get('experiment')} of {trial.get('campaign')}"[:150]
-        if isinstance(trial, dict)
-        else "",
+        trial=_claimed_trial(claimed.get("trial")),
         message=message,
     )
+
+
+def _claimed(content: object) -> dict[str, Any]:
+    """The inside of what may be signed, without asking whether the signature fits."""
+    if is_sealed(content) and isinstance(content, dict):
+        with suppress(ValueError, TypeError, RecursionError):
+            content = json.loads(content["text"])
+    return content if isinstance(content, dict) else {}
+
+
+def _claimed_trial(content: object) -> str:
+    with suppress(ValidationError):
+        return Trial.model_validate(content).trial_id
+    return ""
 
 
 def record_refusal(client: "redis.Redis[bytes]", refusal: Refusal, key: HostKey | None = None) -> None:
@@ -106,16 +122,15 @@ class RefusalReader:
 
     def __init__(self, client: "redis.Redis[bytes]") -> None:
         self._client = client
-        last = client.xrevrange(wire.REFUSED, count=1)
+        last: list[Any] = client.xrevrange(wire.REFUSED, count=1)
         self._last: bytes = last[0][0] if last else b"0-0"
 
     def news(self) -> list[Entry]:
         """Those since the last call: one command when there are none."""
-        found: list[Entry] = []
-        while entries := self._client.xrange(wire.REFUSED, min=b"(" + self._last, count=1000):
+        entries = self._client.xrange(wire.REFUSED, min=b"(" + self._last, count=AT_ONCE)
+        if entries:
             self._last = entries[-1][0]
-            found += _read(iter(entries))
-        return found
+        return list(_read(iter(entries)))
 
 
 def _read(entries: Iterator[tuple[bytes, dict[bytes, bytes]]]) -> Iterator[Entry]:

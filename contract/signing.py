@@ -77,7 +77,9 @@ def unseal(key: HostKey, purpose: Purpose, host: str, sealed: object) -> str:
     if set(sealed) != {"contract", "host", "text", "mac"} or not isinstance(text, str):
         raise MessageError("not a signed message: it has other fields", cause="malformed")
     if sealed["host"] != host:
-        raise MessageError(f"signed for host '{sealed['host']!s:.80}', not for '{host}'", cause="foreign")
+        raise MessageError(
+            f"signed for host '{sealed['host']!s:.80}', not for '{host}'", cause="foreign"
+        )
     if not key.fits(purpose, host, text.encode(errors="replace"), mac):
         raise MessageError(
             f"the signature does not fit key {key.fingerprint} of host '{host}': it was altered on its "
@@ -106,7 +108,9 @@ def read_key(path: Path) -> HostKey:
             f"key {path} cannot be read: {error.strerror}; `tonnage keys make` makes keys"
         ) from error
     if not _SECRET.fullmatch(text):
-        raise KeyFileError(f"{path} is not a key: 64 hex digits are wanted; `tonnage keys make` makes it")
+        raise KeyFileError(
+            f"{path} is not a key: 64 hex digits are wanted; `tonnage keys make` makes it"
+        )
     return HostKey(bytes.fromhex(text))
 
 

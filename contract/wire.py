@@ -69,9 +69,7 @@ def decode_message(body: object, host: str) -> Message:
     except ValidationError as error:
         raise MessageError(f"not a message: {error}") from error
     if message.host != host or message.trial.host != host:
-        raise MessageError(
-            f"a message for host '{message.host}' reached host '{host}'", cause="foreign"
-        )
+        raise MessageError(f"a message for host '{message.host}' reached host '{host}'", cause="foreign")
     return message
 
 

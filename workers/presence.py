@@ -13,8 +13,9 @@ from contract import CONTRACT_VERSION, wire
 from contract.broker import clock_offset, connect
 from contract.errors import BrokerError, HostBusy, PartError, PartTooLarge, ResultsError, TonnageError
 from contract.parts import read_part
+from contract.signing import seal
 from workers import host as machine
-from workers.delivery import deliver, receipt_of
+from workers.delivery import Courier, receipt_of
 from workers.discover import build_catalog, find_driver
 from workers.ownership import Owner
 from workers.service import WorkerConfig
@@ -68,6 +69,8 @@ class Presence:
         self._period_s = max(wire.HEARTBEAT_S, len(self._names) / BEATS_PER_S)
         self._ttl_s = max(wire.HEARTBEAT_TTL_S, round(5 * self._period_s))
         self._client = connect(config.broker)
+        self._keys = config.keys()
+        self._courier = Courier(self._client, self._keys)
         self._entries: dict[str | bytes, bytes | float | int | str] = {}
         self._tidied_at = -TIDY_EVERY_S
         self._offset: tuple[int, int] | None = None
@@ -82,7 +85,7 @@ class Presence:
         facts = machine.host_facts()
         since = time.time()
         for host in self._config.hosts:
-            self._entries[host.name] = json.dumps(
+            text = json.dumps(
                 {
                     "name": host.name,
                     "contract": CONTRACT_VERSION,
@@ -95,6 +98,8 @@ class Presence:
                     "simulated": self._config.simulated,
                 }
             )
+            self._entries[host.name] = self._signed(host.name, text)
+        self._say_whom_we_believe()
         self._beat()
         self._thread.start()
 
@@ -107,6 +112,18 @@ class Presence:
             self._client.delete(*keys)
         except redis.RedisError as error:
             log.warning("leaving: %s", error)
+
+    def _signed(self, host: str, text: str) -> str:
+        """A registration; one that is signed says by that itself that its host takes signed orders only."""
+        key = self._keys.get(host)
+        return text if key is None else json.dumps(seal(key, "registration", host, text))
+
+    def _say_whom_we_believe(self) -> None:
+        if not self._keys:
+            log.warning("no --key: this worker believes everybody who can write to its broker")
+            return
+        some = ", ".join(f"{host} {key.fingerprint}" for host, key in list(self._keys.items())[:3])
+        log.info("signed orders only; fingerprints of keys: %s", some)
 
     def _take_names(self) -> None:
         """Celery lets two workers share a name and its queue; we do not."""
@@ -192,7 +209,7 @@ class Presence:
                     continue
                 receipt, place = receipt_of(data, record.attempt), spool.place_of(path.name)
                 try:
-                    deliver(self._client, receipt, data, record.trial.campaign, place)
+                    self._courier.deliver(receipt, data, record.trial.campaign, place)
                 except PartTooLarge:  # its campaign was told; it may name a place one day
                     continue
                 spool.mark_delivered(path.name)

@@ -3,14 +3,17 @@
 import logging
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import redis
 
 from contract import wire
 from contract.broker import clock_offset, connect
+from contract.broker_clock import BrokerClock
 from contract.campaign import Frozen
 from contract.errors import (
     BrokerError,
+    KeyFileError,
     MessageError,
     PartError,
     PartTooLarge,
@@ -18,6 +21,8 @@ from contract.errors import (
     TrialCancelled,
 )
 from contract.parts import PackedPart
+from contract.refusals import plain_text, record_refusal, refusal_of
+from contract.signing import MAX_MESSAGE_AGE_S, HostKey, fingerprint, host_key
 from contract.sweeping import (
     ANSWER_TTL_S,
     FoundLeftover,
@@ -26,7 +31,8 @@ from contract.sweeping import (
     answer_key,
     decode_order,
 )
-from workers.delivery import deliver, receipt_of, stand_in
+from workers.delivery import Courier, receipt_of, stand_in
+from workers.gate import Gate
 from workers.lease import TrialLease
 from workers.rendezvous import Venue
 from workers.run import Assignment, run_trial
@@ -44,6 +50,17 @@ class WorkerConfig(Frozen):
     hosts: tuple[HostSettings, ...] = (HostSettings(name="unnamed"),)
     boot: str = "unset"
     simulated: bool = False
+    key: Path | None = None
+    """The host's key, or a folder of keys; None believes everybody who can write to the broker."""
+    max_message_age_s: float = MAX_MESSAGE_AGE_S
+
+    def keys(self) -> dict[str, HostKey]:
+        """Keys by host; none without ``key``. Raises KeyFileError for one that is missing."""
+        if self.key is None:
+            return {}
+        if len(self.hosts) > 1 and not self.key.is_dir():
+            raise KeyFileError(f"{self.key}: several hosts need a folder with a NAME.key for each")
+        return {host.name: host_key(self.key, host.name) for host in self.hosts}
 
 
 def load_config(text: str | None) -> WorkerConfig:
@@ -58,21 +75,44 @@ class Service:
         self._config = config
         self._hosts = {host.name: host for host in config.hosts}
         self._client = connect(config.broker)
+        self._keys = config.keys()
+        clock = BrokerClock(self._client)
+        self._gate = Gate(self._keys, clock.now_ns, config.max_message_age_s)
+        self._courier = Courier(self._client, self._keys)
 
     def handle(self, body: object) -> None:
-        """Measure or deliver what the message asks for. A message that is not for us is logged."""
+        """Do what the message asks for. One that is not to be believed is logged, and put on record."""
         name = str(body.get("host")) if isinstance(body, dict) else ""
-        host = self._hosts.get(name)
         try:
-            if host is None:
-                raise MessageError(f"a message for host '{name}' reached {', '.join(self._hosts)}")
-            if isinstance(body, dict) and body.get("operation") == "sweep":
-                self._sweep(decode_order(body, host.name), host)
-                return
-            message = wire.decode_message(body, host.name)
+            order = self._believed(body, name)
         except MessageError as error:
-            log.error("message refused: %s", error)
+            self._refuse(error, name, body)
             return
+        host = self._hosts[order.host]
+        if isinstance(order, SweepOrder):
+            self._sweep(order, host)
+        else:
+            self._handle_trial(order, host)
+
+    def _believed(self, body: object, name: str) -> wire.Message | SweepOrder:
+        """The order that is in a message. Raises MessageError."""
+        if name not in self._hosts:
+            raise MessageError(
+                f"a message for host '{name:.80}' reached {', '.join(self._hosts):.200}", cause="foreign"
+            )
+        content = self._gate.open(body, name)
+        decode = decode_order if _asks_for_sweep(content) else wire.decode_message
+        order = decode(content, name)
+        self._gate.let_in(name, order.issued_at_ns, order.nonce)
+        return order
+
+    def _refuse(self, error: MessageError, name: str, body: object) -> None:
+        host = name if name in self._hosts else self._config.hosts[0].name
+        log.warning("message refused (%s): %s", error.cause, plain_text(str(error)))
+        refusal = refusal_of(error, host, body, fingerprint(body))
+        record_refusal(self._client, refusal, self._keys.get(host))
+
+    def _handle_trial(self, message: wire.Message, host: HostSettings) -> None:
         if self._is_cancelled(message.run):
             log.info("trial %s: dropped, its run was cancelled", message.trial.trial_id)
             return
@@ -86,13 +126,14 @@ class Service:
         found, failed = sweep_host(host, host.name, dry_run=order.dry_run, note=notes.append)
         answer = SweepAnswer(
             host=host.name,
+            answer_to=order.answer_to,
             found=tuple(FoundLeftover(**asdict(leftover)) for leftover in found),
             failed=tuple(failed),
             notes=tuple(notes),
         )
         try:
             pipe = self._client.pipeline(transaction=False)
-            pipe.rpush(answer_key(order.answer_to), answer.model_dump_json())
+            pipe.rpush(answer_key(order.answer_to), self._courier.signed("answer", host.name, answer))
             pipe.expire(answer_key(order.answer_to), ANSWER_TTL_S)
             pipe.execute()
         except redis.RedisError as error:
@@ -149,11 +190,11 @@ class Service:
         """Deliver a part, or word of why it cannot be. Returns whether its campaign has it now."""
         campaign = message.trial.campaign
         try:
-            deliver(self._client, packed.receipt, packed.data, campaign, message.results)
+            self._courier.deliver(packed.receipt, packed.data, campaign, message.results)
         except PartTooLarge as error:
             log.error("trial %s: %s", message.trial.trial_id, error)
             word = stand_in(packed, error)
-            deliver(self._client, word.receipt, word.data, campaign)
+            self._courier.deliver(word.receipt, word.data, campaign)
             return False
         except (BrokerError, ResultsError) as error:
             log.error("%s; the part waits in the spool", error)
@@ -172,3 +213,7 @@ class Service:
             return clock_offset(self._client, time.time_ns)
         except redis.RedisError:
             return None
+
+
+def _asks_for_sweep(content: object) -> bool:
+    return isinstance(content, dict) and content.get("operation") == "sweep"
