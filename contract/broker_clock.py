@@ -12,7 +12,7 @@ COMPARE_EVERY_S = 60.0
 
 
 class BrokerClock:
-    """Reads it through ours, which is compared with it now and then; steps of the host's do not count."""
+    """Reads it through a clock of ours that nobody sets, compared with it now and then."""
 
     def __init__(self, client: "redis.Redis[bytes]") -> None:
         self._client = client

@@ -9,7 +9,7 @@ import redis
 from pydantic import AfterValidator, Field, ValidationError
 
 from contract import CONTRACT_VERSION, wire
-from contract.campaign import Frozen, Name
+from contract.campaign import Frozen
 from contract.errors import MessageError
 from contract.signing import HostKey, is_sealed
 from contract.trial import Trial
@@ -32,7 +32,7 @@ CAUSES = {
     "no_key": "it is signed, and who got it has no key",
     "version": "another release of Tonnage has written it",
     "malformed": "it is not what it should be",
-    "surface": "around the message stood what acts on a worker: another task, a time, a format, a callback",
+    "surface": "around it stood what would act on a worker: another task, a time, a callback, a format",
     "part": "the part that came with a record is another one",
 }
 """Why a message was refused, in short and in words."""
@@ -51,7 +51,7 @@ class Refusal(Frozen):
 
     contract: int = CONTRACT_VERSION
     by: Literal["worker", "coordinator"]
-    host: Name
+    host: PlainText
     """Whose worker refused it, or whose record was refused."""
     cause: PlainText
     text: PlainText
@@ -123,13 +123,13 @@ class RefusalReader:
     def __init__(self, client: "redis.Redis[bytes]") -> None:
         self._client = client
         last: list[Any] = client.xrevrange(wire.REFUSED, count=1)
-        self._last: bytes = last[0][0] if last else b"0-0"
+        self._last = last[0][0].decode() if last else "0-0"
 
     def news(self) -> list[Entry]:
         """Those since the last call: one command when there are none."""
-        entries = self._client.xrange(wire.REFUSED, min=b"(" + self._last, count=AT_ONCE)
+        entries = self._client.xrange(wire.REFUSED, min="(" + self._last, count=AT_ONCE)
         if entries:
-            self._last = entries[-1][0]
+            self._last = entries[-1][0].decode()
         return list(_read(iter(entries)))
 
 

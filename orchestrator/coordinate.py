@@ -271,9 +271,12 @@ class Coordination:
         self.dispatcher.quarantine(host, why)
 
     def _again(self, loss: Loss) -> None:
-        """Send a lost order again, or record that it kills its worker."""
+        """Send a lost order again, or record that it kills its worker, or that its host refused it."""
         order = loss.order
         self._land(order)
+        if loss.refused:
+            self._record(order, "skipped", loss.refused, attempt=0)
+            return
         deaths, sent = order.deaths + loss.begun, order.attempt - order.newer_than
         if deaths >= MAX_ATTEMPTS or sent >= MAX_SENT:
             why = f"its worker was lost {deaths} times while measuring it"

@@ -28,6 +28,8 @@ class Loss:
     order: Order
     begun: bool
     """Whether a worker had begun it; else only its message was lost."""
+    refused: str = ""
+    """Why its host did not take it, in words; empty where it did not say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ class Dispatcher(ABC):
 
     window: int
     """Orders that a host may have before its first delivery."""
+
+    def tell(self, note: Callable[[str], None]) -> None:
+        """Whom to tell of what a person should read; by default there is nothing."""
 
     @abstractmethod
     def send(self, order: Order) -> None:

@@ -4,41 +4,36 @@ Celery gives either duplicates or losses; we choose early acknowledgement (losse
 lost ourselves: a trial that has neither a message in its queue, nor a lease, nor a part.
 """
 
-import hashlib
 import json
 import os
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
-from pydantic import ValidationError
 
 from contract import wire
 from contract.broker import broker_errors, connect
-from contract.errors import BrokerError, PartError, ResultsError, UseError
-from contract.parts import part_name
-from contract.shared_parts import shared_parts
-from contract.sweeping import SweepAnswer, SweepOrder, answer_key
-from contract.trial import Receipt
+from contract.broker_clock import BrokerClock
+from contract.errors import BrokerError, UseError
+from contract.signing import Keys, fingerprint
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.fleet import quarantine_host
+from orchestrator.records import Records
+from orchestrator.trust import Trust
 
 LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
 
 CLAIM_TTL_S = 10
 """A coordinator that was killed keeps its campaign's name from others for this long."""
-
-
-AT_ONCE = 100
-"""Completion records that are taken in one go."""
 
 
 @dataclass(slots=True)
@@ -63,22 +58,35 @@ class CeleryDispatcher(Dispatcher):
 
     window = 2
 
-    def __init__(self, broker: str, campaign: str, hosts: list[str], results: str = "") -> None:
+    def __init__(
+        self,
+        broker: str,
+        campaign: str,
+        hosts: list[str],
+        results: str = "",
+        keys: Keys | None = None,
+    ) -> None:
         self.run = uuid.uuid4().hex
         self._broker = broker
         self._campaign = campaign
         self._results = results
-        self._shared = shared_parts(results, campaign) if results else None
         self._claim = wire.run_key(campaign)
         self._hosts = list(hosts)
         self._client = connect(broker)
-        self._last = b"0"
+        self._clock = BrokerClock(self._client)
+        self.trust = Trust(self._client, keys)
+        """Whom this run believes."""
+        self.records = Records(self._client, campaign, results, self.trust)
+        self._sent: dict[str, str] = {}
+        """Fingerprints of the orders in flight, by trial."""
         self._missing: dict[str, _Missing] = {}
-        self._read_to_end = 0
-        """How often all completion records there were had been taken."""
         self._released = threading.Event()
         self._holder = threading.Thread(target=self._hold, name="claim", daemon=True)
         self._app = _app(broker, hosts)
+
+    def tell(self, note: Callable[[str], None]) -> None:
+        """Of messages that were not believed."""
+        self.trust.note = note
 
     def claim(self) -> None:
         """Be the campaign's only coordinator on this broker.
@@ -130,63 +138,37 @@ class CeleryDispatcher(Dispatcher):
 
     def send(self, order: Order) -> None:
         """Publish the order's message. Raises BrokerError when the broker does not take it."""
-        message = wire.Message(
-            run=self.run,
-            host=order.trial.host,
-            attempt=order.attempt,
-            newer_than=order.newer_than,
-            results=self._results,
-            issued_at_ns=time.time_ns(),
-            nonce=uuid.uuid4().hex,
-            trial=order.trial,
-        )
         with self._errors():
+            message = wire.Message(
+                run=self.run,
+                host=order.trial.host,
+                attempt=order.attempt,
+                newer_than=order.newer_than,
+                results=self._results,
+                issued_at_ns=self._clock.now_ns(),
+                nonce=uuid.uuid4().hex,
+                trial=order.trial,
+            )
+            body = self.trust.body(order.trial.host, message)
             self._app.send_task(
                 wire.TASK,
-                args=[message.model_dump(mode="json")],
+                args=[body],
                 queue=wire.queue_for(order.trial.host),
                 retry=False,
                 argsrepr=order.trial.trial_id,  # else Celery writes the whole trial a second time
                 kwargsrepr="",
             )
+        self._sent[order.trial.trial_id] = fingerprint(body)
 
     def receive(self, wait_s: float) -> list[Delivery]:
-        """Completion records since the last call. A record that is not one of ours is dropped."""
-        stream = wire.stream_key(self._campaign)
+        """Completion records since the last call, those that are believed."""
         with self._errors():
-            block_ms = max(1, round(wait_s * 1000))
-            found = self._client.xread({stream: self._last}, count=AT_ONCE, block=block_ms)
-        deliveries, seen = [], 0
-        for ticket, fields in _entries(found):
-            seen += 1
-            try:
-                receipt = Receipt.model_validate_json(fields[b"receipt"])
-                data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
-                deliveries.append(Delivery(receipt, data, ticket.decode()))
-            except (ValidationError, KeyError, PartError):
-                self._client.xdel(stream, ticket)
-            except ResultsError as error:
-                if deliveries:  # the rest is asked for again
-                    break
-                raise BrokerError(str(error)) from error
-            self._last = ticket
-        self._read_to_end += seen < AT_ONCE
-        return deliveries
-
-    def _fetch(self, receipt: Receipt) -> bytes:
-        """A part that its worker put into the shared place. Raises PartError when it is not there."""
-        if self._shared is None:
-            raise PartError("a record without a part, and no shared place to look for it")
-        data = self._shared.get(part_name(receipt.trial_id, receipt.attempt))
-        if hashlib.sha256(data).hexdigest() != receipt.sha256:
-            raise PartError("the part in the shared place is another one")
-        return data
+            return self.records.receive(wait_s)
 
     def confirm(self, deliveries: list[Delivery]) -> None:
         """Take the records off the stream."""
-        tickets = [delivery.ticket for delivery in deliveries]
         with self._errors():
-            self._client.xdel(wire.stream_key(self._campaign), *tickets)
+            self.records.confirm(deliveries)
 
     def hosts(self) -> dict[str, HostState]:
         """State of the campaign's hosts, from their heartbeats: two commands, however many there are."""
@@ -202,21 +184,38 @@ class CeleryDispatcher(Dispatcher):
         """Orders with neither message nor lease, twice in a row and some seconds apart.
 
         Nor with a part: the completion records were read to their end after the order was found so.
+        Those that their host has refused are told at once.
         """
         if not orders:
             return []
         now = time.monotonic()
         with self._errors():
             missing = self._without_message(self._without_lease(orders))
+            refused = self._refused(orders, missing)
+            missing = [order for order in missing if order.trial.trial_id not in refused]
             known = {
                 o.trial.trial_id: self._missing.get(o.trial.trial_id, _Missing(now)) for o in missing
             }
-            gone = [o for o in missing if known[o.trial.trial_id].surely(now, self._read_to_end)]
+            gone = [o for o in missing if known[o.trial.trial_id].surely(now, self.records.read_to_end)]
             begun = self._have_begun(gone)
         for order in gone:
             del known[order.trial.trial_id]
         self._missing = known
-        return [Loss(order, had) for order, had in zip(gone, begun, strict=True)]
+        losses = [Loss(order, had) for order, had in zip(gone, begun, strict=True)]
+        return [*refused.values(), *losses]
+
+    def _refused(self, orders: list[Order], missing: list[Order]) -> dict[str, Loss]:
+        """The missing orders that were refused, by trial. Others than these orders are forgotten."""
+        self.trust.listen()
+        ids = [order.trial.trial_id for order in orders]
+        self._sent = {trial: self._sent[trial] for trial in ids if trial in self._sent}
+        self.trust.forget(set(self._sent.values()))
+        found = {}
+        for order in missing:
+            trial, host = order.trial.trial_id, order.trial.host
+            if why := self.trust.why_refused(host, self._sent.get(trial, "")):
+                found[trial] = Loss(order, begun=False, refused=why)
+        return found
 
     def _without_lease(self, orders: list[Order]) -> list[Order]:
         leases = self._client.mget([wire.lease_key(order.trial.trial_id) for order in orders])
@@ -256,28 +255,15 @@ class CeleryDispatcher(Dispatcher):
                 raise BrokerError(f"the broker took no message: {error}") from error
 
 
-def sweep_fleet(broker: str, hosts: list[str], *, dry_run: bool, wait_s: float) -> list[SweepAnswer]:
-    """Have workers sweep their hosts, each after the trial that it is at.
-
-    Returns the answers that came within ``wait_s``. Raises BrokerError.
-    """
-    answer_to, app = uuid.uuid4().hex, _app(broker, hosts)
-    client = connect(broker)
-    answers: list[SweepAnswer] = []
+def send_orders(broker: str, bodies: Mapping[str, dict[str, Any]]) -> None:
+    """Publish an order for each of some hosts. Raises BrokerError."""
+    app = _app(broker, list(bodies))
     with broker_errors(broker):
         try:
-            for host in hosts:
-                order = SweepOrder(host=host, dry_run=dry_run, answer_to=answer_to)
-                body, queue = [order.model_dump(mode="json")], wire.queue_for(host)
-                app.send_task(wire.TASK, args=body, queue=queue, retry=False)
+            for host, body in bodies.items():
+                app.send_task(wire.TASK, args=[body], queue=wire.queue_for(host), retry=False)
         except OperationalError as error:
             raise BrokerError(f"the broker took no message: {error}") from error
-        give_up = time.monotonic() + wait_s
-        while len(answers) < len(hosts) and (left_s := give_up - time.monotonic()) > 0:
-            came = client.blpop([answer_key(answer_to)], timeout=min(5.0, max(0.1, left_s)))
-            if came is not None:
-                answers.append(SweepAnswer.model_validate_json(came[1]))
-    return answers
 
 
 def _app(broker: str, hosts: list[str]) -> Celery:
@@ -293,11 +279,3 @@ def _host_queue(host: str) -> Queue:
     """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
     name = wire.queue_for(host)
     return Queue(name, Exchange(name, type="direct"), routing_key=name)
-
-
-def _entries(found: object) -> "Iterator[tuple[bytes, dict[bytes, bytes]]]":
-    """Entries of one stream from an XREAD answer, in its old (list) or new (mapping) form."""
-    streams = found.items() if isinstance(found, dict) else (found or [])
-    for _, entries in streams:  # type: ignore[attr-defined]
-        batch = entries[0] if entries and isinstance(entries[0], list) else entries
-        yield from batch

@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Container, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
 import redis
+from pydantic import TypeAdapter, ValidationError
 
 from contract import CONTRACT_VERSION, wire
 from contract.campaign import Scalar
-from contract.errors import UseError
+from contract.errors import KeyFileError, MessageError, UseError
+from contract.signing import Keys, is_sealed, unseal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,11 @@ class HostEntry:
     quarantine: dict[str, Any]
     """Why and since when no campaign uses it; empty when they may."""
 
+    signs: bool = False
+    """Whether it takes signed orders only, and signs what it says."""
+    unbelieved: str = ""
+    """Why a coordinator that has keys does not believe its registration; empty when it does."""
+
     @property
     def state(self) -> str:
         """In one word; ``stale`` is registered without a heartbeat."""
@@ -38,6 +46,8 @@ class HostEntry:
             return "stale"
         if self.contract != CONTRACT_VERSION:
             return "other version"
+        if self.unbelieved:
+            return "unsigned"
         if self.quarantine:
             return "quarantined"
         return "busy" if self.activity else "idle"
@@ -70,8 +80,13 @@ class HostEntry:
         return None
 
 
-def read_fleet(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) -> dict[str, HostEntry]:
-    """Registered hosts by name, all of them or only some: two round trips, however many there are."""
+def read_fleet(
+    client: "redis.Redis[bytes]", only: Sequence[str] | None = None, keys: Keys | None = None
+) -> dict[str, HostEntry]:
+    """Registered hosts by name, all of them or only some: two round trips, however many there are.
+
+    With keys, each registration is compared with its signature.
+    """
     known = _registered(client, only)
     names = sorted(known)
     if not names:
@@ -80,21 +95,25 @@ def read_fleet(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) 
     for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
     return {
-        name: _entry(name, json.loads(known[name]), state)
+        name: _entry(name, *_opened(name, known[name], keys), state)
         for name, *state in zip(names, *pipe.execute(), strict=True)
     }
 
 
 def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
     if only is None:
-        return {name.decode(): entry for name, entry in client.hgetall(wire.REGISTRY).items()}
+        return {
+            name.decode(errors="replace"): entry for name, entry in client.hgetall(wire.REGISTRY).items()
+        }
     entries = client.hmget(wire.REGISTRY, list(only)) if only else []
     return {name: entry for name, entry in zip(only, entries, strict=True) if entry is not None}
 
 
 def read_boots(client: "redis.Redis[bytes]", but: Container[str]) -> dict[str, str]:
     """The registered hosts that are alive, except some, each with its worker's boot id."""
-    names = [name for key in client.hkeys(wire.REGISTRY) if (name := key.decode()) not in but]
+    names = [
+        name for key in client.hkeys(wire.REGISTRY) if (name := key.decode(errors="replace")) not in but
+    ]
     boots = client.mget([wire.owner_key(name) for name in names]) if names else []
     return {name: boot.decode() for name, boot in zip(names, boots, strict=True) if boot is not None}
 
@@ -119,7 +138,43 @@ def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
         raise UseError(f"no host '{name}' is registered")
 
 
-def _entry(name: str, known: dict[str, Any], state: list[bytes | None]) -> HostEntry:
+def _opened(name: str, text: bytes, keys: Keys | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a host registered with, and what is to be said of its signature."""
+    said = _parsed(text)
+    signed = is_sealed(said)
+    trust: dict[str, Any] = {"signs": signed}
+    inside = _parsed(said["text"]) if signed and said.get("contract") == CONTRACT_VERSION else said
+    if keys is not None:
+        try:
+            unseal(keys.of(name), "registration", name, said)
+        except (MessageError, KeyFileError) as error:
+            trust["unbelieved"] = f"its registration is not believed: {error}"
+            inside = _of_use(inside)
+    return inside | {"contract": said.get("contract", 0)}, trust
+
+
+def _parsed(text: Any) -> dict[str, Any]:
+    """A JSON object; an empty one for anything else, which is then of no version that we know."""
+    with suppress(ValueError, TypeError, RecursionError):
+        content = json.loads(text)
+        if isinstance(content, dict):
+            return content
+    return {}
+
+
+def _of_use(content: dict[str, Any]) -> dict[str, Any]:
+    """What an unbelieved registration tells campaigns to select by, if it has the right shape."""
+    shapes = {"labels": dict[str, str], "facts": dict[str, Scalar], "boot": str}
+    found = {}
+    for name, shape in shapes.items():
+        with suppress(ValidationError):
+            found[name] = TypeAdapter(shape).validate_python(content.get(name), strict=True)
+    return found
+
+
+def _entry(
+    name: str, known: dict[str, Any], trust: dict[str, Any], state: list[bytes | None]
+) -> HostEntry:
     beat, activity, quarantine = state
     return HostEntry(
         name=name,
@@ -133,4 +188,5 @@ def _entry(name: str, known: dict[str, Any], state: list[bytes | None]) -> HostE
         beat=json.loads(beat) if beat else {},
         activity=json.loads(activity) if activity else {},
         quarantine=json.loads(quarantine) if quarantine else {},
+        **trust,
     )

@@ -24,6 +24,9 @@ def make_app(config: WorkerConfig) -> Celery:
     made.conf.update(wire.celery_settings(config.broker))
     made.conf.task_queues = [host_queue(host.name) for host in config.hosts]
     made.conf.task_default_queue = wire.queue_for(config.hosts[0].name)
+    made.conf.worker_consumer = "workers.consumer:GuardedConsumer"
+    if config.key is not None:
+        made.conf.worker_enable_remote_control = False  # nobody signs what comes that way
     return made
 
 

@@ -71,7 +71,7 @@ class Courier:
         return text if key is None else json.dumps(seal(key, purpose, host, text))
 
     def deliver(self, receipt: Receipt, data: bytes, campaign: str, place: str = "") -> None:
-        """Append the completion record to the campaign's stream; the part is in it, or at ``place`` first.
+        """Append the completion record to the campaign's stream; the part in it, or at ``place`` first.
 
         What is signed is the receipt, which holds the part's SHA-256. Raises BrokerError, ResultsError
         when the place does not answer, PartTooLarge.

@@ -3,9 +3,12 @@
 import os
 import uuid
 import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from contract.broker import broker_errors
 from contract.errors import BrokerError
+from contract.signing import MAX_MESSAGE_AGE_S
 from workers.host_lock import host_lock
 from workers.policy import load_policy
 from workers.presence import Presence, probe_engine, probe_engines
@@ -13,24 +16,35 @@ from workers.service import WorkerConfig
 from workers.settings import HostSettings
 
 
-def run_worker(broker: str, host: HostSettings) -> None:
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Whose orders a worker believes (``WorkerConfig``)."""
+
+    key: Path | None = None
+    max_message_age_s: float = MAX_MESSAGE_AGE_S
+
+
+def run_worker(broker: str, host: HostSettings, belief: Belief) -> None:
     """Be the worker of ``host`` until told to stop. Raises HostBusy, BrokerError, ResultsError.
 
-    Raises PolicyRefused when its policy cannot be read.
+    Raises PolicyRefused when its policy cannot be read, KeyFileError when its key cannot.
     """
     load_policy(host.policy)
     with host_lock(host.state_dir, f"worker '{host.name}'"):
-        config = WorkerConfig(broker=broker, hosts=(host,), boot=uuid.uuid4().hex)
+        config = _config(broker, (host,), belief)
         _serve(config, probe_engines(host), ["--pool", "prefork", "--concurrency", "1"])
 
 
-def run_simulated_workers(broker: str, base: HostSettings, count: int, first: int = 1) -> None:
-    """Stand for ``count`` simulated hosts, ``sim-0001`` onwards or from ``first``, until stopped."""
-    numbers = range(first, first + count)
+def run_simulated_workers(broker: str, base: HostSettings, numbers: range, belief: Belief) -> None:
+    """Stand for simulated hosts, ``sim-0001`` and so on by their numbers, until stopped."""
     hosts = tuple(base.model_copy(update={"name": f"sim-{number:04d}"}) for number in numbers)
-    config = WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, simulated=True)
+    config = _config(broker, hosts, belief).model_copy(update={"simulated": True})
     engines = {"simulated": probe_engine("simulated", base)}
     _serve(config, engines, ["--pool", "solo"])
+
+
+def _config(broker: str, hosts: tuple[HostSettings, ...], belief: Belief) -> WorkerConfig:
+    return WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, **asdict(belief))
 
 
 def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: list[str]) -> None:

@@ -114,7 +114,7 @@ class Presence:
             log.warning("leaving: %s", error)
 
     def _signed(self, host: str, text: str) -> str:
-        """A registration; one that is signed says by that itself that its host takes signed orders only."""
+        """A registration. That it is signed says that its host takes signed orders only."""
         key = self._keys.get(host)
         return text if key is None else json.dumps(seal(key, "registration", host, text))
 

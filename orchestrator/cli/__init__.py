@@ -13,6 +13,7 @@ from orchestrator.cli import (
     gating,
     hosts,
     importing,
+    keys,
     results,
     standing,
 )
@@ -32,6 +33,7 @@ app = typer.Typer(
 campaigns.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
+keys.add_to(app)
 results.add_to(app)
 capacity.add_to(app)
 comparing.add_to(app)

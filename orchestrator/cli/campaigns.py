@@ -12,6 +12,7 @@ from contract.errors import UseError
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
+    KeysOption,
     ResultsOption,
     checked_names,
     counted,
@@ -109,9 +110,11 @@ def run(
         float,
         typer.Option("--patience", min=1, help="Seconds to wait for a host or broker that is away."),
     ] = 60.0,
+    keys: KeysOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a campaign, or what is left of it: running it again is how it is resumed."""
+    from contract.signing import Keys
     from orchestrator.cli.execution import Execution
     from orchestrator.cli.trial_filter import chooser
 
@@ -126,11 +129,12 @@ def run(
         text=campaign.read_text(encoding="utf-8"),
         cells=kept,
         folder=results or Path("results") / read.campaign,
-        rerun=_rerun(campaign, broker, results, local=local),
+        rerun=_rerun(campaign, None if local else broker, results, keys),
         retry_failed=retry_failed,
         only=chooser(only or []),
         patience_s=patience_s,
         as_json=as_json,
+        keys=Keys(keys) if keys and not local else None,
     )
     if local:
         execution.run_here(host)
@@ -138,12 +142,13 @@ def run(
         execution.run_on_fleet(str(broker))
 
 
-def _rerun(campaign: Path, broker: str | None, results: Path | None, *, local: bool) -> str:
-    """The command that measures again what failed."""
+def _rerun(campaign: Path, broker: str | None, results: Path | None, keys: Path | None) -> str:
+    """The command that measures again what failed; without a broker here."""
     from contract.broker import without_password
 
     words = ["tonnage", "run", str(campaign), "--retry-failed"]
-    words += ["--local"] if local else ["--broker", without_password(str(broker))]
+    words += ["--broker", without_password(broker)] if broker else ["--local"]
+    words += ["--keys", str(keys)] if broker and keys else []
     words += ["--results", str(results)] if results else []
     return shlex.join(words)
 

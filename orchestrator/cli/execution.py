@@ -16,6 +16,7 @@ from contract.errors import ResultsError, TrialCancelled
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
 from contract.shared_parts import shared_parts
+from contract.signing import Keys
 from contract.trial import Trial
 from orchestrator.cli.progress import watching
 from orchestrator.coordinate import Coordination
@@ -74,6 +75,8 @@ class Execution:
     only: Callable[[Trial], bool] = lambda _: True
     patience_s: float = 60.0
     as_json: bool = False
+    keys: Keys | None = None
+    """Keys of the fleet's hosts; None believes everybody who can write to the broker."""
     _interrupts: _Interrupts = field(default_factory=_Interrupts)
 
     def run_here(self, host: "HostSettings") -> None:
@@ -93,7 +96,8 @@ class Execution:
         fleet, groups = self._muster(broker)
         trials = plan_trials(self.campaign, self.cells, fleet.hosts, groups)
         name, place = self.campaign.campaign, self.campaign.results
-        dispatcher = CeleryDispatcher(broker, name, fleet.hosts, place)
+        dispatcher = CeleryDispatcher(broker, name, fleet.hosts, place, self.keys)
+        dispatcher.records.expect(trials)
 
         def newcomers() -> tuple[Trial, ...]:
             nonlocal trials
@@ -102,6 +106,7 @@ class Execution:
             for host in joined:
                 dispatcher.admit(host)
             theirs = plan_trials(self.campaign, self.cells, joined, groups)
+            dispatcher.records.expect(theirs)
             trials = tuple(sorted((*trials, *theirs), key=lambda trial: trial.host))
             Results(self.folder).freeze(self.text, trials)
             return theirs
@@ -118,7 +123,9 @@ class Execution:
             before = Results(self.folder).planned()
         except ResultsError:
             before = ()
-        fleet = Muster(broker, self.campaign, {trial.host for trial in before})
+        fleet = Muster(broker, self.campaign, {trial.host for trial in before}, self.keys)
+        for name, why in fleet.left_out.items():
+            typer.echo(f"left out: host {name}, {why}", err=True)
         return fleet, fleet.groups(before)
 
     def _conduct(
@@ -139,6 +146,7 @@ class Execution:
                 self._interrupts.counted(),
                 watching(self.campaign.campaign, plain=self.as_json) as observer,
             ):
+                dispatcher.tell(observer.note)
                 coordination = Coordination(
                     trials=trials,
                     results=results,

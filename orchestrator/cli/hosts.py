@@ -1,13 +1,16 @@
 """worker, hosts, sweep, doctor: everything about hosts."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
+    KeyOption,
+    KeysOption,
+    MaxMessageAgeOption,
     counted,
     labels_from,
     takes_host,
@@ -17,6 +20,7 @@ from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from orchestrator.fleet import HostEntry
     from workers.settings import HostSettings
 
 
@@ -39,19 +43,22 @@ def worker(
     first: Annotated[
         int, typer.Option("--first", min=1, help="Number of the first simulated host.")
     ] = 1,
+    key: KeyOption = None,
+    max_message_age_s: MaxMessageAgeOption = 86_400.0,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
     import logging
 
-    from workers.launch import run_simulated_workers, run_worker
+    from workers.launch import Belief, run_simulated_workers, run_worker
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     logging.getLogger("celery").setLevel(logging.WARNING)
     host = host.model_copy(update={"labels": labels_from(label or [])})
+    belief = Belief(key, max_message_age_s)
     if simulate:
-        run_simulated_workers(str(broker), host, simulate, first)
+        run_simulated_workers(str(broker), host, range(first, first + simulate), belief)
     else:
-        run_worker(str(broker), host)
+        run_worker(str(broker), host, belief)
 
 
 def hosts(
@@ -62,23 +69,37 @@ def hosts(
     release: Annotated[
         list[str] | None, typer.Option("--release", help="Let campaigns use a quarantined host again.")
     ] = None,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="List messages that were refused instead, and why.")
+    ] = False,
+    keys: KeysOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the hosts that are registered on a broker: state, engines, memory, clock, current trial."""
     from contract.broker import broker_errors, connect
+    from contract.signing import Keys
+    from orchestrator.cli.refused import list_refused
     from orchestrator.fleet import forget_host, read_fleet, release_host
 
+    known = Keys(keys) if keys else None
     client = connect(str(broker))
     with broker_errors(str(broker)):
+        if refused:
+            list_refused(client, known, as_json=as_json)
+            return
         for name in forget or []:
             forget_host(client, name)
         for name in release or []:
             release_host(client, name)
         with uncollected():
-            fleet = read_fleet(client)
+            fleet = read_fleet(client, keys=known)
     if as_json:
         typer.echo(json.dumps({name: entry.as_dict() for name, entry in fleet.items()}))
         return
+    _say_fleet(fleet)
+
+
+def _say_fleet(fleet: "dict[str, HostEntry]") -> None:
     if not fleet:
         typer.echo("no host is registered; start `tonnage worker --broker URL` on each")
         return
@@ -86,11 +107,13 @@ def hosts(
     rows = [heads, *(_host_row(entry) for entry in fleet.values())]
     typer.echo("\n".join(tabulate(rows)))
     for entry in fleet.values():
+        if entry.unbelieved:
+            typer.echo(f"{entry.name}: {entry.unbelieved}")
         if entry.quarantine:
             typer.echo(f"{entry.name} is in quarantine: {entry.quarantine['why']}")
 
 
-def _host_row(entry: Any) -> tuple[str, ...]:
+def _host_row(entry: "HostEntry") -> tuple[str, ...]:
     present = [
         " ".join(filter(None, (name, engine.get("version"))))
         for name, engine in entry.engines.items()
@@ -125,6 +148,7 @@ def sweep(
         typer.Option("--fleet", help="All hosts that are alive on the broker, by their workers."),
     ] = False,
     broker: BrokerOption = None,
+    keys: KeysOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List and remove everything that Tonnage left on this host; foreign things are never touched."""
@@ -132,7 +156,7 @@ def sweep(
     from dataclasses import asdict
 
     if fleet:
-        sweep_by_workers(broker, owner, dry_run=dry_run, as_json=as_json)
+        sweep_by_workers(broker, owner, keys, dry_run=dry_run, as_json=as_json)
         return
 
     from workers.host_lock import host_lock, lock_holder

@@ -24,6 +24,31 @@ ResultsOption = Annotated[
     Path | None, typer.Option("--results", help="Results folder; default: results/CAMPAIGN.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+KeysOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        envvar="TONNAGE_KEYS",
+        help="Folder of the hosts' keys: sign, and believe what is signed.",
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        envvar="TONNAGE_KEY",
+        help="This host's key, or a folder with NAME.key: signed orders only.",
+    ),
+]
+MaxMessageAgeOption = Annotated[
+    float,
+    typer.Option(
+        "--max-message-age",
+        envvar="TONNAGE_MAX_MESSAGE_AGE_S",
+        min=1,
+        help="With --key: how old an order may be, seconds.",
+    ),
+]
 
 
 HOST_OPTIONS: dict[str, object] = {

@@ -1,0 +1,73 @@
+"""Celery's consumer with a guard before it: what is no order is put on record, and goes no further."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import Consumer  # noqa: TID251 - one of the three places
+from kombu import compression
+
+from contract.broker import connect
+from contract.errors import BrokerError, KeyFileError, MessageError
+from contract.refusals import plain_text, record_refusal, refusal_of
+from contract.wire import queue_for
+from workers.intake import take_in
+from workers.service import WorkerConfig
+
+log = logging.getLogger("tonnage.worker")
+
+
+class GuardedConsumer(Consumer):  # type: ignore[misc]
+    """Reads the worker's queues."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        _refuse_compressed()
+
+    def create_task_handler(self, *given: Any, **named: Any) -> Callable[[Any], Any]:
+        """What is called with every message."""
+        go_on = super().create_task_handler(*given, **named)
+
+        def on_message(message: Any) -> Any:
+            try:
+                take_in(message)
+            except MessageError as error:
+                self._refuse(message, error)
+                return None
+            return go_on(message)
+
+        return on_message
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """A message that kombu could not even unpack."""
+        what = f"what cannot be unpacked: {exc!s:.80}"
+        self._refuse(message, MessageError(f"around an order stands {what}", cause="surface"))
+
+    def _refuse(self, message: Any, error: MessageError) -> None:
+        message.ack_log_error(log, self.connection_errors)
+        log.warning("message refused (%s): %s", error.cause, plain_text(str(error)))
+        from workers.app import config
+
+        host = _host_of(message, config)
+        try:
+            with connect(config.broker) as client:
+                record_refusal(client, refusal_of(error, host), config.keys().get(host))
+        except (BrokerError, KeyFileError) as why:
+            log.warning("and not put on record: %s", why)
+
+
+def _host_of(message: Any, config: WorkerConfig) -> str:
+    """Whose queue it came from."""
+    came_by = (message.delivery_info or {}).get("routing_key")
+    names = [host.name for host in config.hosts]
+    return next((name for name in names if came_by == queue_for(name)), names[0])
+
+
+def _refuse_compressed() -> None:
+    """Have kombu unpack nothing: it would do so before anybody asks, however much comes out."""
+
+    def refuse(_: bytes) -> bytes:
+        raise MessageError("compressed", cause="surface")
+
+    for kind in compression.encoders():
+        compression.register(refuse, refuse, kind)
