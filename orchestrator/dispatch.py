@@ -56,7 +56,7 @@ class Dispatcher(ABC):
     window: int
     """Orders that a host may have before its first delivery."""
 
-    def tell(self, note: Callable[[str], None]) -> None:
+    def tell(self, note: Callable[[str], None]) -> None:  # noqa: B027 - most have nothing to tell
         """Whom to tell of what a person should read; by default there is nothing."""
 
     @abstractmethod

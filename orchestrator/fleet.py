@@ -164,8 +164,8 @@ def _parsed(text: Any) -> dict[str, Any]:
 
 def _of_use(content: dict[str, Any]) -> dict[str, Any]:
     """What an unbelieved registration tells campaigns to select by, if it has the right shape."""
-    shapes = {"labels": dict[str, str], "facts": dict[str, Scalar], "boot": str}
-    found = {}
+    shapes: dict[str, Any] = {"labels": dict[str, str], "facts": dict[str, Scalar], "boot": str}
+    found: dict[str, Any] = {}
     for name, shape in shapes.items():
         with suppress(ValidationError):
             found[name] = TypeAdapter(shape).validate_python(content.get(name), strict=True)

@@ -18,7 +18,7 @@ AT_ONCE = 100
 
 
 class Records:
-    """Reads the stream. A record that is not ours, or not to be believed, is dropped and put on record."""
+    """Reads the stream. What is not ours, or not to be believed, is dropped and put on record."""
 
     def __init__(self, client: "redis.Redis[bytes]", campaign: str, results: str, trust: Trust) -> None:
         self._client = client

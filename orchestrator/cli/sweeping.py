@@ -45,7 +45,7 @@ def sweep_by_workers(
 
 
 def _whom_to_ask(broker: str, host: str | None, keys: "Keys | None") -> tuple[list[str], dict[str, str]]:
-    """Hosts that are alive, and those of them that are not believed, with the reason. Raises UseError."""
+    """Hosts that are alive, and by name why some of them are not believed. Raises UseError."""
     from contract.broker import broker_errors, connect
     from orchestrator.fleet import read_fleet
 
