@@ -1,6 +1,7 @@
 """Celery's consumer with a guard before it: what is no order is put on record, and goes no further."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,14 @@ from contract.errors import BrokerError, KeyFileError, MessageError
 from contract.refusals import plain_text, record_refusal, refusal_of
 from contract.wire import queue_for
 from workers.intake import take_in
-from workers.service import WorkerConfig
 
 log = logging.getLogger("tonnage.worker")
+
+NONSENSE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What the transport raises for what it cannot take apart."""
+
+AGAIN_AFTER_S = 0.2
+"""Whoever floods the queue shall not have the worker spin."""
 
 
 class GuardedConsumer(Consumer):  # type: ignore[misc]
@@ -23,6 +29,18 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         _refuse_compressed()
+        self._read_on: Callable[..., Any] = self.loop
+        self.loop = self._guarded_loop
+
+    def _guarded_loop(self, *given: Any) -> Any:
+        """Reading messages. What is not even a message kills Celery's loop: here it begins anew."""
+        try:
+            return self._read_on(*given)
+        except NONSENSE as error:
+            what = f"what is not even a message: {type(error).__name__} {error!s:.80}"
+            self._put_on_record(MessageError(what, cause="surface"))
+            time.sleep(AGAIN_AFTER_S)
+            raise ConnectionResetError("begin anew") from error
 
     def create_task_handler(self, *given: Any, **named: Any) -> Callable[[Any], Any]:
         """What is called with every message."""
@@ -45,22 +63,19 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]
 
     def _refuse(self, message: Any, error: MessageError) -> None:
         message.ack_log_error(log, self.connection_errors)
-        log.warning("message refused (%s): %s", error.cause, plain_text(str(error)))
+        self._put_on_record(error, (message.delivery_info or {}).get("routing_key"))
+
+    def _put_on_record(self, error: MessageError, came_by: object = None) -> None:
         from workers.app import config
 
-        host = _host_of(message, config)
+        log.warning("message refused (%s): %s", error.cause, plain_text(str(error)))
+        names = [host.name for host in config.hosts]
+        host = next((name for name in names if came_by == queue_for(name)), names[0])
         try:
             with connect(config.broker) as client:
                 record_refusal(client, refusal_of(error, host), config.keys().get(host))
         except (BrokerError, KeyFileError) as why:
             log.warning("and not put on record: %s", why)
-
-
-def _host_of(message: Any, config: WorkerConfig) -> str:
-    """Whose queue it came from."""
-    came_by = (message.delivery_info or {}).get("routing_key")
-    names = [host.name for host in config.hosts]
-    return next((name for name in names if came_by == queue_for(name)), names[0])
 
 
 def _refuse_compressed() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from fleet import Broker, Process, alive, own_broker, running, wait_until
+from fleet import Broker, Process, alive, own_broker, wait_until
 from trials import make_trial
 
 from contract import CONTRACT_VERSION, wire
 from contract.refusals import last_refusals
-from contract.signing import HostKey, Keys, make_keys, read_key, seal
+from contract.signing import HostKey, Keys, make_keys, seal
 from contract.trial import Trial
 from orchestrator.dispatch import Order
 from orchestrator.dispatch_celery import CeleryDispatcher
@@ -60,8 +60,15 @@ class Bed:
         text = self.message(**changes).model_dump_json()
         return seal(key or self.keys.of("h1"), "order", host, text)
 
-    def push(self, envelope: dict[str, Any]) -> None:
-        self.client.lpush(self.queue, json.dumps(envelope))
+    def push(self, envelope: dict[str, Any] | str) -> None:
+        raw = envelope if isinstance(envelope, str) else json.dumps(envelope)
+        self.client.lpush(self.queue, raw)
+
+    def command(self, name: str) -> None:
+        """Send a command to all workers, as Celery's own tools do."""
+        app = Celery()
+        app.conf.update(wire.celery_settings(self.broker.url))
+        app.control.broadcast(name)
 
 
 def envelope(body: object, *, embed: object = None, **headers: Any) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def _envelope(data: bytes, **headers: Any) -> dict[str, Any]:
     }
 
 
-def attacks(bed: Bed) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+def attacks(bed: Bed) -> dict[str, tuple[str, list[dict[str, Any] | str]]]:
     """By name: the cause that is to be on record, and what is pushed."""
     good = envelope(bed.sealed())
     altered = bed.sealed()
@@ -92,7 +99,7 @@ def attacks(bed: Bed) -> dict[str, tuple[str, list[dict[str, Any]]]]:
     h2 = bed.keys.of("h2")
     now = time.time_ns()
     sealed: Callable[..., dict[str, Any]] = lambda **more: envelope(bed.sealed(), **more)  # noqa: E731
-    deep = _envelope(b'[[' + b"[" * 50_000 + b"]" * 50_000 + b'],{},{}]')
+    deep = _envelope(b"[[" + b"[" * 50_000 + b"]" * 50_000 + b"],{},{}]")
     pickled = _envelope(pickle.dumps([[1], {}, {}])) | {"content-type": "application/x-python-serialize"}
     text = sealed() | {"content-type": "text/plain"}
     packed = _envelope(zlib.compress(b" " * 100_000), compression="application/x-gzip")
@@ -120,6 +127,10 @@ def attacks(bed: Bed) -> dict[str, tuple[str, list[dict[str, Any]]]]:
         "too long": ("surface", [_envelope(b" " * 2_000_000 + b"[[1],{},{}]")]),
         "no headers": ("surface", [good | {"headers": None}]),
         "protocol 1": ("surface", [_envelope(b'{"task":"tonnage.enter"}') | {"headers": {}}]),
+        "no message": ("surface", ["garbage"]),
+        "an empty message": ("surface", ["{}"]),
+        "a list": ("surface", ["[]"]),
+        "no tag": ("surface", ['{"properties": {}}']),
         "no id": ("surface", [sealed(id=None)]),
     }
 
@@ -134,7 +145,7 @@ def test_a_worker_with_a_key_refuses_all_but_good_orders(bed: Bed) -> None:
     worker = bed.worker()
     try:
         wait_until(lambda: alive(bed.broker.url) == {"h1"}, "the worker is alive")
-        Celery(broker=bed.broker.url).control.broadcast("shutdown")
+        bed.command("shutdown")
         told = attacks(bed)
         for name, (cause, pushed) in told.items():
             before = bed.client.xlen(wire.REFUSED)
