@@ -26,11 +26,12 @@ AGAIN_AFTER_S = 0.2
 class GuardedConsumer(Consumer):  # type: ignore[misc]
     """Reads the worker's queues."""
 
+    loop: Callable[..., Any]
+
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         _refuse_compressed()
-        self._read_on: Callable[..., Any] = self.loop
-        self.loop = self._guarded_loop
+        self._read_on, self.loop = self.loop, self._guarded_loop
 
     def _guarded_loop(self, *given: Any) -> Any:
         """Reading messages. What is not even a message kills Celery's loop: here it begins anew."""

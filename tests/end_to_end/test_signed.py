@@ -145,7 +145,6 @@ def test_a_worker_with_a_key_refuses_all_but_good_orders(bed: Bed) -> None:
     worker = bed.worker()
     try:
         wait_until(lambda: alive(bed.broker.url) == {"h1"}, "the worker is alive")
-        bed.command("shutdown")
         told = attacks(bed)
         for name, (cause, pushed) in told.items():
             before = bed.client.xlen(wire.REFUSED)
@@ -155,6 +154,7 @@ def test_a_worker_with_a_key_refuses_all_but_good_orders(bed: Bed) -> None:
             last = last_refusals(bed.client)[-1]
             assert (name, last.refusal.cause) == (name, cause), last.refusal.text
             assert last.is_of(bed.keys.of("h1")), name
+        bed.command("shutdown")  # which Celery obeys from anybody, signed or not
         dispatcher = CeleryDispatcher(bed.broker.url, CAMPAIGN, ["h1"], keys=bed.keys)
         order = Order(bed.trial(), 1)
         dispatcher.send(order)
@@ -165,6 +165,7 @@ def test_a_worker_with_a_key_refuses_all_but_good_orders(bed: Bed) -> None:
             return order.trial.trial_id in came
 
         wait_until(measured, "a good order is measured after all of them")
+        assert worker.running
         assert len(came) == 2  # and the one that was then replayed
         assert len(last_refusals(bed.client)) == len(told)
     finally:
