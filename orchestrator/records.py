@@ -11,7 +11,7 @@ from contract.parts import part_name
 from contract.shared_parts import shared_parts
 from contract.trial import Receipt, Trial
 from orchestrator.dispatch import Delivery
-from orchestrator.trust import Trust
+from orchestrator.trust import Trust, claimed
 
 AT_ONCE = 100
 """Completion records that are taken in one go."""
@@ -62,17 +62,16 @@ class Records:
 
     def _opened(self, ticket: bytes, fields: dict[bytes, bytes]) -> Delivery | None:
         """What a record delivers; None for one that is dropped. Raises ResultsError."""
-        receipt = None
+        text = fields.get(b"receipt", b"")
         try:
-            receipt = self._trust.receipt(fields.get(b"receipt", b""))
+            receipt = self._trust.receipt(text)
             return Delivery(receipt, self._part(receipt, fields), ticket.decode())
         except (MessageError, PartError) as error:
             refused = (
                 error if isinstance(error, MessageError) else MessageError(str(error), cause="part")
             )
-            host, trial = (receipt.host, receipt.trial_id) if receipt else ("", "")
             self._client.xdel(self._stream, ticket)
-            self._trust.refuse(refused, "a record", host, trial)
+            self._trust.refuse(refused, "a record", *claimed(text))
             return None
 
     def _part(self, receipt: Receipt, fields: dict[bytes, bytes]) -> bytes:

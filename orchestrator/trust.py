@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -54,13 +55,8 @@ class Trust:
 
     def receipt(self, text: bytes) -> Receipt:
         """The receipt of a completion record. Raises MessageError."""
-        try:
-            said = json.loads(text)
-            inside = json.loads(said["text"]) if is_sealed(said) else said
-            claimed = str(inside["host"])
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise MessageError(f"not a receipt: {error!s:.80}") from error
-        opened = self.opened("record", text, claimed)
+        host, _ = claimed(text)
+        opened = self.opened("record", text, host)
         try:
             return Receipt.model_validate_json(opened)
         except ValidationError as error:
@@ -110,3 +106,12 @@ class Trust:
         if host not in self._noted and len(self._noted) < MOST_NOTES:
             self._noted.add(host)
             self.note(f"{text}; more of it: `tonnage hosts --refused`")
+
+
+def claimed(text: bytes) -> tuple[str, str]:
+    """Host and trial that a record says it is of, whether it is or not; empty where that cannot be read."""
+    with suppress(ValueError, TypeError, LookupError, RecursionError):
+        said = json.loads(text)
+        inside = json.loads(said["text"]) if is_sealed(said) else said
+        return str(inside["host"]), str(inside["trial_id"])
+    return "", ""

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trials import make_trial
 
-from contract import wire
+from contract import CONTRACT_VERSION, wire
 from contract.errors import MessageError
+from contract.sweeping import decode_order
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    content = {"run": "a" * 32, "host": "h1", "attempt": 1, "issued_at_ns": 1, "nonce": "n" * 16}
+    content: dict[str, Any] = {"contract": CONTRACT_VERSION, "run": "a" * 32, "host": "h1", "attempt": 1}
+    content |= {"issued_at_ns": 1, "nonce": "n" * 16}
     return content | {"trial": make_trial().model_dump(mode="json")} | changes
 
 
@@ -49,6 +51,19 @@ def test_what_is_no_message_is_shown(content: object) -> None:
 def test_a_bad_message_is_refused(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(MessageError, match=complaint):
         wire.decode_message(body(**change), "h1")
+
+
+def test_another_version_is_refused_before_anything_else_of_it_is_read() -> None:
+    """What a later release has added, or renamed, must not look like nonsense."""
+    later = {"contract": CONTRACT_VERSION + 1, "what": "trial", "whom": ["h1"]}
+    for decode in (wire.decode_message, decode_order):
+        with pytest.raises(
+            MessageError, match=r"version 1, the message has 2: .*worker is the older"
+        ) as told:
+            decode(later, "h1")
+        assert told.value.cause == "version"
+        with pytest.raises(MessageError, match="coordinator is the older one"):
+            decode({"contract": CONTRACT_VERSION - 1}, "h1")
 
 
 @given(st.dictionaries(st.sampled_from(list(body())), st.none() | st.integers() | st.text(), min_size=1))

@@ -15,7 +15,7 @@ from contract.broker import connect
 from contract.errors import BrokerError, ResultsError
 from contract.parts import PackedPart
 from contract.trial import Trial
-from orchestrator import dispatch_celery
+from orchestrator import dispatch_celery, records
 from orchestrator.dispatch import Loss, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
 from workers.delivery import deliver
@@ -126,7 +126,7 @@ def test_a_shared_place_that_is_away_loses_nothing(
                 return packed[0].data
             raise ResultsError("the place is away")
 
-        away.setattr(sharing._shared, "get", get)
+        away.setattr(sharing.records._shared, "get", get)
         assert [delivery.data for delivery in sharing.receive(0)] == [packed[0].data]
         with pytest.raises(BrokerError, match="the place is away"):
             sharing.receive(0)
@@ -155,7 +155,7 @@ def test_a_trial_whose_part_waits_to_be_taken_is_not_lost(
 ) -> None:
     """A coordinator that is slower than its workers takes parts late."""
     monkeypatch.setattr(dispatch_celery, "LOST_AFTER_S", -1.0)
-    monkeypatch.setattr(dispatch_celery, "AT_ONCE", 2)
+    monkeypatch.setattr(records, "AT_ONCE", 2)
     orders = [Order(rig.trial(block), 1) for block in range(5)]
     for order in orders:
         rig.deliver(make_part(order.trial))

@@ -20,6 +20,7 @@ from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
 from contract.errors import BrokerError, HostBusy
 from contract.parts import PackedPart, read_part
+from contract.refusals import last_refusals
 from contract.trial import Trial
 from orchestrator.fleet import read_fleet
 from workers.presence import Presence
@@ -210,10 +211,13 @@ def bad_bodies(rig: Rig) -> dict[str, object]:
 def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     for complaint, body in bad_bodies(rig).items():
         caplog.clear()
-        with caplog.at_level(logging.ERROR, "tonnage.worker"):
+        with caplog.at_level(logging.WARNING, "tonnage.worker"):
             rig.handle(body)
         assert "message refused" in caplog.text
         assert complaint in caplog.text
+        refusal = last_refusals(rig.client, 1)[0].refusal
+        assert complaint in refusal.text
+        assert refusal.host == rig.host.name
     assert rig.measured == []
     assert rig.delivered() == []
 
