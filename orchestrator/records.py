@@ -66,13 +66,15 @@ class Records:
         try:
             receipt = self._trust.receipt(text)
             return Delivery(receipt, self._part(receipt, fields), ticket.decode())
-        except (MessageError, PartError) as error:
-            refused = (
-                error if isinstance(error, MessageError) else MessageError(str(error), cause="part")
-            )
-            self._client.xdel(self._stream, ticket)
-            self._trust.refuse(refused, "a record", *claimed(text))
-            return None
+        except PartError as error:
+            self._drop(ticket, text, MessageError(str(error), cause="part"))
+        except MessageError as error:
+            self._drop(ticket, text, error)
+        return None
+
+    def _drop(self, ticket: bytes, receipt: bytes, why: MessageError) -> None:
+        self._client.xdel(self._stream, ticket)
+        self._trust.refuse(why, "a record", *claimed(receipt))
 
     def _part(self, receipt: Receipt, fields: dict[bytes, bytes]) -> bytes:
         """The part that the receipt is of, and no other; from its own host, and no other."""

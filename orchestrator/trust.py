@@ -109,7 +109,7 @@ class Trust:
 
 
 def claimed(text: bytes) -> tuple[str, str]:
-    """Host and trial that a record says it is of, whether it is or not; empty where that cannot be read."""
+    """Host and trial that a record says it is of, true or not; empty where that cannot be read."""
     with suppress(ValueError, TypeError, LookupError, RecursionError):
         said = json.loads(text)
         inside = json.loads(said["text"]) if is_sealed(said) else said
