@@ -21,7 +21,8 @@ from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from contract import wire
-from contract.broker import broker_errors, connect
+from contract.broker import broker_errors, connect, reach
+from contract.broker_urls import read_broker
 from contract.errors import BrokerError, PartError, ResultsError, UseError
 from contract.parts import part_name
 from contract.shared_parts import shared_parts
@@ -29,6 +30,7 @@ from contract.sweeping import SweepAnswer, SweepOrder, answer_key
 from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.fleet import quarantine_host
+from orchestrator.rabbitmq_queues import rabbitmq_lengths
 
 LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
@@ -78,6 +80,7 @@ class CeleryDispatcher(Dispatcher):
         """How often all completion records there were had been taken."""
         self._released = threading.Event()
         self._holder = threading.Thread(target=self._hold, name="claim", daemon=True)
+        self._by_rabbitmq = read_broker(broker).by_rabbitmq
         self._app = _app(broker, hosts)
 
     def claim(self) -> None:
@@ -121,7 +124,7 @@ class CeleryDispatcher(Dispatcher):
     def admit(self, host: str) -> None:
         """Take in a host that joined after the start."""
         self._hosts.append(host)
-        self._app.amqp.queues.add(_host_queue(host))
+        self._app.amqp.queues.add(_host_queue(host, wire.queue_arguments(self._broker)))
 
     def quarantine(self, host: str, why: str) -> None:
         """Write it down on the broker."""
@@ -219,21 +222,27 @@ class CeleryDispatcher(Dispatcher):
         return [Loss(order, had) for order, had in zip(gone, begun, strict=True)]
 
     def _without_lease(self, orders: list[Order]) -> list[Order]:
-        leases = self._client.mget([wire.lease_key(order.trial.trial_id) for order in orders])
+        trials = [order.trial for order in orders]
+        leases = self._client.mget([wire.lease_key(trial.host, trial.trial_id) for trial in trials])
         return [order for order, lease in zip(orders, leases, strict=True) if lease is None]
 
     def _without_message(self, orders: list[Order]) -> list[Order]:
         hosts = list(dict.fromkeys(order.trial.host for order in orders))
+        queued = dict(zip(hosts, self._queue_lengths(hosts), strict=True))
+        return [order for order in orders if not queued[order.trial.host]]
+
+    def _queue_lengths(self, hosts: list[str]) -> list[int]:
+        if self._by_rabbitmq:
+            return rabbitmq_lengths(self._app, [wire.queue_for(host) for host in hosts])
         pipe = self._client.pipeline(transaction=False)
         for host in hosts:
             pipe.llen(wire.PREFIX + wire.queue_for(host))
-        queued = dict(zip(hosts, pipe.execute(), strict=True))
-        return [order for order in orders if not queued[order.trial.host]]
+        return list(pipe.execute())
 
     def _have_begun(self, orders: list[Order]) -> list[bool]:
         if not orders:
             return []
-        keys = [wire.begun_key(order.trial.trial_id, order.attempt) for order in orders]
+        keys = [wire.begun_key(o.trial.host, o.trial.trial_id, o.attempt) for o in orders]
         return [mark is not None for mark in self._client.mget(keys)]
 
     def cancel(self) -> None:
@@ -282,17 +291,20 @@ def sweep_fleet(broker: str, hosts: list[str], *, dry_run: bool, wait_s: float) 
 
 def _app(broker: str, hosts: list[str]) -> Celery:
     """An app that sends to these hosts and to nobody else."""
+    reach(broker)
     app = Celery("tonnage-coordinator", set_as_current=False)
     app.conf.update(wire.celery_settings(broker))
-    app.conf.task_queues = [_host_queue(host) for host in hosts]
+    arguments = wire.queue_arguments(broker)
+    app.conf.task_queues = [_host_queue(host, arguments) for host in hosts]
     app.conf.task_default_queue = wire.queue_for(hosts[0])
     return app
 
 
-def _host_queue(host: str) -> Queue:
+def _host_queue(host: str, arguments: dict[str, str] | None = None) -> Queue:
     """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
     name = wire.queue_for(host)
-    return Queue(name, Exchange(name, type="direct"), routing_key=name)
+    exchange = Exchange(name, type="direct")
+    return Queue(name, exchange, routing_key=name, queue_arguments=arguments or None)
 
 
 def _entries(found: object) -> "Iterator[tuple[bytes, dict[bytes, bytes]]]":

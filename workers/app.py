@@ -7,24 +7,35 @@ from celery.platforms import SecurityWarning  # noqa: TID251
 from kombu.entity import Exchange, Queue
 
 from contract import wire
+from contract.broker_urls import read_broker
+from workers.one_message import OneMessageRequest, OneMessageStep
 from workers.service import Service, WorkerConfig, load_config
 
 CONFIG_VARIABLE = "TONNAGE_WORKER_CONFIG"
 
 
-def host_queue(host: str) -> Queue:
+def host_queue(host: str, arguments: dict[str, str] | None = None) -> Queue:
     """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
     name = wire.queue_for(host)
-    return Queue(name, Exchange(name, type="direct"), routing_key=name)
+    exchange = Exchange(name, type="direct")
+    return Queue(name, exchange, routing_key=name, queue_arguments=arguments or None)
 
 
 def make_app(config: WorkerConfig) -> Celery:
     """The app for one worker: its own queues and no others."""
     made = Celery("tonnage", set_as_current=True)
     made.conf.update(wire.celery_settings(config.broker))
-    made.conf.task_queues = [host_queue(host.name) for host in config.hosts]
+    arguments = wire.queue_arguments(config.broker)
+    made.conf.task_queues = [host_queue(host.name, arguments) for host in config.hosts]
     made.conf.task_default_queue = wire.queue_for(config.hosts[0].name)
+    if waits_its_turn(config):
+        made.steps["consumer"].add(OneMessageStep)
     return made
+
+
+def waits_its_turn(config: WorkerConfig) -> bool:
+    """Whether messages are kept off while a trial runs: Redis is asked for them, RabbitMQ sends."""
+    return read_broker(config.broker).by_rabbitmq and not config.simulated
 
 
 config = load_config(os.environ.get(CONFIG_VARIABLE))
@@ -32,7 +43,10 @@ app = make_app(config)
 _service: dict[int, Service] = {}
 
 
-@app.task(name=wire.TASK, ignore_result=True, max_retries=0)  # type: ignore[untyped-decorator]
+_turns = {"Request": OneMessageRequest, "acks_late": True} if waits_its_turn(config) else {}
+
+
+@app.task(name=wire.TASK, ignore_result=True, max_retries=0, **_turns)  # type: ignore[untyped-decorator]
 def enter(body: object) -> None:
     """Hand the message to the service of this process: connections are opened after the start."""
     pid = os.getpid()

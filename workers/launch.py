@@ -4,7 +4,7 @@ import os
 import uuid
 import warnings
 
-from contract.broker import broker_errors
+from contract.broker import broker_errors, reach
 from contract.errors import BrokerError
 from workers.host_lock import host_lock
 from workers.policy import load_policy
@@ -35,6 +35,7 @@ def run_simulated_workers(broker: str, base: HostSettings, count: int, first: in
 
 def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: list[str]) -> None:
     """Register, then run Celery in this process; its child, if any, reads the same environment."""
+    reach(config.broker)
     presence = Presence(config)
     with broker_errors(config.broker):
         presence.begin(engines)
