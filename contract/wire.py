@@ -174,11 +174,6 @@ def celery_settings(broker: str) -> dict[str, Any]:
     }
 
 
-def queue_arguments(broker: str) -> dict[str, str]:
-    """What hosts' queues are declared with: one of RabbitMQ outlives any one of its servers."""
-    return {"x-queue-type": "quorum"} if read_broker(broker).by_rabbitmq else {}
-
-
 def _tls_settings(orders: Endpoint) -> dict[str, Any] | bool:
     """TLS as the library that carries orders takes it. Left to a URL, it would verify nothing."""
     if not orders.is_encrypted:

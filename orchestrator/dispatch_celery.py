@@ -124,7 +124,7 @@ class CeleryDispatcher(Dispatcher):
     def admit(self, host: str) -> None:
         """Take in a host that joined after the start."""
         self._hosts.append(host)
-        self._app.amqp.queues.add(_host_queue(host, wire.queue_arguments(self._broker)))
+        self._app.amqp.queues.add(_host_queue(host))
 
     def quarantine(self, host: str, why: str) -> None:
         """Write it down on the broker."""
@@ -294,17 +294,15 @@ def _app(broker: str, hosts: list[str]) -> Celery:
     reach(broker)
     app = Celery("tonnage-coordinator", set_as_current=False)
     app.conf.update(wire.celery_settings(broker))
-    arguments = wire.queue_arguments(broker)
-    app.conf.task_queues = [_host_queue(host, arguments) for host in hosts]
+    app.conf.task_queues = [_host_queue(host) for host in hosts]
     app.conf.task_default_queue = wire.queue_for(hosts[0])
     return app
 
 
-def _host_queue(host: str, arguments: dict[str, str] | None = None) -> Queue:
+def _host_queue(host: str) -> Queue:
     """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
     name = wire.queue_for(host)
-    exchange = Exchange(name, type="direct")
-    return Queue(name, exchange, routing_key=name, queue_arguments=arguments or None)
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
 def _entries(found: object) -> "Iterator[tuple[bytes, dict[bytes, bytes]]]":

@@ -14,19 +14,17 @@ from workers.service import Service, WorkerConfig, load_config
 CONFIG_VARIABLE = "TONNAGE_WORKER_CONFIG"
 
 
-def host_queue(host: str, arguments: dict[str, str] | None = None) -> Queue:
+def host_queue(host: str) -> Queue:
     """The host's queue on an exchange of its own: a shared one is read whole at every publish."""
     name = wire.queue_for(host)
-    exchange = Exchange(name, type="direct")
-    return Queue(name, exchange, routing_key=name, queue_arguments=arguments or None)
+    return Queue(name, Exchange(name, type="direct"), routing_key=name)
 
 
 def make_app(config: WorkerConfig) -> Celery:
     """The app for one worker: its own queues and no others."""
     made = Celery("tonnage", set_as_current=True)
     made.conf.update(wire.celery_settings(config.broker))
-    arguments = wire.queue_arguments(config.broker)
-    made.conf.task_queues = [host_queue(host.name, arguments) for host in config.hosts]
+    made.conf.task_queues = [host_queue(host.name) for host in config.hosts]
     made.conf.task_default_queue = wire.queue_for(config.hosts[0].name)
     if waits_its_turn(config):
         made.steps["consumer"].add(OneMessageStep)
