@@ -1,6 +1,7 @@
 """Our own connection to Redis: bounded waits, verified TLS, no silent retries, plain-worded errors."""
 
 import logging
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ from contract.broker_tls import tls_options
 from contract.broker_urls import Endpoint, read_broker, without_password
 from contract.errors import BrokerError
 
-__all__ = ["broker_errors", "clock_offset", "connect", "reach", "without_password"]
+__all__ = ["IN_THE_CLEAR", "broker_errors", "clock_offset", "connect", "reach", "without_password"]
 
 log = logging.getLogger("tonnage.broker")
+
+IN_THE_CLEAR = "passwords and orders cross the network in the clear: use rediss://… or amqps://…"
 
 CONNECT_S = 5
 """Longest wait for a connection; a broker that drops what it does not like never answers."""
@@ -98,9 +101,15 @@ def _in_words(end: Endpoint, error: Exception) -> str:
         return f"{said}; this user may not: see the table of users in docs/operations.md"
     if isinstance(error, redis.AuthenticationError) or "ACCESS_REFUSED" in str(error):
         return f"{said}; are user and password those of {name}?"
-    hint = "" if end.is_encrypted else ", and does it want TLS (rediss:// or amqps://)"
-    lost = isinstance(error, ConnectionResetError) or "losed" in str(error) or "reset" in str(error)
-    return f"{said}; is {name} running, and reachable from here{hint if lost else ''}?"
+    return f"{said}; is {name} running, and reachable from here{_doubt(end, error)}?"
+
+
+def _doubt(end: Endpoint, error: Exception) -> str:
+    """What else it may be that a broker hangs up, or never answers a greeting."""
+    if end.is_encrypted:
+        return ", and does it speak TLS there" * isinstance(error, TimeoutError | redis.TimeoutError)
+    lost = isinstance(error, ConnectionResetError) or re.search("closed|reset", str(error))
+    return ", and does it want TLS (rediss:// or amqps://)" if lost else ""
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
@@ -124,9 +133,6 @@ def _warn_of(end: Endpoint) -> None:
 @cache
 def _warn_once(shown: str) -> None:
     log.warning("broker %s: %s", shown, IN_THE_CLEAR)
-
-
-IN_THE_CLEAR = "passwords and orders cross the network in the clear: use rediss://… or amqps://…"
 
 
 def clock_offset(client: "redis.Redis[bytes]", now_ns: Callable[[], int]) -> tuple[int, int]:

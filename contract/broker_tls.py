@@ -22,6 +22,6 @@ def tls_options(end: Endpoint) -> dict[str, Any]:
             path = f"{ours} with {end.files.get('ssl_keyfile', ours)}"
             context.load_cert_chain(ours, end.files.get("ssl_keyfile"))
     except OSError as error:  # ssl.SSLError is one
-        why = error.strerror or "no certificate in it"
+        why = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
         raise BrokerError(f"broker {end.shown}: certificate file {path}: {why}") from error
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **end.files}

@@ -12,7 +12,7 @@
 #                 Safe to repeat: what is there stays, and users get the rules of this version
 #   add-host      a user and a folder for each; remove-host revokes them. A Redis that `start` has started
 #                 takes over either at once, any other one when it is started again
-#   renew         a new certificate, for the same names or for others; the authority stays
+#   renew         a new certificate, for the same names or for others
 #   start, stop   runs Redis from here, for those who have no service manager
 #   refused       what users have asked for and may not do
 #
@@ -37,9 +37,8 @@ SERVER_DAYS=730
 RULES=$ROOT/deploy/broker
 OUTLIVE=1
 
-DIR=
 NAMES=() HOSTS=()
-PORT='' FILES_AT='' SIMULATED='' KEYS=
+DIR='' PORT='' FILES_AT='' SIMULATED='' KEYS=
 
 read_arguments() {
   while (($#)); do
@@ -182,7 +181,7 @@ give() {
 }
 
 bracketed() {
-  if [[ $1 == *:* ]]; then printf '[%s]' "$1"; else printf %s "$1"; fi
+  [[ $1 != *:* ]] && printf %s "$1" || printf '[%s]' "$1"
 }
 
 # give_keys FOLDER HOST…: keys for signed messages, to the hosts' folders and the coordinator's.
@@ -213,7 +212,7 @@ write_users() {
         tonnage-*) rules "${user#tonnage-}" '' ;;
         *) fail "users.acl has a user '$user' that is none of ours" ;;
       esac
-      printf '\n'
+      echo
     done < <(awk '$1 == "user" && $2 != "default" { print $2 }' "$DIR/redis/users.acl" | sort -u)
   } >"$DIR/redis/users.acl.new"
   mv -f "$DIR/redis/users.acl.new" "$DIR/redis/users.acl"
@@ -272,8 +271,7 @@ reload() {
 
 as_admin() {
   local url
-  url=$(sed -n 's/^TONNAGE_BROKER=//p' "$DIR/redis/admin/tonnage.env")
-  url=${url#*tonnage-admin:}
+  url=$(sed -n 's/^TONNAGE_BROKER=.*tonnage-admin://p' "$DIR/redis/admin/tonnage.env")
   REDISCLI_AUTH=${url%%@*} timeout 20 redis-cli --no-auth-warning --tls --cacert "$DIR/ca.pem" -h 127.0.0.1 \
     -p "$PORT" --user tonnage-admin "$@"
 }
@@ -334,8 +332,7 @@ main() {
   has openssl || fail 'there is no openssl: apt install openssl'
   [[ $verb == make || -f $2/settings ]] || fail "$2 was not made by: deploy/broker.sh make $2 --name …"
   mkdir -p "$2"
-  DIR=$(cd "$2" && pwd -P)
-  LOG=$(mktemp)
+  DIR=$(cd "$2" && pwd -P) LOG=$(mktemp)
   trap clean_up EXIT
   exec 9<"$DIR"
   flock -n 9 || fail "another script is at work in $DIR"

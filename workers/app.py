@@ -1,9 +1,11 @@
 """The Celery app of a worker and its single, thin task. Configured by environment, as children are."""
 
 import os
+from typing import Any
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from celery.platforms import SecurityWarning  # noqa: TID251
+from celery.signals import worker_shutdown  # noqa: TID251
 from kombu.entity import Exchange, Queue
 
 from contract import wire
@@ -39,6 +41,21 @@ def waits_its_turn(config: WorkerConfig) -> bool:
 config = load_config(os.environ.get(CONFIG_VARIABLE))
 app = make_app(config)
 _service: dict[int, Service] = {}
+_exit_codes: list[int] = []
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _remember_exit_code(sender: Any, **_: object) -> None:
+    _exit_codes.append(sender.exitcode or 0)
+
+
+def run_celery(arguments: list[str]) -> bool:
+    """Be Celery's worker until told to stop. Returns whether it was told, or ended over an error.
+
+    Celery's own ``worker_main`` keeps its exit code to itself.
+    """
+    app.worker_main(arguments)
+    return not any(_exit_codes)
 
 
 _turns = {"Request": OneMessageRequest, "acks_late": True} if waits_its_turn(config) else {}
@@ -53,4 +70,4 @@ def enter(body: object) -> None:
     _service[pid].handle(body)
 
 
-__all__ = ["SecurityWarning", "app", "enter", "make_app"]
+__all__ = ["SecurityWarning", "app", "enter", "make_app", "run_celery"]
