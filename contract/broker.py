@@ -71,8 +71,8 @@ def reach(broker: str) -> None:
         settings["broker_url"], ssl=settings.get("broker_use_ssl", False), connect_timeout=CONNECT_S
     )
     try:
-        with link:
-            link.connect()
+        transport = link.transport  # asked itself: the connection would wait, and try again
+        transport.close_connection(transport.establish_connection())
     except (AMQPError, OSError) as error:
         raise BrokerError(_in_words(wanted.orders, error)) from error
 

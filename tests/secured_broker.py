@@ -37,7 +37,7 @@ class SecuredBroker:
         assert made.returncode == 0, made.stderr
 
     def variables(self, place: str) -> dict[str, str]:
-        """What the machine of ``coordinator`` or ``hosts/NAME`` is told, with its files in their folder."""
+        """What the machine of ``coordinator`` or ``hosts/NAME`` is told, with its files here."""
         lines = (self.folder / place / "tonnage.env").read_text().splitlines()
         told = dict(line.split("=", 1) for line in lines)
         return {key: text.replace(FILES_AT, str(self.folder / place)) for key, text in told.items()}

@@ -17,7 +17,7 @@ WRONG = [
     ("localhost", "other", "certificate is refused: self-signed|unable to get local issuer"),
     ("127.0.0.2", "ours", "certificate is refused: .*'127.0.0.2'"),
 ]
-"""Host and authority of a URL, and what is said of it: the certificate is for localhost and 127.0.0.1."""
+"""Host, authority, and what is said of them: the certificate is for localhost and 127.0.0.1."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +37,10 @@ def orders(broker: str) -> None:
     """Connect as Celery does."""
     told = celery_settings(broker)
     options = told["broker_transport_options"]
-    with Connection(
+    link = Connection(
         told["broker_url"], ssl=told["broker_use_ssl"], transport_options=options, connect_timeout=5
-    ) as link:
-        link.connect()
-        link.channel().close()
+    )
+    link.transport.close_connection(link.transport.establish_connection())
 
 
 def by_redis(secured: SecuredBroker, host: str, authority: Path) -> str:
