@@ -14,16 +14,30 @@ def rabbitmq_lengths(app: Any, queues: list[str]) -> list[int]:
     ``app`` is the Celery app that sends there. Raises BrokerError.
     """
     try:
-        with app.connection_for_write() as link:
-            return [_length(link, queue) for queue in queues]
+        with app.connection_or_acquire() as link:
+            link.ensure_connection(max_retries=1)
+            return _Asking(link).lengths(queues)
     except (AMQPError, OperationalError, OSError) as error:
         raise BrokerError(f"RabbitMQ does not say what waits in its queues: {error}") from error
 
 
-def _length(link: Any, queue: str) -> int:
-    """A passive declaration changes nothing, and answers with the number of messages that are ready."""
-    try:
-        return int(link.default_channel.queue_declare(queue, passive=True).message_count)
-    except NotFound:
-        link.close()  # RabbitMQ has closed the channel; the next question opens another
-        return 0
+class _Asking:
+    """A channel of its own, since RabbitMQ closes the one on which a queue is asked for in vain."""
+
+    def __init__(self, link: Any) -> None:
+        self._link = link
+        self._channel = link.channel()
+
+    def lengths(self, queues: list[str]) -> list[int]:
+        try:
+            return [self._length(queue) for queue in queues]
+        finally:
+            self._channel.close()
+
+    def _length(self, queue: str) -> int:
+        """A passive declaration changes nothing, and answers with the messages that are ready."""
+        try:
+            return int(self._channel.queue_declare(queue, passive=True).message_count)
+        except NotFound:
+            self._channel = self._link.channel()
+            return 0
