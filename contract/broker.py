@@ -47,8 +47,12 @@ def connect(broker: str) -> "redis.Redis[bytes]":
         **options,
     )
     _warn_of(end)
-    with broker_errors(broker):
-        client.ping()
+    try:
+        with broker_errors(broker):
+            client.ping()
+    except BrokerError:
+        client.close()
+        raise
     return client
 
 

@@ -80,13 +80,13 @@ def rig(rabbitmq: RabbitMq, redis_url: str, tmp_path_factory: pytest.TempPathFac
 
 def test_a_campaign_ends_well(rig: Rig, tmp_path: Path) -> None:
     entry = {"experiment": "lifecycle", "drivers": ["process"], "params": {"instances": 2}}
-    campaign = {"campaign": f"c-{rig.host}", "hosts": {"names": [rig.host]}, "blocks": 3}
+    campaign = {"campaign": f"c-{rig.host}", "hosts": {"names": [rig.host]}, "blocks": 2}
     file, results = tmp_path / "campaign.yaml", tmp_path / "results"
     file.write_text(yaml.safe_dump(campaign | {"experiments": [entry]}))
     where = ("--broker", rig.broker, "--results", str(results))
     coordinator = Process(tmp_path / "run.log", "run", str(file), *where)
     assert coordinator.wait() == 0, coordinator.said()
-    assert len(list_parts(results / "parts")) == 3
+    assert len(list_parts(results / "parts")) == 2
     assert rig.waiting() == 0
 
 
