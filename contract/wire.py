@@ -131,6 +131,19 @@ def cancel_key(run: str) -> str:
     return f"{PREFIX}cancel:{run}"
 
 
+_BY_REDIS: dict[str, Any] = {
+    # A message that a worker took and did not begin is lost, as with every other way to lose it;
+    # else the hash it is kept in is one that all hosts must read and write.
+    "ack_emulation": False,
+    "global_keyprefix": PREFIX,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "priority_steps": [0],
+}
+
+
 def celery_settings(broker: str) -> dict[str, Any]:
     """The tried settings for early acknowledgement, no redelivery and no chatter. No queues yet.
 
@@ -138,21 +151,10 @@ def celery_settings(broker: str) -> dict[str, Any]:
     """
     wanted = read_broker(broker)
     orders = wanted.orders
-    by_redis: dict[str, Any] = {
-        # A message that a worker took and did not begin is lost, as with every other way to lose it;
-        # else the hash it is kept in is one that all hosts must read and write.
-        "ack_emulation": False,
-        "global_keyprefix": PREFIX,
-        "socket_timeout": 30,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "health_check_interval": 25,
-        "priority_steps": [0],
-    }
     return {
         "broker_url": client_url(orders),
         "broker_use_ssl": _tls_settings(orders),
-        "broker_transport_options": {"confirm_publish": True} if wanted.by_rabbitmq else by_redis,
+        "broker_transport_options": {"confirm_publish": True} if wanted.by_rabbitmq else _BY_REDIS,
         "task_serializer": "json",
         "accept_content": ["json"],
         "result_accept_content": ["json"],

@@ -21,10 +21,10 @@
 #   --simulated   one user for simulated hosts, and signing keys for this many
 #   --port        port of the broker, 6380
 #   --files-at    where a machine will keep its files, /etc/tonnage
-#   --no-keys     no keys for signed messages
+#   --keys        keys for signed messages as well, made by `tonnage keys`; --no-keys is the default
 #
 # In DIR: ca.key (take it off the machine), ca.pem; redis/ is the working folder of the broker; hosts/HOST,
-# coordinator, viewer and simulated hold ca.pem and tonnage.env for the machines that are these.
+# coordinator, viewer (a dashboard), events (Flower) and simulated hold what those machines need.
 set -euo pipefail
 
 # shellcheck source=deploy/setup.sh
@@ -32,11 +32,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 # shellcheck source=deploy/engines.sh
 source "$ROOT/deploy/engines.sh"
 
-CA_DAYS=3650
-SERVER_DAYS=730
+CA_DAYS=3650 SERVER_DAYS=730
 RULES=$ROOT/deploy/broker
 OUTLIVE=1
-
 NAMES=() HOSTS=()
 DIR='' PORT='' FILES_AT='' SIMULATED='' KEYS=
 
@@ -68,7 +66,7 @@ read_arguments() {
 
 # settings: what `make` was told is kept, and what it is told now wins.
 settings() {
-  local key value names=()
+  local key value name names=()
   while IFS='=' read -r key value; do
     case $key in
       name) names+=("$value") ;;
@@ -81,7 +79,6 @@ settings() {
   ((${#NAMES[@]})) || fail 'which broker? --name NAME, as hosts will call it'
   PORT=${PORT:-6380}
   FILES_AT=${FILES_AT:-/etc/tonnage}
-  local name
   for name in "${NAMES[@]}"; do
     [[ $name =~ ^[A-Za-z0-9.:_-]+$ ]] || fail "--name needs a host's name or address, not '$name'"
   done
@@ -89,8 +86,7 @@ settings() {
 }
 
 failed() {
-  show_log "$LOG"
-  fail "$1"
+  show_log "$LOG" && fail "$1"
 }
 
 # write FILE: standard input becomes the file, whole or not at all, for nobody else to read.
@@ -186,16 +182,19 @@ bracketed() {
 
 # give_keys FOLDER HOST…: keys for signed messages, to the hosts' folders and the coordinator's.
 give_keys() {
-  [[ -n $KEYS && $# -gt 1 ]] || return 0
   local folder=$1 host
   shift
+  [[ -n $KEYS ]] && (($#)) || return 0
   "$VENV/bin/tonnage" keys make "$@" --dir "$DIR/coordinator/keys" >"$LOG" 2>&1 || failed 'tonnage makes no keys'
-  for host; do cp -n "$DIR/coordinator/keys/$host.key" "${folder/HOST/$host}/"; done
+  for host; do
+    mkdir -p "${folder/HOST/$host}"
+    cp -n "$DIR/coordinator/keys/$host.key" "${folder/HOST/$host}/"
+  done
 }
 
-# tell_key FILE VARIABLE PATH: once.
+# tell_key FILE KEY|KEYS PATH: once.
 tell_key() {
-  [[ -z $KEYS ]] || grep -qs "^$2=" "$1" || printf '%s=%s\n' "$2" "$3" >>"$1"
+  [[ -z $KEYS ]] || grep -qs "^TONNAGE_$2=" "$1" || printf 'TONNAGE_%s=%s\n' "$2" "$3" >>"$1"
 }
 
 # write_users: every user anew, with its own password and the rules of this version.
@@ -228,6 +227,7 @@ make() {
   give tonnage-admin "$DIR/redis/admin"
   give tonnage-coordinator "$DIR/coordinator"
   give tonnage-viewer "$DIR/viewer"
+  give tonnage-events "$DIR/events"
   [[ -z $SIMULATED ]] || give_simulated
   add_hosts
 }
@@ -236,17 +236,16 @@ give_simulated() {
   local names
   give tonnage-simulated "$DIR/simulated"
   mapfile -t names < <(seq -f 'sim-%04.0f' 1 "$SIMULATED")
-  mkdir -p "$DIR/simulated/keys"
   give_keys "$DIR/simulated/keys" "${names[@]}"
-  tell_key "$DIR/simulated/tonnage.env" TONNAGE_KEY "$FILES_AT/keys"
+  tell_key "$DIR/simulated/tonnage.env" KEY "$FILES_AT/keys"
 }
 
 add_hosts() {
   local host
   for host in "${HOSTS[@]}"; do give "tonnage-worker-$host" "$DIR/hosts/$host" "$host"; done
   give_keys "$DIR/hosts/HOST" "${HOSTS[@]}"
-  for host in "${HOSTS[@]}"; do tell_key "$DIR/hosts/$host/tonnage.env" TONNAGE_KEY "$FILES_AT/$host.key"; done
-  tell_key "$DIR/coordinator/tonnage.env" TONNAGE_KEYS "$FILES_AT/keys"
+  for host in "${HOSTS[@]}"; do tell_key "$DIR/hosts/$host/tonnage.env" KEY "$FILES_AT/$host.key"; done
+  tell_key "$DIR/coordinator/tonnage.env" KEYS "$FILES_AT/keys"
   write_users
   reload
 }

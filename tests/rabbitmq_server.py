@@ -1,12 +1,14 @@
 """A private RabbitMQ with a port in the clear and one with TLS, ended by process id."""
 
 import contextlib
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import engines
 import secured_broker
@@ -41,7 +43,8 @@ def rabbitmq() -> Iterator[RabbitMq]:
     with engines.short_folder() as folder:
         made = secured_broker.call("make", str(folder / "tls"), "--name", "localhost")
         assert made.returncode == 0, made.stderr
-        (folder / "rabbitmq.conf").write_text(_config(plain, encrypted, folder / "tls"))
+        (folder / "rabbitmq.conf").write_text(_config(plain, encrypted, folder))
+        (folder / "definitions.json").write_text(json.dumps(_definitions()))
         variables = {
             "HOME": folder,
             "ERL_EPMD_PORT": register,
@@ -66,8 +69,8 @@ def rabbitmq() -> Iterator[RabbitMq]:
             yield RabbitMq(f"amqp://{LOGIN}@127.0.0.1:{plain}/", encrypted, folder / "tls/ca.pem")
 
 
-def _config(plain: int, encrypted: int, tls: Path) -> str:
-    user, password = LOGIN.split(":")
+def _config(plain: int, encrypted: int, folder: Path) -> str:
+    tls = folder / "tls"
     return "\n".join(
         [
             f"listeners.tcp.1 = 127.0.0.1:{plain}",
@@ -76,12 +79,21 @@ def _config(plain: int, encrypted: int, tls: Path) -> str:
             f"ssl_options.cacertfile = {tls}/ca.pem",
             f"ssl_options.certfile = {tls}/redis/server.pem",
             f"ssl_options.keyfile = {tls}/redis/server.key",
-            f"default_user = {user}",
-            f"default_pass = {password}",
-            "loopback_users = none",
+            f"load_definitions = {folder}/definitions.json",
             "",
         ]
     )
+
+
+def _definitions() -> dict[str, Any]:
+    """One user, who may do with queues and exchanges of hosts what it likes, and nothing else."""
+    user, password = LOGIN.split(":")
+    rights = dict.fromkeys(("configure", "write", "read"), r"^host\..*")
+    return {
+        "users": [{"name": user, "password": password, "tags": ""}],
+        "vhosts": [{"name": "/"}],
+        "permissions": [{"user": user, "vhost": "/", **rights}],
+    }
 
 
 def _listens(port: int) -> bool:
