@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from contract import CONTRACT_VERSION
+from contract.broker_tls import tls_options
+from contract.broker_urls import Endpoint, client_url, read_broker
 from contract.campaign import Frozen, Name
 from contract.errors import MessageError
 from contract.trial import Trial, decode_trial
@@ -26,9 +28,6 @@ MAX_MESSAGE_PART_BYTES = 32 * 1024 * 1024
 
 BEGUN_TTL_S = 7 * 24 * 3600
 """How long it is remembered that an attempt was begun: longer than any trial."""
-
-VISIBILITY_TIMEOUT_S = 7 * 24 * 3600
-"""One value for everybody on the broker: the shortest one wins, and we acknowledge early."""
 
 STREAM_TTL_S = 14 * 24 * 3600
 """Completion records that no coordinator has taken are dropped after this; spools keep them too."""
@@ -88,14 +87,14 @@ def owner_key(host: str) -> str:
     return f"{PREFIX}owner:{host}"
 
 
-def lease_key(trial_id: str) -> str:
-    """Exists while a worker is at this trial."""
-    return f"{PREFIX}lease:{trial_id}"
+def lease_key(host: str, trial_id: str) -> str:
+    """Exists while the host's worker is at this trial."""
+    return f"{PREFIX}lease:{host}:{trial_id}"
 
 
-def begun_key(trial_id: str, attempt: int) -> str:
-    """Exists once a worker has begun this attempt: what is lost after that may have killed it."""
-    return f"{PREFIX}begun:{trial_id}:{attempt}"
+def begun_key(host: str, trial_id: str, attempt: int) -> str:
+    """Exists once the host has begun this attempt: if it is lost now, it may have killed its worker."""
+    return f"{PREFIX}begun:{host}:{trial_id}:{attempt}"
 
 
 def activity_key(host: str) -> str:
@@ -140,21 +139,30 @@ def cancel_key(run: str) -> str:
     return f"{PREFIX}cancel:{run}"
 
 
+_BY_REDIS: dict[str, Any] = {
+    # A message that a worker took and did not begin is lost, as with every other way to lose it;
+    # else the hash it is kept in is one that all hosts must read and write.
+    "ack_emulation": False,
+    "global_keyprefix": PREFIX,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "priority_steps": [0],
+}
+
+
 def celery_settings(broker: str) -> dict[str, Any]:
-    """The tried settings for early acknowledgement, no redelivery and no chatter. No queues yet."""
-    redis_only: dict[str, Any] = {
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
-        "global_keyprefix": PREFIX,
-        "socket_timeout": 30,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "health_check_interval": 25,
-        "priority_steps": [0],
-    }
+    """The tried settings for early acknowledgement, no redelivery and no chatter. No queues yet.
+
+    Raises BrokerError for what is no broker, or a certificate's file that cannot be used.
+    """
+    wanted = read_broker(broker)
+    orders = wanted.orders
     return {
-        "broker_url": broker,
-        "broker_transport_options": redis_only if broker.startswith(("redis", "unix")) else {},
-        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "broker_url": client_url(orders),
+        "broker_use_ssl": _tls_settings(orders),
+        "broker_transport_options": {"confirm_publish": True} if wanted.by_rabbitmq else _BY_REDIS,
         "task_serializer": "json",
         "accept_content": ["json"],
         "result_accept_content": ["json"],
@@ -163,13 +171,25 @@ def celery_settings(broker: str) -> dict[str, Any]:
         "task_reject_on_worker_lost": False,
         "task_create_missing_queues": False,
         "worker_prefetch_multiplier": 1,
-        "worker_disable_prefetch": broker.startswith(("redis", "unix")),
+        "worker_disable_prefetch": not wanted.by_rabbitmq,
         "worker_concurrency": 1,
         "worker_pool": "prefork",
         "worker_pool_start_method": "spawn",
         "worker_proc_alive_timeout": 60,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_send_task_events": False,
+        "worker_enable_remote_control": False,  # else whoever reaches the broker can end every worker
         "worker_hijack_root_logger": False,
         "broker_connection_retry_on_startup": True,
     }
+
+
+def _tls_settings(orders: Endpoint) -> dict[str, Any] | bool:
+    """TLS as the library that carries orders takes it. Left to a URL, it would verify nothing."""
+    if not orders.is_encrypted:
+        return False
+    options = tls_options(orders)
+    if orders.scheme == "rediss":
+        return options | {"ssl_check_hostname": True}
+    names = {name.removeprefix("ssl_"): value for name, value in options.items()}
+    return names | {"server_hostname": orders.host}

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: deploy/test.sh [--fast] [--no-install] [PYTEST ARGUMENT…]
 #
-# Sets up everything the tests need, runs all checks, then all tests, on real engines: Redis, Docker,
-# Podman, libvirt. As root on Debian or Ubuntu it installs what is missing. The tests start engines of their own
+# Sets up everything the tests need, runs all checks, then all tests, on real engines: Redis, RabbitMQ,
+# Docker, Podman, libvirt. As root on Debian or Ubuntu it installs what is missing. The tests start engines of their own
 # (tests/engines.py), or use those that TONNAGE_TEST_DOCKER_SOCKET and TONNAGE_TEST_LIBVIRT_URI name. An
 # engine that cannot be had skips its tests, or fails them where CI=true.
 #
@@ -15,7 +15,7 @@ set -euo pipefail
 # shellcheck source=deploy/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
-WITHOUT_ENGINES='not (redis or docker or podman or libvirt or fleet or browser)'
+WITHOUT_ENGINES='not (redis or rabbitmq or docker or podman or libvirt or fleet or browser)'
 FAST=
 ARGUMENTS=()
 LOGS=
@@ -53,8 +53,10 @@ main() {
   trap 'exit 5' INT TERM HUP
   lock_checkout
   has shellcheck || tools+=(shellcheck)
+  has openssl || tools+=(openssl)
   [[ -n $FAST ]] || has xmllint || tools+=(libxml2-utils)
   [[ -n $FAST ]] || has_browser || tools+=(chromium)
+  [[ -n $FAST ]] || [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || tools+=(rabbitmq-server)
   set_up_machine "$LOGS" "${tools[@]}"
   set_up_python "$LOGS" test lint
   # Tests may call scripts that take it.

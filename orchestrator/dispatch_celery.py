@@ -20,12 +20,14 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from contract import wire
-from contract.broker import broker_errors, connect
+from contract.broker import broker_errors, connect, reach
 from contract.broker_clock import BrokerClock
+from contract.broker_urls import read_broker
 from contract.errors import BrokerError, UseError
 from contract.signing import Keys, fingerprint
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.fleet import quarantine_host
+from orchestrator.rabbitmq_queues import rabbitmq_lengths
 from orchestrator.records import Records
 from orchestrator.trust import Trust
 
@@ -82,6 +84,7 @@ class CeleryDispatcher(Dispatcher):
         self._missing: dict[str, _Missing] = {}
         self._released = threading.Event()
         self._holder = threading.Thread(target=self._hold, name="claim", daemon=True)
+        self._by_rabbitmq = read_broker(broker).by_rabbitmq
         self._app = _app(broker, hosts)
 
     def tell(self, note: Callable[[str], None]) -> None:
@@ -218,21 +221,27 @@ class CeleryDispatcher(Dispatcher):
         return found
 
     def _without_lease(self, orders: list[Order]) -> list[Order]:
-        leases = self._client.mget([wire.lease_key(order.trial.trial_id) for order in orders])
+        trials = [order.trial for order in orders]
+        leases = self._client.mget([wire.lease_key(trial.host, trial.trial_id) for trial in trials])
         return [order for order, lease in zip(orders, leases, strict=True) if lease is None]
 
     def _without_message(self, orders: list[Order]) -> list[Order]:
         hosts = list(dict.fromkeys(order.trial.host for order in orders))
+        queued = dict(zip(hosts, self._queue_lengths(hosts), strict=True))
+        return [order for order in orders if not queued[order.trial.host]]
+
+    def _queue_lengths(self, hosts: list[str]) -> list[int]:
+        if self._by_rabbitmq:
+            return rabbitmq_lengths(self._app, [wire.queue_for(host) for host in hosts])
         pipe = self._client.pipeline(transaction=False)
         for host in hosts:
             pipe.llen(wire.PREFIX + wire.queue_for(host))
-        queued = dict(zip(hosts, pipe.execute(), strict=True))
-        return [order for order in orders if not queued[order.trial.host]]
+        return list(pipe.execute())
 
     def _have_begun(self, orders: list[Order]) -> list[bool]:
         if not orders:
             return []
-        keys = [wire.begun_key(order.trial.trial_id, order.attempt) for order in orders]
+        keys = [wire.begun_key(o.trial.host, o.trial.trial_id, o.attempt) for o in orders]
         return [mark is not None for mark in self._client.mget(keys)]
 
     def cancel(self) -> None:
@@ -268,6 +277,7 @@ def send_orders(broker: str, bodies: Mapping[str, dict[str, Any]]) -> None:
 
 def _app(broker: str, hosts: list[str]) -> Celery:
     """An app that sends to these hosts and to nobody else."""
+    reach(broker)
     app = Celery("tonnage-coordinator", set_as_current=False)
     app.conf.update(wire.celery_settings(broker))
     app.conf.task_queues = [_host_queue(host) for host in hosts]

@@ -10,8 +10,10 @@ import engines
 import hypothesis
 import podman_service
 import pytest
+import rabbitmq_server
 from engines import DockerEngine, session
 from podman_service import PodmanService
+from rabbitmq_server import RabbitMq
 
 from workers.settings import HostSettings
 
@@ -73,6 +75,12 @@ def libvirt_engine() -> Iterator[str]:
 def redis_url() -> Iterator[str]:
     """URL of a private Redis that keeps nothing, or of the one that TONNAGE_TEST_BROKER names."""
     yield from session("redis", engines.redis, os.environ.get("TONNAGE_TEST_BROKER"))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMq]:
+    """A private RabbitMQ."""
+    yield from session("rabbitmq", rabbitmq_server.rabbitmq)
 
 
 @pytest.fixture(scope="session")

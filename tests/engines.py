@@ -106,12 +106,18 @@ def without_mixed_cgroups(command: list[str]) -> list[str]:
     return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", hide, "sh", *command]
 
 
-@contextmanager
-def redis() -> Iterator[str]:
-    """A Redis that keeps nothing, on a free port of the loopback."""
+def redis_server() -> str:
+    """Path of the server program. Raises Absent."""
     server = shutil.which("redis-server") or shutil.which("valkey-server")
     if server is None:
         raise Absent("there is no redis-server")
+    return server
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """A Redis that keeps nothing, on a free port of the loopback."""
+    server = redis_server()
     port = free_port()
 
     def answers() -> bool:

@@ -1,12 +1,16 @@
 """The Celery app of a worker and its single, thin task. Configured by environment, as children are."""
 
 import os
+from typing import Any
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from celery.platforms import SecurityWarning  # noqa: TID251
+from celery.signals import worker_shutdown  # noqa: TID251
 from kombu.entity import Exchange, Queue
 
 from contract import wire
+from contract.broker_urls import read_broker
+from workers.one_message import OneMessageRequest, OneMessageStep
 from workers.service import Service, WorkerConfig, load_config
 
 CONFIG_VARIABLE = "TONNAGE_WORKER_CONFIG"
@@ -25,17 +29,40 @@ def make_app(config: WorkerConfig) -> Celery:
     made.conf.task_queues = [host_queue(host.name) for host in config.hosts]
     made.conf.task_default_queue = wire.queue_for(config.hosts[0].name)
     made.conf.worker_consumer = "workers.consumer:GuardedConsumer"
-    if config.key is not None:
-        made.conf.worker_enable_remote_control = False  # nobody signs what comes that way
+    if waits_its_turn(config):
+        made.steps["consumer"].add(OneMessageStep)
     return made
+
+
+def waits_its_turn(config: WorkerConfig) -> bool:
+    """Whether messages are kept off while a trial runs: Redis is asked for them, RabbitMQ sends."""
+    return read_broker(config.broker).by_rabbitmq and not config.simulated
 
 
 config = load_config(os.environ.get(CONFIG_VARIABLE))
 app = make_app(config)
 _service: dict[int, Service] = {}
+_exit_codes: list[int] = []
 
 
-@app.task(name=wire.TASK, ignore_result=True, max_retries=0)  # type: ignore[untyped-decorator]
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _remember_exit_code(sender: Any, **_: object) -> None:
+    _exit_codes.append(sender.exitcode or 0)
+
+
+def run_celery(arguments: list[str]) -> bool:
+    """Be Celery's worker until told to stop. Returns whether it was told, or ended over an error.
+
+    Celery's own ``worker_main`` keeps its exit code to itself.
+    """
+    app.worker_main(arguments)
+    return not any(_exit_codes)
+
+
+_turns = {"Request": OneMessageRequest, "acks_late": True} if waits_its_turn(config) else {}
+
+
+@app.task(name=wire.TASK, ignore_result=True, max_retries=0, **_turns)  # type: ignore[untyped-decorator]
 def enter(body: object) -> None:
     """Hand the message to the service of this process: connections are opened after the start."""
     pid = os.getpid()
@@ -44,4 +71,4 @@ def enter(body: object) -> None:
     _service[pid].handle(body)
 
 
-__all__ = ["SecurityWarning", "app", "enter", "make_app"]
+__all__ = ["SecurityWarning", "app", "enter", "make_app", "run_celery"]

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contract.broker import broker_errors
+from contract.broker import broker_errors, reach
 from contract.errors import BrokerError
 from contract.signing import MAX_MESSAGE_AGE_S
 from workers.host_lock import host_lock
@@ -49,19 +49,22 @@ def _config(broker: str, hosts: tuple[HostSettings, ...], belief: Belief) -> Wor
 
 def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: list[str]) -> None:
     """Register, then run Celery in this process; its child, if any, reads the same environment."""
+    reach(config.broker)
     presence = Presence(config)
     with broker_errors(config.broker):
         presence.begin(engines)
     os.environ["TONNAGE_WORKER_CONFIG"] = config.model_dump_json()
-    from workers.app import SecurityWarning, app
+    from workers.app import SecurityWarning, run_celery
 
     name = config.hosts[0].name
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # we take JSON only; root is said by doctor
-            app.worker_main(["--quiet", "worker", "--hostname", f"tonnage.{name}@%h", *pool, *quiet])
+            told = run_celery(["--quiet", "worker", "--hostname", f"tonnage.{name}@%h", *pool, *quiet])
     except OSError as error:
         raise BrokerError(f"the worker lost its broker: {error}") from error
     finally:
         presence.end()
+    if not told:
+        raise BrokerError("the worker has ended over an error, which its log shows above")

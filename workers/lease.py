@@ -23,8 +23,8 @@ class TrialLease:
 
     def __init__(self, client: "redis.Redis[bytes]", message: wire.Message) -> None:
         self._client = client
-        self._key = wire.lease_key(message.trial.trial_id)
-        self._begun_key = wire.begun_key(message.trial.trial_id, message.attempt)
+        self._key = wire.lease_key(message.host, message.trial.trial_id)
+        self._begun_key = wire.begun_key(message.host, message.trial.trial_id, message.attempt)
         self._token = uuid.uuid4().hex
         self._cancel_key = wire.cancel_key(message.run)
         self._activity_key = wire.activity_key(message.host)

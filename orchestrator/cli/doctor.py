@@ -89,10 +89,14 @@ def _rights() -> Finding:
 
 
 def _broker(url: str) -> Finding:
-    from contract.broker import connect, without_password
+    from contract.broker import IN_THE_CLEAR, connect, reach, without_password
+    from contract.broker_urls import read_broker
 
     try:
         version = connect(url).info("server")["redis_version"]
+        reach(url)
     except (BrokerError, TonnageError) as error:
         return Finding("broker", False, str(error))
+    if open_ones := [end.shown for end in read_broker(url).endpoints if end.is_in_the_clear]:
+        return Finding("broker", False, f"{', '.join(open_ones)}: {IN_THE_CLEAR}")
     return Finding("broker", True, f"{without_password(url)}, Redis {version}")

@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from contract.broker import broker_errors, clock_offset, connect, without_password
+from contract.broker import broker_errors, clock_offset, connect, reach, without_password
 from contract.errors import BrokerError
 
 # Port 1 of the loopback: nobody listens there.
@@ -25,6 +25,8 @@ URLS = [
     "redis://127.0.0.1:1/0?db=x&password=secret&username=user",
     "redis://user:secret@127.0.0.1:1/0?nonsense=1",
     "unix://user:secret@/nowhere/redis.sock",
+    "redis://user:secret@127.0.0.1:1/0 amqp://user:secret@127.0.0.1:1",
+    "amqp://user:secret@127.0.0.1:1",
     "gopher://user:secret@127.0.0.1",
     "user:secret@127.0.0.1",
 ]
@@ -35,6 +37,28 @@ def test_no_password_is_in_a_message(url: str) -> None:
     with pytest.raises(BrokerError) as caught:
         connect(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "amqps"])
+def test_nor_in_one_about_rabbitmq(scheme: str) -> None:
+    with pytest.raises(BrokerError, match="is RabbitMQ running") as caught:
+        reach(f"{scheme}://user:secret@127.0.0.1:1/ redis://user:secret@127.0.0.1:1/0")
+    assert "secret" not in str(caught.value)
+
+
+def test_nor_when_the_broker_repeats_it() -> None:
+    with pytest.raises(BrokerError) as caught, broker_errors("redis://:secret@h"):
+        raise redis.ConnectionError("not 'secret'")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_a_network_can_read_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        with pytest.raises(BrokerError):
+            connect("redis://:secret@0.0.0.0:1/0")
+    (record,) = [record for record in caplog.records if record.name == "tonnage.broker"]
+    assert "in the clear: use rediss://" in record.getMessage()
+    assert "secret" not in record.getMessage()
 
 
 def test_a_broker_that_is_not_there_is_named() -> None:
@@ -59,6 +83,11 @@ def test_what_is_no_url_is_named() -> None:
 )
 def test_all_but_the_password_is_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
+
+
+def test_a_broker_that_never_answers_a_greeting_may_speak_no_tls() -> None:
+    with pytest.raises(BrokerError, match="does it speak TLS there"), broker_errors("rediss://h"):
+        raise redis.TimeoutError("Timeout connecting to server")
 
 
 def test_errors_of_the_client_become_ours() -> None:

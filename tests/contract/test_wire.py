@@ -79,7 +79,7 @@ def test_every_key_is_below_one_prefix() -> None:
         wire.heartbeat_key("h"),
         wire.owner_key("h"),
         wire.activity_key("h"),
-        wire.lease_key("t"),
+        wire.lease_key("h", "t"),
         wire.stream_key("c"),
         wire.cancel_key("r"),
         wire.REGISTRY,
@@ -102,8 +102,5 @@ def test_celery_is_told_to_lose_rather_than_repeat() -> None:
     assert settings["task_create_missing_queues"] is False
     assert settings["accept_content"] == ["json"]
     assert settings["broker_transport_options"]["global_keyprefix"] == wire.PREFIX
-    assert (
-        settings["visibility_timeout"]
-        == settings["broker_transport_options"]["visibility_timeout"]
-        == wire.VISIBILITY_TIMEOUT_S
-    )
+    assert settings["broker_transport_options"]["ack_emulation"] is False
+    assert settings["worker_enable_remote_control"] is False

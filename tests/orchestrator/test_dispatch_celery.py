@@ -139,15 +139,15 @@ def test_an_order_is_lost_without_message_and_lease(rig: Rig, monkeypatch: pytes
     rig.dispatcher.send(order)
     assert rig.dispatcher.lost([order]) == []  # it waits in the queue
     rig.client.delete(rig.queue)
-    rig.client.set(wire.lease_key(order.trial.trial_id), "worker", ex=60)
+    rig.client.set(wire.lease_key(rig.host, order.trial.trial_id), "worker", ex=60)
     assert rig.dispatcher.lost([order]) == []  # a worker is at it
-    rig.client.delete(wire.lease_key(order.trial.trial_id))
+    rig.client.delete(wire.lease_key(rig.host, order.trial.trial_id))
     for begun in (False, True):
         for _ in range(2):  # its part may be among those that nobody has taken yet
             assert rig.dispatcher.lost([order]) == []
         rig.dispatcher.receive(0)
         assert rig.dispatcher.lost([order]) == [Loss(order, begun=begun)]
-        rig.client.set(wire.begun_key(order.trial.trial_id, 1), 1, ex=60)
+        rig.client.set(wire.begun_key(rig.host, order.trial.trial_id, 1), 1, ex=60)
 
 
 def test_a_trial_whose_part_waits_to_be_taken_is_not_lost(

@@ -73,7 +73,7 @@ class Rig:
         return [fields[b"part"] for _, fields in self.client.xrange(wire.stream_key(self.campaign))]
 
     def key(self) -> str:
-        return wire.lease_key(self.trial().trial_id)
+        return wire.lease_key(self.host.name, self.trial().trial_id)
 
 
 @pytest.fixture
