@@ -16,6 +16,7 @@ import secured_broker
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Debian's own wrapper before it on the path changes user and folder."""
 LOGIN = "tonnage:rabbit-secret"
+WORKER = "worker:host-secret"
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,18 @@ def _config(plain: int, encrypted: int, folder: Path) -> str:
 
 
 def _definitions() -> dict[str, Any]:
-    """One user, who may do with queues and exchanges of hosts what it likes, and nothing else."""
-    user, password = LOGIN.split(":")
-    rights = dict.fromkeys(("configure", "write", "read"), r"^host\..*")
+    """Two users: a coordinator of all hosts, and a worker of hosts whose names begin with ``h-``."""
+    coordinator = {
+        "configure": r"^host\..*",
+        "write": r"^(host\..*|amq\.default)$",
+        "read": r"^host\..*",
+    }
+    rights = {LOGIN: coordinator, WORKER: dict.fromkeys(coordinator, r"^host\.h-.*")}
+    named = {login: login.split(":") for login in rights}
     return {
-        "users": [{"name": user, "password": password, "tags": ""}],
+        "users": [{"name": user, "password": password, "tags": ""} for user, password in named.values()],
         "vhosts": [{"name": "/"}],
-        "permissions": [{"user": user, "vhost": "/", **rights}],
+        "permissions": [{"user": named[login][0], "vhost": "/", **may} for login, may in rights.items()],
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from fleet import Process, alive, wait_until
 from kombu import Connection
-from rabbitmq_server import RabbitMq
+from rabbitmq_server import LOGIN, WORKER, RabbitMq
 from trials import make_trial
 
 from contract import wire
@@ -35,7 +35,8 @@ class Rig:
         self.broker, self.state = f"{rabbitmq.url} {state}", state
         self.queue = Connection(rabbitmq.url)
         folders = ("--state-dir", str(folder / "state"), "--run-dir", str(folder / "run"))
-        options = ("--name", self.host, "--broker", self.broker, *folders, *NO_ENGINES)
+        broker = self.broker.replace(LOGIN, WORKER)
+        options = ("--name", self.host, "--broker", broker, *folders, *NO_ENGINES)
         self.worker = Process(folder / "worker.log", "worker", *options)
         wait_until(lambda: self.host in alive(state) or not self.worker.running, "the host is alive")
         assert self.worker.running, self.worker.said()
@@ -139,7 +140,7 @@ def test_the_next_message_waits_in_its_queue_and_what_is_lost_is_found(
 def test_a_broker_that_does_not_know_us_is_no_reason_to_try_for_ever(
     rabbitmq: RabbitMq, redis_url: str, tmp_path: Path
 ) -> None:
-    broker = f"{rabbitmq.url.replace('rabbit-secret', 'guess')} {redis_url}"
+    broker = f"{rabbitmq.url.replace(LOGIN, 'tonnage:guess')} {redis_url}"
     state = ("--name", "h-none", "--state-dir", str(tmp_path / "state"), *NO_ENGINES)
     worker = Process(tmp_path / "worker.log", "worker", "--broker", broker, *state)
     assert worker.wait() == 1

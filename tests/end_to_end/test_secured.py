@@ -4,15 +4,18 @@ import os
 import secrets
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 import yaml
+from celery import Celery
 from engines import session, short_folder
-from fleet import TONNAGE, Process, alive, wait_until
+from fleet import PATIENCE_S, TONNAGE, Process, alive, wait_until
 from secured_broker import SecuredBroker, secured_broker
 
 from contract import wire
@@ -23,7 +26,7 @@ from orchestrator.fleet import forget_host, quarantine_host, release_host
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(240)]
 
-ONE, OTHER = (f"h-{secrets.token_hex(3)}-{name}" for name in ("one", "other"))
+ONE, OTHER, LAME = (f"h-{secrets.token_hex(3)}-{name}" for name in ("one", "other", "lame"))
 NO_ENGINES = ("--docker-socket", "/nowhere/docker", "--podman-socket", "/nowhere/podman")
 NO_ENGINES += ("--libvirt-uri", "qemu:///system?socket=/nowhere")
 TOGETHER = {"residents": 1, "capacity": 2, "detect_after_s": 0.5, "loss_after_s": 0.5}
@@ -33,7 +36,7 @@ TOGETHER |= {"recovery_deadline_s": 5, "meet_deadline_s": 60}
 @pytest.fixture(scope="module")
 def broker() -> Iterator[SecuredBroker]:
     with short_folder() as folder:
-        yield from session("redis", lambda: secured_broker(folder / "made", ONE, OTHER))
+        yield from session("redis", lambda: secured_broker(folder / "made", ONE, OTHER, LAME))
 
 
 def call(broker: SecuredBroker, who: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,8 +61,7 @@ def worker(broker: SecuredBroker, who: str, folder: Path, *options: str) -> Proc
 def test_a_campaign_asks_for_nothing_that_its_users_may_not(
     broker: SecuredBroker, tmp_path: Path
 ) -> None:
-    with connect(broker.url("redis/admin")) as admin:
-        admin.acl_log_reset()
+    _forget_refusals(broker)
     hosts = [worker(broker, f"hosts/{name}", tmp_path) for name in (ONE, OTHER)]
     simulated = worker(broker, "simulated", tmp_path, "--simulate", "3")
     everybody = {ONE, OTHER, "sim-0001", "sim-0002", "sim-0003"}
@@ -81,6 +83,11 @@ def test_a_campaign_asks_for_nothing_that_its_users_may_not(
     finally:
         for process in (*hosts, simulated):
             process.kill()
+
+
+def _forget_refusals(broker: SecuredBroker) -> None:
+    with connect(broker.url("redis/admin")) as admin:
+        admin.acl_log_reset()
 
 
 def _run(broker: SecuredBroker, file: Path, results: Path) -> None:
@@ -110,6 +117,7 @@ def _look_after(broker: SecuredBroker) -> None:
 OTHERS_QUEUE = wire.PREFIX + wire.queue_for(OTHER)
 MINE = wire.heartbeat_key(ONE)
 PARTS = wire.stream_key("secured")
+PIDBOX = "tonnage:/0.celery.pidbox"
 OF_REDIS: list[tuple[Any, ...]] = [
     ("FLUSHALL",),
     ("FLUSHDB",),
@@ -132,9 +140,9 @@ OF_REDIS: list[tuple[Any, ...]] = [
     ("SHUTDOWN",),
     ("SAVE",),
     ("SLOWLOG", "GET"),
-    ("SUBSCRIBE", "tonnage:/0.celery.pidbox"),
+    ("SUBSCRIBE", PIDBOX),
     ("PSUBSCRIBE", "*"),
-    ("PUBLISH", "tonnage:/0.celery.pidbox", "{}"),
+    ("PUBLISH", PIDBOX, "{}"),
     ("SET", "elsewhere", "1"),
     ("GET", "elsewhere"),
 ]
@@ -235,3 +243,53 @@ def test_commands_say_what_is_wrong_and_end_with_1(
         assert ran.wait() == 1
         assert said in ran.said()
         assert password not in ran.said()
+
+
+def test_who_has_stolen_a_hosts_password_is_no_other_host(broker: SecuredBroker, tmp_path: Path) -> None:
+    thief = worker(broker, f"hosts/{ONE}", tmp_path, "--name", OTHER)
+    assert thief.wait() == 1
+    assert "this user may not: see the table of users" in thief.said()
+    assert OTHER not in alive(broker.url("coordinator"))
+
+
+def test_a_worker_that_celery_gives_up_ends_with_1(broker: SecuredBroker, tmp_path: Path) -> None:
+    """Celery keeps its exit code to itself, and a service manager would take the end for meant."""
+    users = broker.folder / "redis" / "users.acl"
+    lines = users.read_text().splitlines()
+    lamed = [line.replace("+llen ", "") if f"worker-{LAME} " in line else line for line in lines]
+    users.write_text("\n".join(lamed) + "\n")
+    with connect(broker.url("redis/admin")) as admin, suppress(redis.ConnectionError):
+        admin.acl_load()  # it drops all connections, this one too
+    lame = worker(broker, f"hosts/{LAME}", tmp_path)
+    assert lame.wait() == 1
+    assert "the worker has ended over an error" in lame.said()
+
+
+def test_events_reach_their_watcher_and_nothing_else_does(broker: SecuredBroker) -> None:
+    _forget_refusals(broker)
+    host, watcher = (_celery(broker.url(who)) for who in (f"hosts/{ONE}", "events"))
+    heard: list[str] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        heard.append(event["type"])
+        receiver.should_stop = True
+
+    with watcher.connection() as link, host.connection() as other:
+        receiver = watcher.events.Receiver(link, handlers={"*": hear})
+        with receiver.consumer_context(), host.events.Dispatcher(other, enabled=True) as dispatcher:
+            deadline = time.monotonic() + PATIENCE_S
+            while not heard and time.monotonic() < deadline:
+                dispatcher.send("worker-online")
+                with suppress(TimeoutError):
+                    link.drain_events(timeout=0.5)
+    assert heard[:1] == ["worker-online"]
+    assert broker.denied() == []
+    calls = [c for c in OF_REDIS if c[:2] not in (("PUBLISH", PIDBOX), ("SCRIPT", "LOAD"))]
+    assert refused(broker, "events", calls) == []
+    assert refused(broker, "events", [("GET", wire.run_key("x")), ("LLEN", OTHERS_QUEUE)]) == []
+
+
+def _celery(url: str) -> Celery:
+    app = Celery("events", set_as_current=False)
+    app.conf.update(wire.celery_settings(url))
+    return app
