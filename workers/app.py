@@ -4,9 +4,12 @@ import os
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from celery.platforms import SecurityWarning  # noqa: TID251
+from celery.signals import setup_logging  # noqa: TID251
 from kombu.entity import Exchange, Queue
 
 from contract import wire
+from contract.log_lines import set_up
+from workers.events import count_into
 from workers.service import Service, WorkerConfig, load_config
 
 CONFIG_VARIABLE = "TONNAGE_WORKER_CONFIG"
@@ -30,6 +33,13 @@ def make_app(config: WorkerConfig) -> Celery:
 config = load_config(os.environ.get(CONFIG_VARIABLE))
 app = make_app(config)
 _service: dict[int, Service] = {}
+count_into(config.tally)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]  # else Celery would, in parent and child
+def log_as_configured(**_: object) -> None:
+    """Log as the operator said, in the measuring process too."""
+    set_up(config.log)
 
 
 @app.task(name=wire.TASK, ignore_result=True, max_retries=0)  # type: ignore[untyped-decorator]

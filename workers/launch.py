@@ -5,6 +5,7 @@ import uuid
 import warnings
 
 from contract.broker import broker_errors
+from contract.observing import Observing
 from contract.errors import BrokerError
 from workers.host_lock import host_lock
 from workers.policy import load_policy
@@ -13,15 +14,19 @@ from workers.service import WorkerConfig
 from workers.settings import HostSettings
 
 
-def run_worker(broker: str, host: HostSettings) -> None:
+def run_worker(broker: str, host: HostSettings, observing: Observing = NOTHING) -> None:
     """Be the worker of ``host`` until told to stop. Raises HostBusy, BrokerError, ResultsError.
+
+    Raises UseError when its metrics cannot be shown where ``observing`` says.
 
     Raises PolicyRefused when its policy cannot be read.
     """
     load_policy(host.policy)
     with host_lock(host.state_dir, f"worker '{host.name}'"):
         config = WorkerConfig(broker=broker, hosts=(host,), boot=uuid.uuid4().hex)
-        _serve(config, probe_engines(host), ["--pool", "prefork", "--concurrency", "1"])
+        with _observed(config, observing) as presence:
+            pool = ["--pool", "prefork", "--concurrency", "1", *_events(observing)]
+            _serve(presence, probe_engines(host), pool)
 
 
 def run_simulated_workers(broker: str, base: HostSettings, count: int, first: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from pathlib import Path
 from dataclasses import asdict
 
 import redis
@@ -9,6 +10,7 @@ import redis
 from contract import wire
 from contract.broker import clock_offset, connect
 from contract.campaign import Frozen
+from contract.log_lines import LogSettings, measuring
 from contract.errors import (
     BrokerError,
     MessageError,
@@ -26,6 +28,7 @@ from contract.sweeping import (
     answer_key,
     decode_order,
 )
+from workers.events import tell
 from workers.delivery import deliver, receipt_of, stand_in
 from workers.lease import TrialLease
 from workers.rendezvous import Venue
@@ -33,6 +36,7 @@ from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
 from workers.spool import Spool
 from workers.sweeping import sweep_host
+from workers.telling import told, what_is_measured
 
 log = logging.getLogger("tonnage.worker")
 
@@ -44,6 +48,9 @@ class WorkerConfig(Frozen):
     hosts: tuple[HostSettings, ...] = (HostSettings(name="unnamed"),)
     boot: str = "unset"
     simulated: bool = False
+    log: LogSettings = LogSettings()
+    tally: Path | None = None
+    """Where events are counted for the metrics; None: nowhere."""
 
 
 def load_config(text: str | None) -> WorkerConfig:
@@ -71,10 +78,11 @@ class Service:
                 return
             message = wire.decode_message(body, host.name)
         except MessageError as error:
-            log.error("message refused: %s", error)
+            tell("message_refused", f"message refused: {error}", level=logging.ERROR, code=error.code)
             return
         if self._is_cancelled(message.run):
-            log.info("trial %s: dropped, its run was cancelled", message.trial.trial_id)
+            dropped = f"trial {message.trial.trial_id}: dropped, its run was cancelled"
+            tell("order_dropped", dropped, reason="cancelled")
             return
         spool = None if self._config.simulated else Spool(host.state_dir / "spool")
         if spool is None or not self._deliver_from(spool, message):
@@ -84,6 +92,8 @@ class Service:
         """Between two trials, so that nothing of ours is in use. The answer goes to who asked."""
         notes: list[str] = []
         found, failed = sweep_host(host, host.name, dry_run=order.dry_run, note=notes.append)
+        if found and not order.dry_run:
+            tell("leftovers_swept", f"swept {len(found)} leftovers", when="asked", count=len(found))
         answer = SweepAnswer(
             host=host.name,
             found=tuple(FoundLeftover(**asdict(leftover)) for leftover in found),
@@ -113,9 +123,13 @@ class Service:
 
     def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
         trial = message.trial
-        with TrialLease(self._client, message) as lease:
+        with (
+            measuring(**what_is_measured(message, host.name)),
+            TrialLease(self._client, message) as lease,
+        ):
             if not lease.taken:
-                log.warning("trial %s: another worker is at it, dropped", trial.trial_id)
+                dropped = f"trial {trial.trial_id}: another worker is at it, dropped"
+                tell("order_dropped", dropped, level=logging.WARNING, reason="elsewhere")
                 return
             assignment = Assignment(
                 trial=trial,
@@ -127,9 +141,8 @@ class Service:
                 venue=Venue(self._client, message.run, trial.meeting_id),
             )
             try:
-                packed = run_trial(assignment)
+                packed = told(run_trial, assignment)
             except TrialCancelled:
-                log.info("trial %s: cancelled, nothing of it is kept", trial.trial_id)
                 return
             self._keep_and_deliver(packed, message, spool)
 
@@ -156,8 +169,10 @@ class Service:
             deliver(self._client, word.receipt, word.data, campaign)
             return False
         except (BrokerError, ResultsError) as error:
-            log.error("%s; the part waits in the spool", error)
+            tell("part_waiting", f"{error}; the part waits in the spool", level=logging.ERROR)
             return False
+        what = f"trial {message.trial.trial_id}: its part is delivered"
+        tell("part_delivered", what, when="at_once", size_bytes=len(packed.data))
         return True
 
     def _is_cancelled(self, run: str) -> bool:
