@@ -1,4 +1,4 @@
-"""Showing metrics to Prometheus: one page over HTTP, or a file for node_exporter's textfile collector."""
+"""Showing metrics to Prometheus: one page over HTTP, or a file for node_exporter."""
 
 import contextlib
 import os
@@ -87,9 +87,9 @@ class Exposition:
         """Where the page is; empty without a server."""
         if self._server is None:
             return ""
-        host, port = self._server.server_address[:2]
-        shown = f"[{host}]" if ":" in str(host) else host
-        return f"http://{shown}:{port}/metrics"
+        host = self._server.server_name
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self._server.server_port}/metrics"
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
@@ -148,8 +148,8 @@ def _listen(text: str) -> _Server:
         return Server((host, port), _Silent)
     except OSError as error:
         raise UseError(
-            f"--metrics: {text} cannot be listened on: {error.strerror or error}; choose another port, or "
-            "an address of this machine"
+            f"--metrics: {text} cannot be listened on: {error.strerror or error}; choose another "
+            "port, or an address of this machine"
         ) from error
 
 

@@ -69,10 +69,12 @@ class TextLines(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """The message on one line, whatever it quotes."""
         record.message = record.message.translate(_CONTROL)
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
+        """The whole line, an exception's lines after it."""
         return without_secrets(super().format(record))
 
 
@@ -84,9 +86,10 @@ class JsonLines(logging.Formatter):
         self._host = host
 
     def format(self, record: logging.LogRecord) -> str:
+        """The whole object, on one line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         said: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6]
-            + "Z",
+            "time": at.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -100,9 +103,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(
-            {k: without_secrets(v) if isinstance(v, str) else v for k, v in said.items()}
-        )
+        return json.dumps({k: without_secrets(v) if isinstance(v, str) else v for k, v in said.items()})
 
 
 def _is_plain(value: object) -> bool:

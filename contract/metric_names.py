@@ -1,8 +1,8 @@
 """Every metric of the Prometheus endpoints, declared once: name, kind, labels, meaning.
 
-Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters. The name of
-a counter is written here with its ``_total``, as it is queried. No label takes a value that grows with a
-campaign, such as a trial's id.
+Names follow https://prometheus.io/docs/practices/naming/: base units, ``_total`` for counters, which
+stands in the names here as it is queried. No label takes a value that grows with a campaign, such as a
+trial's id.
 """
 
 from dataclasses import dataclass
@@ -35,12 +35,16 @@ WORKER_METRICS = (
         "1; which version of Tonnage, contract and Python the worker is",
         ("version", "contract", "python"),
     ),
-    MetricName("tonnage_worker_hosts", "gauge", "hosts that the worker stands for: 1, or those simulated"),
+    MetricName(
+        "tonnage_worker_hosts", "gauge", "hosts that the worker stands for: 1, or those simulated"
+    ),
     MetricName(
         "tonnage_worker_start_time_seconds", "gauge", "when the worker began, Unix time in seconds"
     ),
     MetricName("tonnage_broker_up", "gauge", "1 while the last heartbeat reached the broker, else 0"),
-    MetricName("tonnage_heartbeat_age_seconds", "gauge", "since the last heartbeat that reached the broker"),
+    MetricName(
+        "tonnage_heartbeat_age_seconds", "gauge", "since the last heartbeat that reached the broker"
+    ),
     MetricName(
         "tonnage_clock_offset_seconds", "gauge", "the broker's clock minus the host's, as last compared"
     ),
@@ -92,15 +96,15 @@ WORKER_METRICS = (
     MetricName(
         "tonnage_leftovers_swept_total",
         "counter",
-        "instances and other things that earlier trials left, by when they were found: `before` or `after` "
-        "a trial, or when `asked` by `tonnage sweep --fleet`",
+        "instances and other things that earlier trials left, by when they were found: `before` or "
+        "`after` a trial, or when `asked` by `tonnage sweep --fleet`",
         ("when",),
     ),
     MetricName(
         "tonnage_harness_cpu_seconds_total",
         "counter",
-        "CPU time of the worker itself: `measuring` is its measuring process during trials, `presence` the "
-        "process that speaks to the broker and answers scrapes",
+        "CPU time of the worker itself: `measuring` is its measuring process during trials, `presence` "
+        "the process that speaks to the broker and answers scrapes",
         ("process",),
     ),
 )
@@ -115,7 +119,9 @@ COORDINATOR_METRICS = (
     MetricName(
         "tonnage_campaign_start_time_seconds", "gauge", "when this run of it began, Unix time in seconds"
     ),
-    MetricName("tonnage_campaign_trials_planned", "gauge", "trials that this run is to have in the end", _WHAT),
+    MetricName(
+        "tonnage_campaign_trials_planned", "gauge", "trials that this run is to have in the end", _WHAT
+    ),
     MetricName(
         "tonnage_campaign_trials_done",
         "gauge",
@@ -125,8 +131,8 @@ COORDINATOR_METRICS = (
     MetricName(
         "tonnage_campaign_trials_ended_total",
         "counter",
-        "trials that ended during this run; those with outcome `lost`, `skipped`, and some that `failed`, "
-        "were recorded by the coordinator itself",
+        "trials that ended during this run; those with outcome `lost` or `skipped`, and some that "
+        "`failed`, were recorded by the coordinator itself",
         (*_WHAT, "outcome", "verdict"),
     ),
     MetricName(
@@ -135,7 +141,9 @@ COORDINATOR_METRICS = (
         "attempts that had neither message nor lease nor part any more",
         _WHAT,
     ),
-    MetricName("tonnage_campaign_trials_resent_total", "counter", "those that were sent once more", _WHAT),
+    MetricName(
+        "tonnage_campaign_trials_resent_total", "counter", "those that were sent once more", _WHAT
+    ),
     MetricName(
         "tonnage_campaign_hosts",
         "gauge",

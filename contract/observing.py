@@ -24,6 +24,8 @@ class Observing(Frozen):
     """All of it, for one process and its children."""
 
     log: LogSettings = LogSettings()
+    log_wanted: bool = False
+    """Whether somebody asked for a log: a run shows its progress to people else."""
     metrics: MetricsSettings = MetricsSettings()
     events: bool = False
     """Whether Celery's worker tells of its tasks and of itself, for Flower."""

@@ -1,8 +1,8 @@
-"""What a worker tells of itself: each event is one line in its log and, where metrics are shown, a count."""
+"""What a worker tells of itself: an event is a line in its log and, where metrics are shown, a count."""
 
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from workers.tally import Tally
 
@@ -31,7 +31,7 @@ def count_into(path: Path | None) -> None:
     _tally = Tally(path) if path else None
 
 
-def tell(event: Event, text: str, *, level: int = logging.INFO, **fields: str | float) -> None:
+def tell(event: Event, text: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """Log an event, its fields beside its text, and count it. Never raises."""
     log.log(level, "%s", text, extra={"event": event, **fields})
     if _tally is None:

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -27,8 +27,17 @@ TEXTFILE_EVERY_S = 10.0
 """How often the file is written: with every fifth heartbeat."""
 
 
+ONE_EACH = {
+    "order_dropped": ("tonnage_orders_dropped_total", "reason"),
+    "message_refused": ("tonnage_messages_refused_total", "code"),
+    "lease_lost": ("tonnage_leases_lost_total", ""),
+    "part_delivered": ("tonnage_parts_delivered_total", "when"),
+}
+"""Events that count one, and the label that their field of the same name gives."""
+
+
 class WorkerMetrics:
-    """Counts what the tally says, and looks at everything else when asked: per scrape, not per second."""
+    """Counts what the tally says; looks at everything else when asked, so per scrape."""
 
     def __init__(self, config: WorkerConfig, presence: Presence, tally: Tally) -> None:
         self.registry = CollectorRegistry()
@@ -70,42 +79,35 @@ class WorkerMetrics:
             self._count(happening)
 
     def _count(self, found: Happening) -> None:
-        what = self._what(found)
-        match found["event"]:
-            case "trial_begun":
-                self._running = found
-            case "trial_ended":
-                self._end(found)
-                outcome, verdict = str(found["outcome"]), str(found["verdict"])
-                self._counter("tonnage_trials_total", *what, outcome, verdict).inc()
-                self._histogram("tonnage_trial_duration_seconds", *what).observe(
-                    float(found["duration_s"])
-                )
-            case "trial_cancelled":
-                self._end(found)
-                self._counter("tonnage_orders_dropped_total", "cancelled").inc()
-            case "order_dropped":
-                self._counter("tonnage_orders_dropped_total", str(found["reason"])).inc()
-            case "message_refused":
-                self._counter("tonnage_messages_refused_total", str(found["code"])).inc()
-            case "lease_lost":
-                self._counter("tonnage_leases_lost_total").inc()
-            case "part_delivered":
-                self._counter("tonnage_parts_delivered_total", str(found["when"])).inc()
-                self._counter("tonnage_parts_delivered_bytes_total").inc(float(found["size_bytes"]))
-            case "leftovers_swept":
-                swept = self._counter("tonnage_leftovers_swept_total", str(found["when"]))
-                swept.inc(float(found["count"]))
+        event = str(found["event"])
+        if event == "trial_begun":
+            self._running = found
+        elif event in ("trial_ended", "trial_cancelled"):
+            self._end(found)
+        elif event in ONE_EACH:
+            name, label = ONE_EACH[event]
+            self._counter(name, *([str(found[label])] if label else [])).inc()
+        elif event == "leftovers_swept":
+            swept = self._counter("tonnage_leftovers_swept_total", str(found["when"]))
+            swept.inc(float(found["count"]))
+        if event == "part_delivered":
+            self._counter("tonnage_parts_delivered_bytes_total").inc(float(found["size_bytes"]))
+
+    def _end(self, found: Happening) -> None:
+        self._running = None
+        self._counter("tonnage_harness_cpu_seconds_total", "measuring").inc(float(found["cpu_s"]))
+        if found["event"] == "trial_cancelled":
+            self._counter("tonnage_orders_dropped_total", "cancelled").inc()
+            return
+        what, outcome, verdict = self._what(found), str(found["outcome"]), str(found["verdict"])
+        self._counter("tonnage_trials_total", *what, outcome, verdict).inc()
+        self._histogram("tonnage_trial_duration_seconds", *what).observe(float(found["duration_s"]))
 
     def _what(self, found: Happening) -> tuple[str, str]:
         """Experiment and driver; a word that came in an order and means neither makes no series."""
         words = (str(found.get("experiment")), str(found.get("driver")))
         first, second = (word if word in self._known else "unknown" for word in words)
         return first, second
-
-    def _end(self, found: Happening) -> None:
-        self._running = None
-        self._counter("tonnage_harness_cpu_seconds_total", "measuring").inc(float(found["cpu_s"]))
 
     def _look_at_presence(self) -> None:
         vitals = self._presence.vitals()
@@ -166,22 +168,18 @@ class _Before:
 
 
 def _sizes(folder: Path) -> list[int]:
-    """Of the parts that wait there, bytes. One that is delivered meanwhile does not count."""
-    found = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".part"):
+    """Of the parts that wait there, bytes; without one that is delivered just now."""
+    found: list[int] = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".part"):
+                with suppress(FileNotFoundError):
                     found.append(entry.stat().st_size)
-    except FileNotFoundError:
-        pass
     return found
 
 
 @contextmanager
-def metrics_shown(
-    settings: MetricsSettings, config: WorkerConfig, presence: Presence
-) -> Iterator[None]:
+def metrics_shown(settings: MetricsSettings, config: WorkerConfig, presence: Presence) -> Iterator[None]:
     """Show the worker's metrics for as long as the block runs. Raises UseError before it begins."""
     assert config.tally is not None
     tally = Tally(config.tally)

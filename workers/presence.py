@@ -13,8 +13,8 @@ import redis
 
 from contract import CONTRACT_VERSION, wire
 from contract.broker import clock_offset, connect
-from contract.log_lines import stand_apart
 from contract.errors import BrokerError, HostBusy, PartError, PartTooLarge, ResultsError, TonnageError
+from contract.log_lines import stand_apart
 from contract.parts import read_part
 from workers import host as machine
 from workers.delivery import deliver, receipt_of
@@ -89,7 +89,7 @@ class Presence:
         self._offset: tuple[int, int] | None = None
         self._offset_at = 0.0
         self.after_beat: Callable[[], None] = lambda: None
-        """Called by the presence's thread after every heartbeat, whether it reached the broker or not."""
+        """Called by our thread after every heartbeat, whether it reached the broker or not."""
         self._beaten_at = time.monotonic()
         self._is_up = False
         self._ended = threading.Event()
@@ -118,7 +118,11 @@ class Presence:
         self._beat()
         self._thread.start()
         present = ", ".join(name for name, engine in engines.items() if engine.get("present"))
-        tell("worker_registered", f"registered {self._names[0]}: {present or 'no engine'}", hosts=len(self._names))
+        tell(
+            "worker_registered",
+            f"registered {self._names[0]}: {present or 'no engine'}",
+            hosts=len(self._names),
+        )
 
     def end(self) -> None:
         """Leave: the hosts stop being alive at once."""

@@ -2,15 +2,14 @@
 
 import logging
 import time
-from pathlib import Path
 from dataclasses import asdict
+from pathlib import Path
 
 import redis
 
 from contract import wire
 from contract.broker import clock_offset, connect
 from contract.campaign import Frozen
-from contract.log_lines import LogSettings, measuring
 from contract.errors import (
     BrokerError,
     MessageError,
@@ -19,6 +18,7 @@ from contract.errors import (
     ResultsError,
     TrialCancelled,
 )
+from contract.log_lines import LogSettings, measuring
 from contract.parts import PackedPart
 from contract.sweeping import (
     ANSWER_TTL_S,
@@ -28,8 +28,8 @@ from contract.sweeping import (
     answer_key,
     decode_order,
 )
-from workers.events import tell
 from workers.delivery import deliver, receipt_of, stand_in
+from workers.events import tell
 from workers.lease import TrialLease
 from workers.rendezvous import Venue
 from workers.run import Assignment, run_trial

@@ -13,11 +13,12 @@ import typer
 
 from contract.campaign import Campaign
 from contract.errors import ResultsError, TrialCancelled
+from contract.observing import Observing
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
 from contract.shared_parts import shared_parts
 from contract.trial import Trial
-from orchestrator.cli.progress import watching
+from orchestrator.cli.watching import observed
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
 from orchestrator.gather import Gathered, gather
@@ -74,6 +75,7 @@ class Execution:
     only: Callable[[Trial], bool] = lambda _: True
     patience_s: float = 60.0
     as_json: bool = False
+    observing: Observing = field(default_factory=Observing)
     _interrupts: _Interrupts = field(default_factory=_Interrupts)
 
     def run_here(self, host: "HostSettings") -> None:
@@ -137,7 +139,7 @@ class Execution:
                 )
             with (
                 self._interrupts.counted(),
-                watching(self.campaign.campaign, plain=self.as_json) as observer,
+                observed(self.campaign.campaign, self.observing, plain=self.as_json) as observer,
             ):
                 coordination = Coordination(
                     trials=trials,

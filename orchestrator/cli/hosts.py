@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli.observing_options import takes_observing
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
@@ -17,6 +18,7 @@ from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from contract.observing import Observing
     from workers.settings import HostSettings
 
 
@@ -29,8 +31,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 @takes_host
+@takes_observing
 def worker(
     host: "HostSettings",
+    observing: "Observing",
     broker: BrokerOption = "redis://127.0.0.1:6379/0",
     label: Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE to select by.")] = None,
     simulate: Annotated[
@@ -39,19 +43,21 @@ def worker(
     first: Annotated[
         int, typer.Option("--first", min=1, help="Number of the first simulated host.")
     ] = 1,
+    events: Annotated[
+        bool, typer.Option("--events", help="Tell Celery's events, for Flower; costs a little.")
+    ] = False,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
-    import logging
-
+    from contract.log_lines import set_up
     from workers.launch import run_simulated_workers, run_worker
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("celery").setLevel(logging.WARNING)
+    set_up(observing.log.model_copy(update={"host": host.name}))
+    seen = observing.model_copy(update={"events": events})
     host = host.model_copy(update={"labels": labels_from(label or [])})
     if simulate:
-        run_simulated_workers(str(broker), host, simulate, first)
+        run_simulated_workers(str(broker), host, simulate, first, seen)
     else:
-        run_worker(str(broker), host)
+        run_worker(str(broker), host, seen)
 
 
 def hosts(
