@@ -12,7 +12,14 @@ from socketserver import TCPServer
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import make_wsgi_app
 
 from contract import CONTRACT_VERSION
@@ -157,6 +164,7 @@ def instruments(
     names: tuple[MetricName, ...], owner: str, registry: CollectorRegistry
 ) -> dict[str, Instrument]:
     """Counters, gauges and histograms as they are declared, with ``owner`` as their first label."""
+    disable_created_metrics()
     made: dict[str, Instrument] = {}
     for declared in names:
         labels = (owner, *declared.labels)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-from contract.errors import UseError
+from contract.errors import MessageError, UseError
 from contract.exposition import Exposition, build, instruments
 from contract.metric_names import WORKER_METRICS
 from contract.observing import MetricsSettings
@@ -35,6 +35,15 @@ ONE_EACH = {
 }
 """Events that count one, and the label that their field of the same name gives."""
 
+FROM_THE_START = (
+    ("tonnage_leases_lost_total", ()),
+    ("tonnage_messages_refused_total", (MessageError.code,)),
+    ("tonnage_parts_delivered_total", ("at_once",)),
+    ("tonnage_parts_delivered_total", ("late",)),
+    ("tonnage_parts_delivered_bytes_total", ()),
+)
+"""Counters that begin at 0: Prometheus sees no rise in one that begins at 1."""
+
 
 class WorkerMetrics:
     """Counts what the tally says; looks at everything else when asked, so per scrape."""
@@ -53,8 +62,8 @@ class WorkerMetrics:
         self._gauge("tonnage_worker_build_info", *build()).set(1)
         self._gauge("tonnage_worker_hosts").set(len(config.hosts))
         self._gauge("tonnage_worker_start_time_seconds").set(time.time())
-        for name in ("tonnage_leases_lost_total", "tonnage_parts_delivered_bytes_total"):
-            self._counter(name)
+        for name, labels in FROM_THE_START:
+            self._counter(name, *labels)
 
     def refresh(self) -> None:
         """Bring everything up to date."""

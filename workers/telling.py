@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from contract import wire
 from contract.errors import TrialCancelled
@@ -32,7 +33,7 @@ def told(run: Callable[[Assignment], PackedPart], assignment: Assignment) -> Pac
     """
     trial = assignment.trial
     name = f"trial {trial.trial_id} ({trial.experiment}, {trial.driver}/{trial.profile})"
-    what = {"experiment": trial.experiment, "driver": trial.driver}
+    what: dict[str, Any] = {"experiment": trial.experiment, "driver": trial.driver}
     tell("trial_begun", f"{name}: begun", pid=os.getpid(), at=time.time(), **what)
     begun_s, cpu_s = time.monotonic(), time.process_time()
     try:
@@ -43,7 +44,7 @@ def told(run: Callable[[Assignment], PackedPart], assignment: Assignment) -> Pac
         raise
     passed_s, cpu_s = time.monotonic() - begun_s, time.process_time() - cpu_s
     outcome, verdict = packed.receipt.outcome, packed.receipt.verdict
-    how = {"outcome": outcome, "verdict": verdict}
+    how: dict[str, Any] = {"outcome": outcome, "verdict": verdict}
     text = f"{name}: {outcome}, {verdict}, {passed_s:.1f} s"
     tell("trial_ended", text, duration_s=round(passed_s, 3), cpu_s=round(cpu_s, 3), **how, **what)
     return packed
