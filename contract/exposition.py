@@ -35,7 +35,7 @@ Instrument = Counter | Gauge | Histogram
 
 def parse_address(text: str) -> tuple[str, int]:
     """Address and port to listen on; the loopback where only a port is given. Raises UseError."""
-    found = re.fullmatch(r"(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):)?([0-9]{1,5})", text)
+    found = re.fullmatch(r"(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):)?([0-9]{1,5})", text)
     if found is None or int(found[2]) > 65535:
         raise UseError(
             f"--metrics: found '{text}'; allowed: a port such as 9464, which only this machine reaches, "
