@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -25,23 +24,12 @@ from prometheus_client.exposition import make_wsgi_app
 from contract import CONTRACT_VERSION
 from contract.errors import UseError
 from contract.metric_names import MetricName
-from contract.observing import MetricsSettings
+from contract.observing import MetricsSettings, parse_address
 
 PATIENCE_S = 5.0
 """A client that says nothing for this long is left."""
 
 Instrument = Counter | Gauge | Histogram
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Address and port to listen on; the loopback where only a port is given. Raises UseError."""
-    found = re.fullmatch(r"(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):)?([0-9]{1,5})", text)
-    if found is None or int(found[2]) > 65535:
-        raise UseError(
-            f"--metrics: found '{text}'; allowed: a port such as 9464, which only this machine reaches, "
-            "or ADDRESS:PORT"
-        )
-    return (found[1] or "127.0.0.1").strip("[]"), int(found[2])
 
 
 class _Server(WSGIServer):
@@ -164,7 +152,7 @@ def instruments(
     names: tuple[MetricName, ...], owner: str, registry: CollectorRegistry
 ) -> dict[str, Instrument]:
     """Counters, gauges and histograms as they are declared, with ``owner`` as their first label."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     made: dict[str, Instrument] = {}
     for declared in names:
         labels = (owner, *declared.labels)

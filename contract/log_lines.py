@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -111,6 +112,13 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, str | int)
+
+
+def silence_output() -> None:
+    """Nothing goes to standard output any more: Celery speaks there beside all logging."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def set_up(settings: LogSettings) -> None:

@@ -1,9 +1,22 @@
 """What an operator may want to see of a worker or a coordinator: log, metrics, Celery's events."""
 
+import re
 from pathlib import Path
 
 from contract.campaign import Frozen
+from contract.errors import UseError
 from contract.log_lines import LogSettings
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Address and port to listen on; the loopback where only a port is given. Raises UseError."""
+    found = re.fullmatch(r"(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):)?([0-9]{1,5})", text)
+    if found is None or int(found[2]) > 65535:
+        raise UseError(
+            f"--metrics: found '{text}'; allowed: a port such as 9464, which only this machine reaches, "
+            "or ADDRESS:PORT"
+        )
+    return (found[1] or "127.0.0.1").strip("[]"), int(found[2])
 
 
 class MetricsSettings(Frozen):

@@ -48,10 +48,12 @@ def worker(
     ] = False,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
-    from contract.log_lines import set_up
+    from contract.log_lines import set_up, silence_output
     from workers.launch import run_simulated_workers, run_worker
 
     set_up(observing.log.model_copy(update={"host": host.name}))
+    if observing.log.format == "json":
+        silence_output()
     seen = observing.model_copy(update={"events": events})
     host = host.model_copy(update={"labels": labels_from(label or [])})
     if simulate:

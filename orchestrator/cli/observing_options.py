@@ -54,7 +54,7 @@ def observing_from(
 ) -> "Observing":
     """What these options say. Raises UseError for what they may not."""
     from contract.log_lines import LOG_FORMATS, LOG_LEVELS
-    from contract.observing import Observing
+    from contract.observing import Observing, parse_address
 
     for option, given, allowed in (
         ("--log-format", log_format, LOG_FORMATS),
@@ -62,6 +62,8 @@ def observing_from(
     ):
         if given and given not in allowed:
             raise UseError(f"{option}: found '{given}'; allowed: {', '.join(allowed)}")
+    if metrics:
+        parse_address(metrics)
     if metrics_textfile is not None and metrics_textfile.suffix != ".prom":
         raise UseError(
             f"--metrics-textfile: found '{metrics_textfile}'; allowed: a name ending in .prom"

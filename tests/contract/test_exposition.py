@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from contract import exposition
 from contract.errors import UseError
-from contract.exposition import Exposition, instruments, parse_address
+from contract.exposition import Exposition, instruments
 from contract.metric_names import MetricName
-from contract.observing import MetricsSettings
+from contract.observing import MetricsSettings, parse_address
 
 NAMES = (
     MetricName("tonnage_things_total", "counter", "things", ("kind",)),
@@ -40,7 +40,7 @@ def get(url: str) -> str:
     ("text", "found"),
     [
         ("9464", ("127.0.0.1", 9464)),
-        ("0.0.0.0:1", ("0.0.0.0", 1)),
+        ("192.0.2.1:1", ("192.0.2.1", 1)),
         ("h1.example:65535", ("h1.example", 65535)),
         ("[::1]:9464", ("::1", 9464)),
     ],
@@ -113,5 +113,5 @@ def test_the_file_is_whole_and_others_may_read_it(registry: CollectorRegistry, t
 
 
 def test_a_file_that_cannot_be_written_is_told(registry: CollectorRegistry, tmp_path: Path) -> None:
-    with pytest.raises(UseError, match="--metrics-textfile: .*No such file"):
+    with pytest.raises(UseError, match=r"--metrics-textfile: .*No such file"):
         Exposition(MetricsSettings(textfile=tmp_path / "no" / "x.prom"), registry)

@@ -29,7 +29,7 @@ class Scene:
     metrics: WorkerMetrics
     tally: Tally
     host: HostSettings
-    vitals_now: Vitals = Vitals(True, 1.5, (250_000_000, 1_000_000))
+    vitals_now: Vitals
 
     def vitals(self) -> Vitals:
         return self.vitals_now
@@ -51,9 +51,10 @@ class Scene:
 def scene(host_settings: HostSettings, tmp_path: Path) -> Scene:
     tally = Tally(tmp_path / "tally.jsonl")
     tally.begin()
-    made = Scene(cast(Any, None), tally, host_settings)
+    vitals = Vitals(True, 1.5, (250_000_000, 1_000_000))
+    made = Scene(cast("Any", None), tally, host_settings, vitals)
     config = WorkerConfig(hosts=(host_settings,))
-    made.metrics = WorkerMetrics(config, cast(Presence, made), tally)
+    made.metrics = WorkerMetrics(config, cast("Presence", made), tally)
     return made
 
 
