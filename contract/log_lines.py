@@ -21,8 +21,12 @@ LOG_LEVELS: tuple[str, ...] = get_args(LogLevel)
 NAMES_OF_A_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 """What every record has; anything else was said by who wrote the line."""
 
+MAX_TEXT = 20_000
+"""Characters of a text on a line. What is refused is quoted, and may be as long as its sender likes."""
+
 # Greedy up to the last @ of the word: a password that is not written as a URL wants may hold one.
-_URL_PASSWORD = re.compile(r"([a-z+]+://[^\s:@/]*:)\S+@", re.IGNORECASE)
+# Bounded, and from the beginning of a word only: no text makes it try for long.
+_URL_PASSWORD = re.compile(r"(?<![a-z+])([a-z+]{1,20}://[^\s:@/]{0,200}:)\S{1,1000}@", re.IGNORECASE)
 _NAMED_PASSWORD = re.compile(r"(password=)[^&\s'\"]+", re.IGNORECASE)
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
@@ -59,7 +63,9 @@ def stand_apart() -> None:
 
 
 def without_secrets(text: str) -> str:
-    """The text with passwords of URLs left out."""
+    """The text with passwords of URLs left out; its end, too, where it is longer than ``MAX_TEXT``."""
+    if len(text) > MAX_TEXT:  # nor the word that is cut: it may be a URL
+        text = text[:MAX_TEXT].rpartition(" ")[0] + " … (cut)"
     return _NAMED_PASSWORD.sub(r"\1…", _URL_PASSWORD.sub(r"\1…@", text))
 
 

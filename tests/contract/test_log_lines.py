@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from contract.log_lines import LogSettings, measuring, set_up, stand_apart, without_secrets
+from contract.log_lines import MAX_TEXT, LogSettings, measuring, set_up, stand_apart, without_secrets
 
 log = logging.getLogger("tonnage.worker")
 Lines = Callable[..., io.StringIO]
@@ -149,3 +149,17 @@ def test_levels_are_ours_and_other_libraries_only_warn(lines: Lines) -> None:
     written = lines(level="error")
     log.warning("ours")
     assert written.getvalue() == ""
+
+
+@pytest.mark.parametrize("piece", ["a", "a://x:", "redis://u:geheim", "password=", "://:", "+"])
+def test_no_text_makes_a_line_long_or_slow(lines: Lines, piece: str) -> None:
+    written = lines(format="json")
+    log.error("message refused: %s", piece * (2_000_000 // len(piece)))
+    log.error("%s", piece * (MAX_TEXT // len(piece)))
+    assert len(written.getvalue()) < 3 * MAX_TEXT
+
+
+def test_a_password_is_not_laid_open_by_cutting(lines: Lines) -> None:
+    written = lines(format="json")
+    log.error("%s redis://u:geheim@h/0", "x" * (MAX_TEXT - 15))
+    assert "gehe" not in written.getvalue()

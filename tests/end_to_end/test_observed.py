@@ -4,19 +4,24 @@ import json
 import re
 import signal
 import socket
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 import yaml
+from celery import Celery
 from fleet import Process, alive, own_broker, running, wait_until
 from kombu import Connection
 from trials import make_trial
 
 from contract import wire
+from contract.broker import connect
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.observer import Observer
@@ -66,6 +71,27 @@ def send_nonsense(broker: str, host: str) -> None:
         )
 
 
+@contextmanager
+def celery_events(broker: str) -> Iterator[Counter[str]]:
+    """Celery's events by type, heard as Flower hears them."""
+    heard: Counter[str] = Counter()
+    app = Celery(broker=broker, set_as_current=False)
+    app.conf.broker_transport_options = {"global_keyprefix": wire.PREFIX}
+
+    def hear(event: dict[str, Any]) -> None:
+        heard[event["type"]] += 1
+
+    with app.connection() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": hear})
+        thread = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        thread.start()
+        client = connect(broker)
+        wait_until(lambda: client.exists(f"{wire.PREFIX}_kombu.binding.celeryev") == 1, "it listens")
+        yield heard
+        receiver.should_stop = True
+        thread.join(timeout=30)
+
+
 def measure(broker: str, folder: Path) -> None:
     """Four trials on host h1, by a coordinator in this process."""
     trials = tuple(
@@ -91,10 +117,12 @@ def test_a_worker_is_seen_from_outside(tmp_path: Path) -> None:
             "--metrics-textfile",
             str(tmp_path / "h1.prom"),
         ]
-        options = ["--name", "h1", "--broker", url, *folders, *NO_ENGINES, *seen]
+        options = ["--name", "h1", "--broker", url, *folders, *NO_ENGINES, *seen, "--events"]
         with running(tmp_path / "worker.log", "worker", *options) as worker:
             wait_until(lambda: "h1" in alive(broker.url), "the worker is there")
-            measure(url, tmp_path / "results")
+            with celery_events(url) as told:
+                measure(url, tmp_path / "results")
+                wait_until(lambda: told["task-succeeded"] == 4, "Flower would see four tasks")
             send_nonsense(url, "h1")
             refused = 'tonnage_messages_refused_total{code="message",host="h1"}'
             wait_until(lambda: page_of(worker)[refused] == 1, "the refusal is counted")
