@@ -1,6 +1,7 @@
 """A worker's metrics, in the process that holds its presence: nothing of it runs where trials do."""
 
 import logging
+import math
 import os
 import threading
 import time
@@ -142,9 +143,14 @@ class WorkerMetrics:
             self._gauge("tonnage_trial_running", *self._what(running)).set(1)
 
     def _look_at_spools(self) -> None:
-        parts, size_bytes = 0, 0
+        parts = size_bytes = 0.0
         for host in () if self._config.simulated else self._config.hosts:
-            sizes = _sizes(host.state_dir / "spool" / "waiting")
+            try:
+                sizes = _sizes(host.state_dir / "spool" / "waiting")
+            except OSError as error:
+                log.warning("metrics: %s", error)
+                parts = size_bytes = math.nan
+                break
             parts, size_bytes = parts + len(sizes), size_bytes + sum(sizes)
         self._gauge("tonnage_spool_waiting_parts").set(parts)
         self._gauge("tonnage_spool_waiting_bytes").set(size_bytes)

@@ -124,7 +124,7 @@ class Service:
     def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
         trial = message.trial
         with (
-            measuring(**what_is_measured(message, host.name)),
+            measuring(run=message.run, **what_is_measured(trial, message.attempt)),
             TrialLease(self._client, message) as lease,
         ):
             if not lease.taken:

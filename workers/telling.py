@@ -5,22 +5,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from contract import wire
 from contract.errors import TrialCancelled
 from contract.parts import PackedPart
+from contract.trial import Trial
 from workers.events import tell
 from workers.run import Assignment
 
 
-def what_is_measured(message: wire.Message, host: str) -> dict[str, str | int]:
-    """Fields of every line that is logged while the message's trial is measured."""
-    trial = message.trial
+def what_is_measured(trial: Trial, attempt: int) -> dict[str, str | int]:
+    """Fields of every line that is logged while a trial is measured."""
     return {
-        "host": host,
+        "host": trial.host,
         "campaign": trial.campaign,
-        "run": message.run,
         "trial": trial.trial_id,
-        "attempt": message.attempt,
+        "attempt": attempt,
         "experiment": trial.experiment,
         "driver": trial.driver,
     }

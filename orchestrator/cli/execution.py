@@ -232,7 +232,9 @@ def _inline_runner(
 ) -> Callable[[Order], PackedPart | None]:
     import uuid
 
+    from contract.log_lines import measuring
     from workers.run import Assignment, run_trial
+    from workers.telling import what_is_measured
 
     boot = uuid.uuid4().hex
 
@@ -241,7 +243,8 @@ def _inline_runner(
             order.trial, order.attempt, host, boot, cancelled=lambda: interrupts.count > 1
         )
         try:
-            return run_trial(assignment)
+            with measuring(**what_is_measured(order.trial, order.attempt)):
+                return run_trial(assignment)
         except TrialCancelled:
             return None
 

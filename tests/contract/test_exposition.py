@@ -1,7 +1,9 @@
 """The page of metrics: addresses, a port in use, clients that say nothing, the file."""
 
+import contextlib
 import socket
 import threading
+import time
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -79,17 +81,30 @@ def test_an_address_of_another_machine_is_told(registry: CollectorRegistry) -> N
         Exposition(MetricsSettings(address="203.0.113.1:9464"), registry)
 
 
-def test_silent_clients_do_not_keep_others_waiting(
+def drip(client: socket.socket) -> None:
+    """Ask for ever: a letter now and then."""
+    with contextlib.suppress(OSError):
+        client.sendall(b"GET /metrics?x=")
+        while True:
+            client.sendall(b"y")
+            time.sleep(0.01)
+
+
+def test_clients_that_are_silent_or_slow_do_not_keep_others_waiting(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exposition._Silent, "timeout", 0.2)
+    monkeypatch.setattr(exposition._Silent, "patience_s", 0.2)
     shown = Exposition(MetricsSettings(address="0"), registry)
     with shown.shown():
-        address = shown.url.split("/")[2].split(":")
-        silent = [socket.create_connection((address[0], int(address[1]))) for _ in range(3)]
-        silent[0].sendall(b"GET /metrics HTTP/1.1\r\nHost: ")
+        host, port = shown.url.split("/")[2].split(":")
+        silent, half, slow = (socket.create_connection((host, int(port))) for _ in range(3))
+        half.sendall(b"GET /metrics HTTP/1.1\r\nHost: ")
+        dripping = threading.Thread(target=drip, args=(slow,), daemon=True)
+        dripping.start()
         assert "tonnage_things_total" in get(shown.url)
-        for each in silent:
+        dripping.join(timeout=30)
+        assert not dripping.is_alive(), "it was cut off"
+        for each in (silent, half, slow):
             each.close()
 
 

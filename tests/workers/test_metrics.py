@@ -1,5 +1,6 @@
 """A worker's metrics: what the tally says is counted once, the rest is looked at when asked."""
 
+import math
 import os
 import subprocess
 import sys
@@ -108,6 +109,13 @@ def test_the_spool_is_counted_as_it_is(scene: Scene) -> None:
     page = scene.page()
     assert page["tonnage_spool_waiting_parts"][()] == 2
     assert page["tonnage_spool_waiting_bytes"][()] == 1000
+
+
+def test_a_spool_that_cannot_be_read_has_no_number(scene: Scene) -> None:
+    folder = scene.host.state_dir / "spool"
+    folder.mkdir(parents=True)
+    (folder / "waiting").write_text("no folder")
+    assert math.isnan(scene.page()["tonnage_spool_waiting_parts"][()])
 
 
 def test_presence_is_shown_as_it_is(scene: Scene) -> None:
