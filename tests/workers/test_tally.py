@@ -1,6 +1,7 @@
 """The tally: nothing lost between processes, nothing counted twice, a cut-off line is no trouble."""
 
 import multiprocessing
+import os
 import threading
 from pathlib import Path
 
@@ -70,3 +71,22 @@ def test_nothing_is_lost_while_others_write(path: Path) -> None:
     assert sorted((t["writer"], t["number"]) for t in taken) == [
         (writer, number) for writer in (0, 1, 9) for number in range(300)
     ]
+
+
+def test_what_comes_between_reading_and_emptying_is_kept(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Tally(path).begin()
+    late = threading.Thread(target=add_many, args=(path, 1, 1))
+    empty = os.ftruncate
+
+    def empty_later(file: int, size_bytes: int) -> None:
+        late.start()
+        late.join(timeout=0.3)  # it waits for us, unless nothing keeps it
+        empty(file, size_bytes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.tally.os.ftruncate", empty_later)
+        assert Tally(path).take() == []
+    late.join()
+    assert [happening["writer"] for happening in Tally(path).take()] == [1]
