@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
 
 from contract.errors import BrokerError, PartError
 from contract.parts import TrialRecord, pack_part, part_name
 from contract.rows import InstanceRow, Rows
 from contract.trial import Outcome, Receipt, Trial
-from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
+from orchestrator.dispatch import Delivery, Dispatcher, Loss, Order
+from orchestrator.observer import Observer
 from orchestrator.quarantine import FAILURES_IN_A_ROW, FailureWatch
 from orchestrator.results import Results
 
@@ -30,25 +30,6 @@ LOOK_SHARE = 0.1
 
 HOSTS_AT_ONCE = 100
 """So many hosts are sent orders before deliveries are taken again: a first round may take a minute."""
-
-
-class Observer(Protocol):
-    """Who watches the loop."""
-
-    def begin(self, total: int, done: int) -> None:
-        """The loop starts with ``done`` of ``total`` trials there already."""
-
-    def received(self, trial: Trial, receipt: Receipt) -> None:
-        """A trial has ended."""
-
-    def hosts(self, states: dict[str, HostState]) -> None:
-        """State of the hosts, every few seconds."""
-
-    def joined(self, total: int, done: int) -> None:
-        """Hosts have joined, with so many trials more, ``done`` of them there already."""
-
-    def note(self, text: str) -> None:
-        """Something a person should read."""
 
 
 @dataclass(slots=True)
@@ -120,15 +101,17 @@ class Coordination:
         attempts = self.results.attempts()
         meant = [(trial, max(attempts.get(trial.trial_id, (0,)))) for trial in filter(self.only, trials)]
         again = self._to_measure_again(meant) if self.retry_failed else set()
-        done = 0
+        there = []
         for trial, had in meant:
             if had > 0 and trial.meeting_id not in again:
-                done += 1
+                there.append(trial)
             else:
                 self._open.add(trial.trial_id)
                 self._queues.setdefault(trial.host, deque()).append(Order(trial, had + 1, had))
                 self._ready[trial.host] = None
-        return done
+        missing = [trial for trial, _ in meant if trial.trial_id in self._open]
+        self.observer.planned(there, missing)
+        return len(there)
 
     def _skip_impossible(self) -> None:
         """Record what cannot be measured where it was planned."""
@@ -234,6 +217,7 @@ class Coordination:
         self._welcome()
         states = self.dispatcher.hosts()
         self.observer.hosts(states)
+        self.observer.backlog(self.dispatcher.backlog())
         for host, state in states.items():
             self._see(host, state.alive, now)
         for loss in self.dispatcher.lost(list(self._in_flight())):
@@ -246,10 +230,11 @@ class Coordination:
         """Note a host's going and coming back."""
         if alive and self._away_since.pop(host, None) is not None:
             self._ready[host] = None
-            self.observer.note(f"host {host} is back")
+            self.observer.note(f"host {host} is back", "host_back", host)
         elif not alive and host not in self._away_since:
             self._away_since[host] = now
-            self.observer.note(f"host {host} has no heartbeat; waiting {self.patience_s:g} s for it")
+            text = f"host {host} has no heartbeat; waiting {self.patience_s:g} s for it"
+            self.observer.note(text, "host_away", host)
 
     def _welcome(self) -> None:
         """Take in hosts that have joined since the last look."""
@@ -258,7 +243,7 @@ class Coordination:
             self._by_id |= {trial.trial_id: trial for trial in trials}
             done = self._order(trials)
             names = ", ".join(sorted({trial.host for trial in trials}))
-            self.observer.note(f"joined: {names}")
+            self.observer.note(f"joined: {names}", "host_joined", names)
             self.observer.joined(sum(map(self.only, trials)), done)
             self._skip_impossible()
 
@@ -267,7 +252,8 @@ class Coordination:
         reason = f"host {host} is in quarantine: {FAILURES_IN_A_ROW} trials in a row failed, last: {why}"
         for order in self._queues.pop(host, ()):
             self._record(order, "skipped", reason, attempt=0)
-        self.observer.note(f"{reason}; `tonnage hosts --release {host}` lets campaigns use it again")
+        text = f"{reason}; `tonnage hosts --release {host}` lets campaigns use it again"
+        self.observer.note(text, "host_quarantined", host)
         self.dispatcher.quarantine(host, why)
 
     def _again(self, loss: Loss) -> None:
@@ -278,15 +264,20 @@ class Coordination:
             self._record(order, "skipped", loss.refused, attempt=0)
             return
         deaths, sent = order.deaths + loss.begun, order.attempt - order.newer_than
-        if deaths >= MAX_ATTEMPTS or sent >= MAX_SENT:
+        again = deaths < MAX_ATTEMPTS and sent < MAX_SENT
+        self.observer.lost(order.trial, again=again)
+        if not again:
             why = f"its worker was lost {deaths} times while measuring it"
             if deaths < MAX_ATTEMPTS:
                 why = f"it was sent {sent} times, and nothing came of it"
             self._record(order, "failed", why, attempt=order.attempt)
             return
-        again = Order(order.trial, order.attempt + 1, order.newer_than, deaths)
-        self._queues.setdefault(order.trial.host, deque()).appendleft(again)
-        self.observer.note(f"a trial was lost on host {order.trial.host}; it is sent again")
+        host, once_more = (
+            order.trial.host,
+            Order(order.trial, order.attempt + 1, order.newer_than, deaths),
+        )
+        self._queues.setdefault(host, deque()).appendleft(once_more)
+        self.observer.note(f"a trial was lost on host {host}; it is sent again", "trial_resent", host)
 
     def _give_up(self, host: str) -> None:
         """Record everything that waits for a host as lost; the campaign goes on without it."""
@@ -298,7 +289,8 @@ class Coordination:
             why = f"host {host} went away and did not come back within {self.patience_s:g} s"
             self._record(order, "lost", why, attempt=0)
         if waiting:
-            self.observer.note(f"host {host} is given up: {len(waiting)} trials are lost")
+            text = f"host {host} is given up: {len(waiting)} trials are lost"
+            self.observer.note(text, "host_given_up", host)
 
     def _record(self, order: Order, outcome: Outcome, why: str, attempt: int) -> None:
         """The coordinator's own record of a trial that nobody measured."""
@@ -330,7 +322,7 @@ class Coordination:
         now = time.monotonic()
         if self._broker_away_since is None:
             self._broker_away_since = now
-            self.observer.note(f"{error}; waiting for it")
+            self.observer.note(f"{error}; waiting for it", "broker_away")
         if now - self._broker_away_since > self.patience_s:
             raise error
         time.sleep(POLL_S)

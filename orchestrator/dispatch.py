@@ -79,6 +79,10 @@ class Dispatcher(ABC):
     def lost(self, orders: list[Order]) -> list[Loss]:
         """Those of the sent orders that no worker has or will have any more."""
 
+    def backlog(self) -> int:
+        """Completion records that wait to be received."""
+        return 0
+
     @abstractmethod
     def attend(self) -> bool:
         """Whether somebody has cancelled the coordinator's campaign."""

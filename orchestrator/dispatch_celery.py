@@ -183,6 +183,11 @@ class CeleryDispatcher(Dispatcher):
             for name, beat, activity in zip(self._hosts, beats, activities, strict=True)
         }
 
+    def backlog(self) -> int:
+        """Length of the stream: what was taken is no longer on it."""
+        with self._errors():
+            return int(self._client.xlen(wire.stream_key(self._campaign)))
+
     def lost(self, orders: list[Order]) -> list[Loss]:
         """Orders with neither message nor lease, twice in a row and some seconds apart.
 

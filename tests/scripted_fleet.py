@@ -9,6 +9,7 @@ from trials import make_part
 from contract.errors import BrokerError
 from contract.trial import Receipt, Trial
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
+from orchestrator.observer import Event, Observer
 
 HOSTS = ("h1", "h2", "h3")
 
@@ -113,7 +114,7 @@ class Fleet(Dispatcher):
 
 
 @dataclass
-class Watcher:
+class Watcher(Observer):
     """Counts what the observer is told."""
 
     total: int = 0
@@ -135,7 +136,7 @@ class Watcher:
         self.total += total
         self.done += done
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, event: Event = "note", host: str = "") -> None:
         self.notes.append(text)
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 from celery import Celery  # noqa: TID251 - one of the two places
 from celery.platforms import SecurityWarning  # noqa: TID251
-from celery.signals import worker_shutdown  # noqa: TID251
+from celery.signals import setup_logging, worker_shutdown  # noqa: TID251
 from kombu.entity import Exchange, Queue
 
 from contract import wire
 from contract.broker_urls import read_broker
+from contract.log_lines import set_up
+from workers.events import count_into
 from workers.one_message import OneMessageRequest, OneMessageStep
 from workers.service import Service, WorkerConfig, load_config
 
@@ -43,6 +45,13 @@ config = load_config(os.environ.get(CONFIG_VARIABLE))
 app = make_app(config)
 _service: dict[int, Service] = {}
 _exit_codes: list[int] = []
+count_into(config.tally)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]  # else Celery would, in parent and child
+def log_as_configured(**_: object) -> None:
+    """Log as the operator said, in the measuring process too."""
+    set_up(config.log)
 
 
 @worker_shutdown.connect  # type: ignore[untyped-decorator]

@@ -12,6 +12,7 @@ from contract.broker import connect
 from contract.errors import BrokerError, KeyFileError, MessageError
 from contract.refusals import plain_text, record_refusal, refusal_of
 from contract.wire import queue_for
+from workers.events import tell
 from workers.intake import take_in
 
 log = logging.getLogger("tonnage.worker")
@@ -69,7 +70,8 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]
     def _put_on_record(self, error: MessageError, came_by: object = None) -> None:
         from workers.app import config
 
-        log.warning("message refused (%s): %s", error.cause, plain_text(str(error)))
+        what = f"message refused ({error.cause}): {plain_text(str(error))}"
+        tell("message_refused", what, level=logging.WARNING, code=error.cause)
         names = [host.name for host in config.hosts]
         host = next((name for name in names if came_by == queue_for(name)), names[0])
         try:

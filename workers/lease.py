@@ -12,6 +12,7 @@ from typing import Self
 import redis
 
 from contract import wire
+from workers.events import tell
 
 log = logging.getLogger("tonnage.worker")
 
@@ -63,6 +64,7 @@ class TrialLease:
             self._client.delete(self._key, self._activity_key, self._begun_key)
 
     def _renew(self) -> None:
+        renewed_at, told = time.monotonic(), False
         while not self._ended.is_set():
             with suppress(redis.RedisError):  # a broker that is away has not asked for anything
                 pipe = self._client.pipeline(transaction=False)
@@ -71,4 +73,8 @@ class TrialLease:
                 pipe.get(self._cancel_key)
                 if pipe.execute()[-1] == wire.CANCEL_NOW:
                     self._cancelled.set()
+                renewed_at, told = time.monotonic(), False
+            if time.monotonic() - renewed_at > wire.LEASE_TTL_S and not told:
+                tell("lease_lost", f"{self._key}: not renewed in time", level=logging.WARNING)
+                told = True
             self._ended.wait(RENEW_S)

@@ -5,6 +5,8 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -12,11 +14,13 @@ import redis
 from contract import CONTRACT_VERSION, wire
 from contract.broker import clock_offset, connect
 from contract.errors import BrokerError, HostBusy, PartError, PartTooLarge, ResultsError, TonnageError
+from contract.log_lines import stand_apart
 from contract.parts import read_part
 from contract.signing import seal
 from workers import host as machine
 from workers.delivery import Courier, receipt_of
 from workers.discover import build_catalog, find_driver
+from workers.events import tell
 from workers.ownership import Owner
 from workers.service import WorkerConfig
 from workers.settings import HostSettings
@@ -60,6 +64,18 @@ async def _probe(name: str, host: HostSettings) -> dict[str, Any]:
     return {"present": True, "version": facts.get(kind.version_fact)} | facts
 
 
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """How a worker's presence is doing."""
+
+    broker_up: bool
+    """Whether the last heartbeat reached the broker."""
+    age_s: float
+    """Since the last one that did."""
+    offset: tuple[int, int] | None
+    """The broker's clock minus ours, and its error, ns; None before they were compared."""
+
+
 class Presence:
     """Keeps a worker's hosts registered and alive on the broker, from a thread of its own."""
 
@@ -75,6 +91,10 @@ class Presence:
         self._tidied_at = -TIDY_EVERY_S
         self._offset: tuple[int, int] | None = None
         self._offset_at = 0.0
+        self.after_beat: Callable[[], None] = lambda: None
+        """Called by our thread after every heartbeat, whether it reached the broker or not."""
+        self._beaten_at = time.monotonic()
+        self._is_up = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name="presence", daemon=True)
 
@@ -102,6 +122,12 @@ class Presence:
         self._say_whom_we_believe()
         self._beat()
         self._thread.start()
+        present = ", ".join(name for name, engine in engines.items() if engine.get("present"))
+        tell(
+            "worker_registered",
+            f"registered {self._names[0]}: {present or 'no engine'}",
+            hosts=len(self._names),
+        )
 
     def end(self) -> None:
         """Leave: the hosts stop being alive at once."""
@@ -112,6 +138,7 @@ class Presence:
             self._client.delete(*keys)
         except redis.RedisError as error:
             log.warning("leaving: %s", error)
+        tell("worker_left", f"left: {self._names[0]}")
 
     def _signed(self, host: str, text: str) -> str:
         """A registration. That it is signed says that its host takes signed orders only."""
@@ -148,14 +175,22 @@ class Presence:
                 )
             time.sleep(0.5)
 
+    def vitals(self) -> Vitals:
+        """How it is now."""
+        return Vitals(self._is_up, time.monotonic() - self._beaten_at, self._offset)
+
     def _beat_on(self) -> None:
+        stand_apart()
         while not self._ended.wait(self._period_s):
+            before = self._beaten_at
             try:
                 self._beat()
                 self._deliver_late()
                 self._tidy()
             except (redis.RedisError, BrokerError, ResultsError, OSError) as error:
+                self._is_up = self._beaten_at != before  # else it was something after it
                 log.warning("heartbeat: %s", error)
+            self.after_beat()
 
     def _beat(self) -> None:
         """One round trip: thousands of workers send one every two seconds."""
@@ -177,6 +212,7 @@ class Presence:
             pipe.set(wire.owner_key(name), self._config.boot, ex=self._ttl_s)
         if not pipe.execute()[0]:  # first beat, or a broker that came back empty
             self._client.hset(wire.REGISTRY, mapping=self._entries)
+        self._is_up, self._beaten_at = True, time.monotonic()
 
     def _clock_offset(self) -> tuple[int, int]:
         """For people to see: every trial compares the clocks for itself."""
@@ -213,3 +249,5 @@ class Presence:
                 except PartTooLarge:  # its campaign was told; it may name a place one day
                     continue
                 spool.mark_delivered(path.name)
+                what = f"trial {receipt.trial_id}: its part is delivered from the spool"
+                tell("part_delivered", what, when="late", size_bytes=len(data))

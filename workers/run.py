@@ -37,6 +37,7 @@ from workers.policy import load_policy
 from workers.rendezvous import Rendezvous, Venue
 from workers.sampler import Sampler
 from workers.settings import HostSettings
+from workers.sweeping import sweep_own
 from workers.verdict import QUIET_CPU_SHARE, Evidence, judge
 
 SWEEP_BUDGET_S = 60.0
@@ -184,7 +185,7 @@ async def _conduct(
         found.planned = len(bench.recorder.rows.instances)
         await bench.driver.open()
         stack.push_async_callback(bench.driver.close)
-        found.swept = await _sweep(bench)
+        found.swept = await sweep_own(bench.driver, bench.owner.host, "before")
         stack.push_async_callback(_sweep_after, bench, found)
         await bench.driver.prepare(bench.trial.image)
         found.facts = await bench.driver.facts() | {"labels": dict(bench.driver.host.labels)}
@@ -333,18 +334,10 @@ async def _wait_for_quiet() -> float:
             return float(share)
 
 
-async def _sweep(bench: Bench) -> int:
-    """Remove what earlier trials of this host left. The host lock says that none is running."""
-    leftovers = await bench.driver.leftovers(bench.owner.host)
-    for leftover in leftovers:
-        await bench.driver.sweep(leftover)
-    return len(leftovers)
-
-
 async def _sweep_after(bench: Bench, found: _Findings) -> None:
     """Sweep within a budget of its own; a failure is a reason for doubt, never a lost result."""
     try:
         async with asyncio.timeout(SWEEP_BUDGET_S):
-            found.left = await _sweep(bench)
+            found.left = await sweep_own(bench.driver, bench.owner.host, "after")
     except Exception:  # a result is worth more than what went wrong after it
         found.left += 1

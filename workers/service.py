@@ -20,6 +20,7 @@ from contract.errors import (
     ResultsError,
     TrialCancelled,
 )
+from contract.log_lines import LogSettings, measuring
 from contract.parts import PackedPart
 from contract.refusals import plain_text, record_refusal, refusal_of
 from contract.signing import MAX_MESSAGE_AGE_S, HostKey, fingerprint, host_key
@@ -32,6 +33,7 @@ from contract.sweeping import (
     decode_order,
 )
 from workers.delivery import Courier, receipt_of, stand_in
+from workers.events import tell
 from workers.gate import Gate
 from workers.lease import TrialLease
 from workers.rendezvous import Venue
@@ -39,6 +41,7 @@ from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
 from workers.spool import Spool
 from workers.sweeping import sweep_host
+from workers.telling import told, what_is_measured
 
 log = logging.getLogger("tonnage.worker")
 
@@ -53,6 +56,9 @@ class WorkerConfig(Frozen):
     key: Path | None = None
     """The host's key, or a folder of keys; None believes everybody who can write to the broker."""
     max_message_age_s: float = MAX_MESSAGE_AGE_S
+    log: LogSettings = LogSettings()
+    tally: Path | None = None
+    """Where events are counted for the metrics; None: nowhere."""
 
     def keys(self) -> dict[str, HostKey]:
         """Keys by host; none without ``key``. Raises KeyFileError for one that is missing."""
@@ -108,13 +114,15 @@ class Service:
 
     def _refuse(self, error: MessageError, name: str, body: object) -> None:
         host = name if name in self._hosts else self._config.hosts[0].name
-        log.warning("message refused (%s): %s", error.cause, plain_text(str(error)))
+        what = f"message refused ({error.cause}): {plain_text(str(error))}"
+        tell("message_refused", what, level=logging.WARNING, code=error.cause)
         refusal = refusal_of(error, host, body, fingerprint(body))
         record_refusal(self._client, refusal, self._keys.get(host))
 
     def _handle_trial(self, message: wire.Message, host: HostSettings) -> None:
         if self._is_cancelled(message.run):
-            log.info("trial %s: dropped, its run was cancelled", message.trial.trial_id)
+            dropped = f"trial {message.trial.trial_id}: dropped, its run was cancelled"
+            tell("order_dropped", dropped, reason="cancelled")
             return
         spool = None if self._config.simulated else Spool(host.state_dir / "spool")
         if spool is None or not self._deliver_from(spool, message):
@@ -124,6 +132,8 @@ class Service:
         """Between two trials, so that nothing of ours is in use. The answer goes to who asked."""
         notes: list[str] = []
         found, failed = sweep_host(host, host.name, dry_run=order.dry_run, note=notes.append)
+        if found and not order.dry_run:
+            tell("leftovers_swept", f"swept {len(found)} leftovers", when="asked", count=len(found))
         answer = SweepAnswer(
             host=host.name,
             answer_to=order.answer_to,
@@ -154,9 +164,13 @@ class Service:
 
     def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
         trial = message.trial
-        with TrialLease(self._client, message) as lease:
+        with (
+            measuring(run=message.run, **what_is_measured(trial, message.attempt)),
+            TrialLease(self._client, message) as lease,
+        ):
             if not lease.taken:
-                log.warning("trial %s: another worker is at it, dropped", trial.trial_id)
+                dropped = f"trial {trial.trial_id}: another worker is at it, dropped"
+                tell("order_dropped", dropped, level=logging.WARNING, reason="elsewhere")
                 return
             assignment = Assignment(
                 trial=trial,
@@ -168,9 +182,8 @@ class Service:
                 venue=Venue(self._client, message.run, trial.meeting_id),
             )
             try:
-                packed = run_trial(assignment)
+                packed = told(run_trial, assignment)
             except TrialCancelled:
-                log.info("trial %s: cancelled, nothing of it is kept", trial.trial_id)
                 return
             self._keep_and_deliver(packed, message, spool)
 
@@ -197,8 +210,10 @@ class Service:
             self._courier.deliver(word.receipt, word.data, campaign)
             return False
         except (BrokerError, ResultsError) as error:
-            log.error("%s; the part waits in the spool", error)
+            tell("part_waiting", f"{error}; the part waits in the spool", level=logging.ERROR)
             return False
+        what = f"trial {message.trial.trial_id}: its part is delivered"
+        tell("part_delivered", what, when="at_once", size_bytes=len(packed.data))
         return True
 
     def _is_cancelled(self, run: str) -> bool:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Literal
 
 from contract.errors import EngineAbsent, TonnageError
 from workers.discover import build_catalog, find_driver
 from workers.drivers.base import AnyDriver
+from workers.events import tell
 from workers.ownership import Leftover, Owner
 from workers.settings import HostSettings
 
@@ -19,6 +21,20 @@ def sweep_host(
     nothing and is passed over; ``note`` is told about one that does not answer.
     """
     return asyncio.run(_sweep_all(host, owner, dry_run, note))
+
+
+async def sweep_own(driver: AnyDriver, host: str, when: Literal["before", "after"]) -> int:
+    """Remove what trials of this host left. The host lock says that none is running.
+
+    Returns how many there were. Raises TonnageError when one cannot be removed.
+    """
+    leftovers = await driver.leftovers(host)
+    for leftover in leftovers:
+        await driver.sweep(leftover)
+    if leftovers:
+        count = len(leftovers)
+        tell("leftovers_swept", f"swept {count} leftovers {when} the trial", when=when, count=count)
+    return len(leftovers)
 
 
 async def _sweep_all(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contract.errors import UseError
+from orchestrator.cli.observing_options import takes_observing
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
@@ -21,6 +22,7 @@ from orchestrator.cli.options import (
 
 if TYPE_CHECKING:
     from contract.campaign import Campaign
+    from contract.observing import Observing
     from orchestrator.plan import Cell
     from workers.settings import HostSettings
 
@@ -90,9 +92,11 @@ def plan(
 
 
 @takes_host
+@takes_observing
 def run(
     campaign: CampaignArgument,
     host: "HostSettings",
+    observing: "Observing",
     broker: BrokerOption = None,
     local: Annotated[bool, typer.Option("--local", help="Measure on this machine, no broker.")] = False,
     results: ResultsOption = None,
@@ -135,6 +139,7 @@ def run(
         patience_s=patience_s,
         as_json=as_json,
         keys=Keys(keys) if keys and not local else None,
+        observing=observing,
     )
     if local:
         execution.run_here(host)

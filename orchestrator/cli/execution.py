@@ -13,12 +13,13 @@ import typer
 
 from contract.campaign import Campaign
 from contract.errors import ResultsError, TrialCancelled
+from contract.observing import Observing
 from contract.parts import PackedPart
 from contract.rows import InstanceRow
 from contract.shared_parts import shared_parts
 from contract.signing import Keys
 from contract.trial import Trial
-from orchestrator.cli.progress import watching
+from orchestrator.cli.watching import observed
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
 from orchestrator.gather import Gathered, gather
@@ -77,6 +78,7 @@ class Execution:
     as_json: bool = False
     keys: Keys | None = None
     """Keys of the fleet's hosts; None believes everybody who can write to the broker."""
+    observing: Observing = field(default_factory=Observing)
     _interrupts: _Interrupts = field(default_factory=_Interrupts)
 
     def run_here(self, host: "HostSettings") -> None:
@@ -144,7 +146,7 @@ class Execution:
                 )
             with (
                 self._interrupts.counted(),
-                watching(self.campaign.campaign, plain=self.as_json) as observer,
+                observed(self.campaign.campaign, self.observing, plain=self.as_json) as observer,
             ):
                 dispatcher.tell(observer.note)
                 coordination = Coordination(
@@ -238,7 +240,9 @@ def _inline_runner(
 ) -> Callable[[Order], PackedPart | None]:
     import uuid
 
+    from contract.log_lines import measuring
     from workers.run import Assignment, run_trial
+    from workers.telling import what_is_measured
 
     boot = uuid.uuid4().hex
 
@@ -247,7 +251,8 @@ def _inline_runner(
             order.trial, order.attempt, host, boot, cancelled=lambda: interrupts.count > 1
         )
         try:
-            return run_trial(assignment)
+            with measuring(**what_is_measured(order.trial, order.attempt)):
+                return run_trial(assignment)
         except TrialCancelled:
             return None
 

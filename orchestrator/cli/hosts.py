@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.observing_options import takes_observing
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
@@ -20,6 +21,7 @@ from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from contract.observing import Observing
     from orchestrator.fleet import HostEntry
     from workers.settings import HostSettings
 
@@ -33,8 +35,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 @takes_host
+@takes_observing
 def worker(
     host: "HostSettings",
+    observing: "Observing",
     broker: BrokerOption = "redis://127.0.0.1:6379/0",
     label: Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE to select by.")] = None,
     simulate: Annotated[
@@ -45,20 +49,25 @@ def worker(
     ] = 1,
     key: KeyOption = None,
     max_message_age_s: MaxMessageAgeOption = 86_400.0,
+    events: Annotated[
+        bool, typer.Option("--events", help="Tell Celery's events, for Flower; costs a little.")
+    ] = False,
 ) -> None:
     """Measure on this host what the broker's coordinators ask for, one trial at a time."""
-    import logging
-
+    from contract.log_lines import set_up, silence_output
     from workers.launch import Belief, run_simulated_workers, run_worker
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("celery").setLevel(logging.WARNING)
+    set_up(observing.log.model_copy(update={"host": host.name}))
+    if observing.log.format == "json":
+        silence_output()
+    seen = observing.model_copy(update={"events": events})
     host = host.model_copy(update={"labels": labels_from(label or [])})
     belief = Belief(key, max_message_age_s)
     if simulate:
-        run_simulated_workers(str(broker), host, range(first, first + simulate), belief)
+        numbers = range(first, first + simulate)
+        run_simulated_workers(str(broker), host, numbers, belief, seen)
     else:
-        run_worker(str(broker), host, belief)
+        run_worker(str(broker), host, belief, seen)
 
 
 def hosts(

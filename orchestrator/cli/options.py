@@ -127,24 +127,41 @@ HOST_OPTIONS: dict[str, object] = {
 """What is said of the host at hand where something is started on it: parameter and option."""
 
 
-def takes_host(command: Callable[..., None]) -> Callable[..., None]:
+Command = Callable[..., None]
+
+
+def takes(
+    argument: str, options: dict[str, object], make: Callable[..., object]
+) -> Callable[[Command], Command]:
+    """A decorator that gives a command all these options.
+
+    What they say reaches it as one argument, which ``make`` makes of them.
+    """
+
+    def taking(command: Command) -> Command:
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != argument]
+        kind = inspect.Parameter.KEYWORD_ONLY
+        added = [
+            inspect.Parameter(name, kind, default=None, annotation=option)
+            for name, option in options.items()
+        ]
+
+        @functools.wraps(command)
+        def with_more(**given: object) -> None:
+            said = {name: given.pop(name) for name in options}
+            command(**given, **{argument: make(**said)})
+
+        shown = inspect.Signature([*own, *added])
+        with_more.__signature__ = shown  # type: ignore[attr-defined]  # the command line is made from it
+        with_more.__annotations__ = {p.name: p.annotation for p in shown.parameters.values()}
+        return with_more
+
+    return taking
+
+
+def takes_host(command: Command) -> Command:
     """Give a command all HOST_OPTIONS; what they say reaches it as one argument, ``host``."""
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "host"]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    added = [
-        inspect.Parameter(name, kind, default=None, annotation=option)
-        for name, option in HOST_OPTIONS.items()
-    ]
-
-    @functools.wraps(command)
-    def with_host(**given: object) -> None:
-        said = {name: given.pop(name) for name in HOST_OPTIONS}
-        command(**given, host=host_settings(**said))
-
-    shown = inspect.Signature([*own, *added])
-    with_host.__signature__ = shown  # type: ignore[attr-defined]  # what the command line is made from
-    with_host.__annotations__ = {p.name: p.annotation for p in shown.parameters.values()}
-    return with_host
+    return takes("host", HOST_OPTIONS, host_settings)(command)
 
 
 def host_settings(**given: object) -> "HostSettings":

@@ -20,14 +20,14 @@ from rich.progress import (
 from rich.text import Text
 
 from contract.trial import Receipt, Trial
-from orchestrator.coordinate import Observer
 from orchestrator.dispatch import HostState
+from orchestrator.observer import Event, Observer
 
 PLAIN_EVERY_S = 10.0
 HOSTS_SHOWN = 12
 
 
-class _Counts:
+class Counts(Observer):
     """What both kinds of progress know."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Counts:
         return ", ".join(words)
 
 
-class PlainProgress(_Counts):
+class PlainProgress(Counts):
     """A line every ten seconds, and one per note: for logs and pipes."""
 
     def __init__(self, console: Console, name: str) -> None:
@@ -94,7 +94,7 @@ class PlainProgress(_Counts):
             trouble = f" ({self.trouble()})" if self.trouble() else ""
             self._say(f"{self.done}/{self.total} trials{trouble}{rest}")
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, event: Event = "note", host: str = "") -> None:  # noqa: ARG002
         """Say it."""
         self._say(text)
 
@@ -102,7 +102,7 @@ class PlainProgress(_Counts):
         self._console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-class LiveProgress(_Counts):
+class LiveProgress(Counts):
     """A bar with time left, and a line per host."""
 
     def __init__(self, console: Console, name: str) -> None:
@@ -135,7 +135,7 @@ class LiveProgress(_Counts):
         super().joined(total, done)
         self._bar.update(self._task, total=self.total, completed=self.done)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, event: Event = "note", host: str = "") -> None:  # noqa: ARG002
         """Print it above the bar."""
         self._console.print(text, markup=False, highlight=False)
 

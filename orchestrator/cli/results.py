@@ -22,6 +22,7 @@ class SchemaOf(StrEnum):
     TABLES = "tables"
     METRICS = "metrics"
     REPORTS = "reports"
+    PROMETHEUS = "prometheus"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,24 +56,27 @@ def report(
 
 def schema(
     what: Annotated[
-        SchemaOf, typer.Argument(help="campaign, demand, gate, tables, metrics or reports")
+        SchemaOf, typer.Argument(help="campaign, demand, gate, tables, metrics, reports or prometheus")
     ] = SchemaOf.CAMPAIGN,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people.")] = False,
 ) -> None:
     """Print the JSON schema of campaign, demand or gate file (for editors), the published tables, all
-    metrics, or the report's tables."""
-    from orchestrator.cli.schema_page import metrics_page, metrics_rows, tables_page, tables_rows
+    metrics, the report's tables, or what workers and coordinators show to Prometheus."""
+    from orchestrator.cli import schema_page as pages
 
     if what in (SchemaOf.CAMPAIGN, SchemaOf.DEMAND, SchemaOf.GATE):
         typer.echo(json.dumps(_model(what).model_json_schema(), indent=2))
     elif what is SchemaOf.TABLES:
-        typer.echo(tables_page() if markdown else json.dumps(tables_rows(), indent=2))
+        typer.echo(pages.tables_page() if markdown else json.dumps(pages.tables_rows(), indent=2))
+    elif what is SchemaOf.PROMETHEUS:
+        rows = pages.prometheus_rows()
+        typer.echo(pages.prometheus_page() if markdown else json.dumps(rows, indent=2))
     elif what is SchemaOf.REPORTS:
         from analysis.report_tables import column_rows, page
 
         typer.echo(page() if markdown else json.dumps(column_rows(), indent=2), nl=not markdown)
     else:
-        typer.echo(metrics_page() if markdown else json.dumps(metrics_rows(), indent=2))
+        typer.echo(pages.metrics_page() if markdown else json.dumps(pages.metrics_rows(), indent=2))
 
 
 def _model(what: SchemaOf) -> "type[BaseModel]":

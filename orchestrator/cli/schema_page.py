@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from contract.metric_names import COORDINATOR_METRICS, WORKER_METRICS
 from contract.tables import SCHEMA_VERSION, TABLES
 
 
@@ -50,6 +51,37 @@ def metrics_rows() -> list[dict[str, object]]:
     for experiment in build_catalog().experiments.values():
         rows += [{"emitted_by": experiment.name} | asdict(metric) for metric in experiment.metrics]
     return rows
+
+
+def prometheus_rows() -> list[dict[str, object]]:
+    """Every metric that workers and coordinators show to Prometheus."""
+    sides = {"worker": ("host", WORKER_METRICS), "coordinator": ("campaign", COORDINATOR_METRICS)}
+    return [
+        {
+            "side": side,
+            "name": metric.name,
+            "kind": metric.kind,
+            "labels": [owner, *metric.labels],
+            "meaning": metric.meaning,
+        }
+        for side, (owner, metrics) in sides.items()
+        for metric in metrics
+    ]
+
+
+def prometheus_page() -> str:
+    """The metrics of the Prometheus endpoints as Markdown."""
+    lines = []
+    for side in ("worker", "coordinator"):
+        lines += [f"### Of a {side}", "", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+        for row in prometheus_rows():
+            if row["side"] == side:
+                labels = row["labels"]
+                assert isinstance(labels, list)
+                named = ", ".join(f"`{label}`" for label in labels)
+                lines.append(f"| `{row['name']}` | {row['kind']} | {named} | {row['meaning']} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def metrics_page() -> str:

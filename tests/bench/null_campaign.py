@@ -17,34 +17,25 @@ from contract.campaign import load_campaign
 from contract.trial import Receipt, Trial
 from orchestrator.cli.execution import _planned_rows
 from orchestrator.coordinate import Coordination
-from orchestrator.dispatch import HostState
 from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.muster import Muster
+from orchestrator.observer import Event, Observer
 from orchestrator.plan import plan_cells, plan_trials
 from orchestrator.results import Results
 from workers.discover import build_catalog
 
 
-class Counting:
+class Counting(Observer):
     """Counts what ends."""
 
     ended = 0
-
-    def begin(self, total: int, done: int) -> None:
-        """Nothing to say."""
 
     def received(self, trial: Trial, receipt: Receipt) -> None:
         """One more."""
         assert receipt.outcome == "completed", receipt
         self.ended += 1
 
-    def hosts(self, states: dict[str, HostState]) -> None:
-        """Nothing to say."""
-
-    def joined(self, total: int, done: int) -> None:
-        """Nobody should."""
-
-    def note(self, text: str) -> None:
+    def note(self, text: str, event: Event = "note", host: str = "") -> None:
         """Whatever it is, it should not be."""
         print(text, file=sys.stderr)
 

@@ -234,7 +234,9 @@ def test_a_plan_is_shown(here: Here) -> None:
     assert "1 cell × 2 blocks × 2 hosts = 4 trials" in ran.stdout
 
 
-@pytest.mark.parametrize("what", ["campaign", "demand", "gate", "tables", "metrics", "reports"])
+@pytest.mark.parametrize(
+    "what", ["campaign", "demand", "gate", "tables", "metrics", "reports", "prometheus"]
+)
 def test_schemas_are_published(here: Here, what: str) -> None:
     assert json.loads(here.tonnage("schema", what).stdout)
 

@@ -21,7 +21,8 @@ from interleaved import in_turn, medians
 from contract.parts import Receipt
 from contract.trial import Trial
 from orchestrator.coordinate import Coordination
-from orchestrator.dispatch import HostState, InlineDispatcher
+from orchestrator.dispatch import InlineDispatcher
+from orchestrator.observer import Observer
 from orchestrator.results import Results
 from orchestrator.standing import StandingReader
 
@@ -33,7 +34,7 @@ LISTING = "bare os.scandir"
 _OWN = {"host", "block", "order", "seed"}
 
 
-class _Silent:
+class _Silent(Observer):
     """Nobody watches."""
 
     def begin(self, total: int, done: int) -> None:
@@ -41,12 +42,6 @@ class _Silent:
 
     def received(self, trial: Trial, receipt: Receipt) -> None:
         raise AssertionError(receipt)
-
-    def hosts(self, states: dict[str, HostState]) -> None: ...
-
-    def joined(self, total: int, done: int) -> None: ...
-
-    def note(self, text: str) -> None: ...
 
 
 def measure(size: Size) -> Iterator[Figure]:
