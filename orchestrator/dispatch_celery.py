@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from amqp.exceptions import AMQPError
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
@@ -38,6 +39,9 @@ LOST_AFTER_S = 15.0
 CLAIM_TTL_S = 10
 """A coordinator that was killed keeps its campaign's name from others for this long."""
 
+
+NOT_TAKEN = (OperationalError, AMQPError)
+"""What Celery raises when a message cannot be sent; RabbitMQ's refusals come through as they are."""
 
 AT_ONCE = 100
 """Completion records that are taken in one go."""
@@ -261,7 +265,7 @@ class CeleryDispatcher(Dispatcher):
         with broker_errors(self._broker):
             try:
                 yield
-            except OperationalError as error:
+            except NOT_TAKEN as error:
                 raise BrokerError(f"the broker took no message: {error}") from error
 
 
@@ -279,7 +283,7 @@ def sweep_fleet(broker: str, hosts: list[str], *, dry_run: bool, wait_s: float) 
                 order = SweepOrder(host=host, dry_run=dry_run, answer_to=answer_to)
                 body, queue = [order.model_dump(mode="json")], wire.queue_for(host)
                 app.send_task(wire.TASK, args=body, queue=queue, retry=False)
-        except OperationalError as error:
+        except NOT_TAKEN as error:
             raise BrokerError(f"the broker took no message: {error}") from error
         give_up = time.monotonic() + wait_s
         while len(answers) < len(hosts) and (left_s := give_up - time.monotonic()) > 0:
