@@ -76,8 +76,8 @@ WORKER_METRICS = (
     MetricName(
         "tonnage_messages_refused_total",
         "counter",
-        "messages that the worker refused, by the code of the error",
-        ("code",),
+        "messages that the worker refused, by cause",
+        ("cause",),
     ),
     MetricName(
         "tonnage_leases_lost_total",

@@ -24,7 +24,7 @@
 #   --keys        keys for signed messages as well, made by `tonnage keys`; --no-keys is the default
 #
 # In DIR: ca.key (take it off the machine), ca.pem; redis/ is the working folder of the broker; hosts/HOST,
-# coordinator, viewer (a dashboard), events (Flower) and simulated hold what those machines need.
+# coordinator, viewer (a dashboard), events (of Celery) and simulated hold what those machines need.
 set -euo pipefail
 
 # shellcheck source=deploy/setup.sh

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from celery import Celery  # noqa: TID251 - one of the two places
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
@@ -36,6 +37,10 @@ LOST_AFTER_S = 15.0
 
 CLAIM_TTL_S = 10
 """A coordinator that was killed keeps its campaign's name from others for this long."""
+
+
+NOT_TAKEN = (OperationalError, AMQPError)
+"""What Celery raises when a message cannot be sent; RabbitMQ's refusals come through as they are."""
 
 
 @dataclass(slots=True)
@@ -265,7 +270,7 @@ class CeleryDispatcher(Dispatcher):
         with broker_errors(self._broker):
             try:
                 yield
-            except OperationalError as error:
+            except NOT_TAKEN as error:
                 raise BrokerError(f"the broker took no message: {error}") from error
 
 
@@ -276,7 +281,7 @@ def send_orders(broker: str, bodies: Mapping[str, dict[str, Any]]) -> None:
         try:
             for host, body in bodies.items():
                 app.send_task(wire.TASK, args=[body], queue=wire.queue_for(host), retry=False)
-        except OperationalError as error:
+        except NOT_TAKEN as error:
             raise BrokerError(f"the broker took no message: {error}") from error
 
 

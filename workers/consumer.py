@@ -71,7 +71,7 @@ class GuardedConsumer(Consumer):  # type: ignore[misc]
         from workers.app import config
 
         what = f"message refused ({error.cause}): {plain_text(str(error))}"
-        tell("message_refused", what, level=logging.WARNING, code=error.cause)
+        tell("message_refused", what, level=logging.WARNING, cause=error.cause)
         names = [host.name for host in config.hosts]
         host = next((name for name in names if came_by == queue_for(name)), names[0])
         try:

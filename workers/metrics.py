@@ -12,10 +12,11 @@ from pathlib import Path
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
-from contract.errors import MessageError, UseError
+from contract.errors import UseError
 from contract.exposition import Exposition, build, instruments
 from contract.metric_names import WORKER_METRICS
 from contract.observing import MetricsSettings
+from contract.refusals import CAUSES
 from workers.discover import build_catalog
 from workers.events import count_into
 from workers.presence import Presence
@@ -30,7 +31,7 @@ TEXTFILE_EVERY_S = 10.0
 
 ONE_EACH = {
     "order_dropped": ("tonnage_orders_dropped_total", "reason"),
-    "message_refused": ("tonnage_messages_refused_total", "code"),
+    "message_refused": ("tonnage_messages_refused_total", "cause"),
     "lease_lost": ("tonnage_leases_lost_total", ""),
     "part_delivered": ("tonnage_parts_delivered_total", "when"),
 }
@@ -38,7 +39,7 @@ ONE_EACH = {
 
 FROM_THE_START = (
     ("tonnage_leases_lost_total", ()),
-    ("tonnage_messages_refused_total", (MessageError.code,)),
+    *(("tonnage_messages_refused_total", (cause,)) for cause in CAUSES),
     ("tonnage_parts_delivered_total", ("at_once",)),
     ("tonnage_parts_delivered_total", ("late",)),
     ("tonnage_parts_delivered_bytes_total", ()),

@@ -115,7 +115,7 @@ class Service:
     def _refuse(self, error: MessageError, name: str, body: object) -> None:
         host = name if name in self._hosts else self._config.hosts[0].name
         what = f"message refused ({error.cause}): {plain_text(str(error))}"
-        tell("message_refused", what, level=logging.WARNING, code=error.cause)
+        tell("message_refused", what, level=logging.WARNING, cause=error.cause)
         refusal = refusal_of(error, host, body, fingerprint(body))
         record_refusal(self._client, refusal, self._keys.get(host))
 

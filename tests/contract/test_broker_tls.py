@@ -84,6 +84,7 @@ class TestRedis:
 
 
 @pytest.mark.rabbitmq
+@pytest.mark.xdist_group("rabbitmq")
 class TestRabbitMq:
     STATE = "redis://127.0.0.1:1/0"
 

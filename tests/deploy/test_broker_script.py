@@ -14,6 +14,15 @@ from secured_broker import SecuredBroker, call
 from contract.broker import connect
 from contract.errors import BrokerError
 
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_tells_of_every_kind_of_user() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    kinds = {path.stem for path in (ROOT / "deploy" / "broker").glob("*.acl")}
+    assert kinds == {"worker", "coordinator", "viewer", "events", "admin"}
+    assert all(f"`tonnage-{kind}" in page for kind in kinds)
+
 
 @pytest.fixture
 def made() -> Iterator[SecuredBroker]:
@@ -36,7 +45,7 @@ def test_nobody_else_may_read_any_of_it(made: SecuredBroker) -> None:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
     assert hashes(made).keys() == {
         "default",
-        *(f"tonnage-{name}" for name in ("admin", "coordinator", "viewer", "simulated")),
+        *(f"tonnage-{name}" for name in ("admin", "coordinator", "viewer", "events", "simulated")),
         "tonnage-worker-h1",
         "tonnage-worker-h2",
     }

@@ -124,7 +124,7 @@ def test_a_worker_is_seen_from_outside(tmp_path: Path) -> None:
                 measure(url, tmp_path / "results")
                 wait_until(lambda: told["task-succeeded"] == 4, "Flower would see four tasks")
             send_nonsense(url, "h1")
-            refused = 'tonnage_messages_refused_total{code="message",host="h1"}'
+            refused = 'tonnage_messages_refused_total{cause="malformed",host="h1"}'
             wait_until(lambda: page_of(worker)[refused] == 1, "the refusal is counted")
             page = page_of(worker)
             broker.kill()

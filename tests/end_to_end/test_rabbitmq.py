@@ -15,12 +15,13 @@ from trials import make_trial
 
 from contract import wire
 from contract.broker import connect
+from contract.errors import BrokerError
 from contract.parts import list_parts
 from orchestrator import dispatch_celery
 from orchestrator.dispatch import Delivery, Loss, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.redis]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.redis, pytest.mark.xdist_group("rabbitmq")]
 
 NO_ENGINES = ("--docker-socket", "/nowhere/docker", "--podman-socket", "/nowhere/podman")
 NO_ENGINES += ("--libvirt-uri", "qemu:///system?socket=/nowhere")
@@ -146,3 +147,12 @@ def test_a_broker_that_does_not_know_us_is_no_reason_to_try_for_ever(
     assert worker.wait() == 1
     assert "are user and password those of RabbitMQ?" in worker.said()
     assert "guess" not in worker.said()
+
+
+def test_a_user_without_rights_is_told_so(rabbitmq: RabbitMq, redis_url: str) -> None:
+    """A host's user may not send orders."""
+    broker = f"{rabbitmq.url.replace(LOGIN, WORKER)} {redis_url}"
+    trial = make_trial(host="h-thief", campaign="stolen")
+    dispatcher = CeleryDispatcher(broker, "stolen", ["h-thief"])
+    with pytest.raises(BrokerError, match="ACCESS_REFUSED"):
+        dispatcher.send(Order(trial, 1))
