@@ -56,6 +56,8 @@ class Trust:
     def receipt(self, text: bytes) -> Receipt:
         """The receipt of a completion record. Raises MessageError."""
         host, _ = claimed(text)
+        if not host:
+            raise MessageError("not a receipt: it names no host and no trial")
         opened = self.opened("record", text, host)
         try:
             return Receipt.model_validate_json(opened)
