@@ -1,5 +1,6 @@
 """What a worker does with a message: refuse, drop, deliver from the spool, or measure under a lease."""
 
+import hashlib
 import json
 import logging
 import secrets
@@ -18,10 +19,12 @@ import workers.presence
 import workers.service
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
-from contract.errors import BrokerError, HostBusy
+from contract.errors import BrokerError, HostBusy, KeyFileError
 from contract.parts import PackedPart, read_part
 from contract.refusals import last_refusals
-from contract.trial import Trial
+from contract.signing import HostKey, Keys, make_keys, seal, unseal
+from contract.sweeping import SweepAnswer, SweepOrder, answer_key
+from contract.trial import Receipt, Trial
 from orchestrator.fleet import read_fleet
 from workers.presence import Presence
 from workers.run import Assignment, run_trial
@@ -222,6 +225,76 @@ def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCa
     assert rig.delivered() == []
 
 
+@pytest.fixture
+def keyed(rig: Rig, tmp_path: Path) -> Rig:
+    """The same host with a key."""
+    make_keys(tmp_path / "keys", [rig.host.name])
+    rig.config = rig.config.model_copy(update={"key": tmp_path / "keys"})
+    return rig
+
+
+def signed(rig: Rig, body: dict[str, Any]) -> dict[str, Any]:
+    return seal(rig.config.keys()[rig.host.name], "order", rig.host.name, json.dumps(body))
+
+
+def test_with_a_key_what_is_signed_is_measured_and_signed(keyed: Rig) -> None:
+    now_ns = time.time_ns()
+    keyed.handle(keyed.body(issued_at_ns=now_ns))
+    assert keyed.measured == []
+    keyed.handle(signed(keyed, keyed.body(issued_at_ns=now_ns)))
+    assert len(keyed.measured) == 1
+    ((_, fields),) = keyed.client.xrange(wire.stream_key(keyed.campaign))
+    name = keyed.host.name
+    receipt = unseal(keyed.config.keys()[name], "record", name, json.loads(fields[b"receipt"]))
+    assert Receipt.model_validate_json(receipt).sha256 == hashlib.sha256(fields[b"part"]).hexdigest()
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_a_sweep_answers_who_asked_and_signs_it(keyed: Rig, with_key: bool) -> None:
+    if not with_key:
+        keyed.config = keyed.config.model_copy(update={"key": None})
+    name, answer_to = keyed.host.name, secrets.token_hex(16)
+    order = SweepOrder(
+        host=name, dry_run=True, answer_to=answer_to, issued_at_ns=time.time_ns(), nonce="n" * 16
+    ).model_dump()
+    keyed.handle(signed(keyed, order) if with_key else order)
+    text = (keyed.client.lpop(answer_key(answer_to)) or b"").decode()
+    if with_key:
+        text = unseal(keyed.config.keys()[name], "answer", name, json.loads(text))
+    answer = SweepAnswer.model_validate_json(text)
+    assert (answer.host, answer.answer_to, answer.failed) == (name, answer_to, ())
+
+
+def test_a_replayed_sweep_is_refused(keyed: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: list[str] = []
+    monkeypatch.setattr(
+        workers.service, "sweep_host", lambda *_, **__: (swept.append("once"), ([], []))[1]
+    )
+    order = SweepOrder(
+        host=keyed.host.name,
+        dry_run=False,
+        answer_to=secrets.token_hex(16),
+        issued_at_ns=time.time_ns(),
+        nonce="n" * 16,
+    )
+    service, body = Service(keyed.config), signed(keyed, order.model_dump())
+    service.handle(body)
+    service.handle(body)
+    assert swept == ["once"]
+    assert last_refusals(keyed.client, 1)[0].refusal.cause == "replayed"
+    keyed.client.delete(answer_key(order.answer_to))
+
+
+def test_several_hosts_need_a_folder_of_keys(keyed: Rig) -> None:
+    hosts = (keyed.host, keyed.host.model_copy(update={"name": "other"}))
+    config = keyed.config.model_copy(update={"hosts": hosts})
+    with pytest.raises(KeyFileError, match=r"other\.key cannot be read"):
+        config.keys()
+    one = config.model_copy(update={"key": keyed.config.key / f"{keyed.host.name}.key"})  # type: ignore[operator]
+    with pytest.raises(KeyFileError, match="several hosts need a folder"):
+        one.keys()
+
+
 def test_a_part_that_is_too_large_waits_and_its_campaign_is_told(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -316,6 +389,29 @@ def test_a_damaged_part_in_the_spool_is_set_aside(rig: Rig) -> None:
     finally:
         presence.end()
     assert path.with_suffix(".damaged").exists()
+
+
+@pytest.mark.usefixtures("quick_beats")
+def test_a_late_delivery_and_the_registration_are_signed_too(keyed: Rig) -> None:
+    packed = make_part(keyed.trial())
+    keyed.spool.put(packed)
+    presence = Presence(keyed.config)
+    presence.begin({})
+    name = keyed.host.name
+    keys = Keys(keyed.config.key or Path())
+    try:
+        wait_until(lambda: keyed.delivered() == [packed.data], "the part is delivered")
+        entry = read_fleet(keyed.client, [name], keys)[name]
+        assert (entry.signs, entry.unbelieved, entry.state) == (True, "", "idle")
+        stranger = json.dumps(seal(HostKey(b"s" * 32), "registration", name, '{"contract": 1}'))
+        keyed.client.hset(wire.REGISTRY, name, stranger)
+        entry = read_fleet(keyed.client, [name], keys)[name]
+        assert entry.state == "unsigned"
+        assert "the signature does not fit" in entry.unbelieved
+    finally:
+        presence.end()
+    ((_, fields),) = keyed.client.xrange(wire.stream_key(keyed.campaign))
+    assert unseal(keys.of(name), "record", name, json.loads(fields[b"receipt"]))
 
 
 @pytest.mark.usefixtures("quick_beats")
