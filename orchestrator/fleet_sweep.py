@@ -81,7 +81,10 @@ class FleetSweep:
 
     def _opened(self, text: bytes) -> SweepAnswer | None:
         try:
-            answer = SweepAnswer.model_validate_json(self._trust.opened("answer", text))
+            opened, signer = self._trust.opened("answer", text)
+            answer = SweepAnswer.model_validate_json(opened)
+            if signer not in (None, answer.host):
+                raise MessageError(f"host '{signer}' speaks for host '{answer.host}'", cause="foreign")
             if answer.answer_to != self._answer_to or answer.host not in self._hosts:
                 raise MessageError("it belongs to another sweep", cause="foreign")
         except ValidationError as error:

@@ -39,30 +39,35 @@ class Trust:
             return order.model_dump(mode="json")
         return seal(self._keys.of(host), "order", host, order.model_dump_json())
 
-    def opened(self, purpose: Purpose, text: bytes, host: str | None = None) -> str:
-        """What a host says: itself, or ``host``. Raises MessageError when that is not to be believed."""
+    def opened(self, purpose: Purpose, text: bytes) -> tuple[str, str | None]:
+        """What somebody says, and which host has signed it; None where nobody's signature is asked for.
+
+        Raises MessageError when it is not to be believed.
+        """
         try:
             said = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise MessageError(f"not JSON: {error!s:.80}") from error
         if self._keys is None:
-            return str(said["text"]) if is_sealed(said) else text.decode()
-        claimed = str(said.get("host", "")) if isinstance(said, dict) else ""
+            return str(said["text"]) if is_sealed(said) else text.decode(), None
+        if not is_sealed(said):
+            raise MessageError("not signed, although this coordinator has keys", cause="unsigned")
+        host = str(said.get("host", ""))
         try:
-            return unseal(self._keys.of(host or claimed), purpose, host or claimed, said)
+            return unseal(self._keys.of(host), purpose, host, said), host
         except KeyFileError as error:
             raise MessageError(str(error), cause="unsigned") from error
 
     def receipt(self, text: bytes) -> Receipt:
-        """The receipt of a completion record. Raises MessageError."""
-        host, _ = claimed(text)
-        if not host:
-            raise MessageError("not a receipt: it names no host and no trial")
-        opened = self.opened("record", text, host)
+        """The receipt of a completion record, by its own host. Raises MessageError."""
+        opened, signer = self.opened("record", text)
         try:
-            return Receipt.model_validate_json(opened)
+            receipt = Receipt.model_validate_json(opened)
         except ValidationError as error:
             raise MessageError(f"not a receipt: {error!s:.200}") from error
+        if signer not in (None, receipt.host):
+            raise MessageError(f"host '{signer}' speaks for host '{receipt.host}'", cause="foreign")
+        return receipt
 
     def refuse(self, error: MessageError, what: str, host: str = "", trial: str = "") -> None:
         """Put on record what was not believed, and have a person told."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from contract import wire
 from contract.errors import MessageError
 
-MAX_ORDER_BYTES = 1024 * 1024
+MAX_ORDER_BYTES = 1_048_576
 """A trial is a few thousand bytes."""
 
 _ACTING = (
