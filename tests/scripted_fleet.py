@@ -33,8 +33,8 @@ class Clock:
 class Fleet(Dispatcher):
     """Hosts, of which ``h3`` comes late.
 
-    An order's ``fate``: 'well', 'lost' (with its worker), 'unbegun' (only the message), 'twice', or an
-    outcome.
+    An order's ``fate``: 'well', 'lost' (with its worker), 'unbegun' (only the message), 'refused', 'twice',
+    or an outcome.
     """
 
     clock: Clock
@@ -67,7 +67,7 @@ class Fleet(Dispatcher):
         self._in_flight[host] += 1
         self.most_in_flight[host] = max(self.most_in_flight[host], self._in_flight[host])
         fate = self.fate(order)
-        if not self.is_alive(host, self.passed_s) or fate in ("lost", "unbegun"):
+        if not self.is_alive(host, self.passed_s) or fate in ("lost", "unbegun", "refused"):
             self._lost.append(order)
             return
         outcome = fate if fate in ("failed", "partial") else "completed"
@@ -92,7 +92,8 @@ class Fleet(Dispatcher):
         for order in gone:
             self._lost.remove(order)
             self._in_flight[order.trial.host] -= 1
-        return [Loss(order, self.fate(order) != "unbegun") for order in gone]
+        fates = [(order, self.fate(order)) for order in gone]
+        return [Loss(o, fate == "lost", "too old" if fate == "refused" else "") for o, fate in fates]
 
     def attend(self) -> bool:
         self._reach_broker()

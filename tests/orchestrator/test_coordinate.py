@@ -153,6 +153,16 @@ def test_a_message_that_is_always_lost_is_no_loop(run: Run) -> None:
     assert failed.record.reasons == (f"it was sent {MAX_SENT} times, and nothing came of it",)
 
 
+def test_an_order_that_is_refused_is_not_sent_again_and_says_why(run: Run) -> None:
+    fleet = run(fate=lambda order: "refused" if order.trial == TRIALS[4] else "well")
+    assert len([order for order in fleet.sent if order.trial == TRIALS[4]]) == 1
+    assert run.outcomes() == {"completed": 9, "skipped": 1}
+    skipped = run.results.read(TRIALS[4].trial_id, 0).record
+    assert (skipped.reasons, skipped.error_text) == (("too old",), "too old")
+    run()  # the next run asks for it
+    assert run.outcomes() == {"completed": 10}
+
+
 def test_a_host_that_stays_away_is_given_up(run: Run) -> None:
     fleet = run(is_alive=lambda host, _: host == "h1")
     assert run.outcomes() == {"completed": 5, "lost": 5}
