@@ -33,7 +33,7 @@ class Clock:
 class Fleet(Dispatcher):
     """Hosts, of which ``h3`` comes late.
 
-    An order's ``fate``: 'well', 'lost' (with its worker), 'unbegun' (only the message), 'refused', 'twice',
+    An order's ``fate``: 'well', 'lost' (with its worker), 'unbegun' (the message), 'refused', 'twice',
     or an outcome.
     """
 
