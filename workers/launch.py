@@ -44,7 +44,9 @@ def run_simulated_workers(broker: str, base: HostSettings, numbers: range, belie
 
 
 def _config(broker: str, hosts: tuple[HostSettings, ...], belief: Belief) -> WorkerConfig:
-    return WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, **asdict(belief))
+    config = WorkerConfig(broker=broker, hosts=hosts, boot=uuid.uuid4().hex, **asdict(belief))
+    config.keys()  # what is wrong with them is said before engines are looked at
+    return config
 
 
 def _serve(config: WorkerConfig, engines: dict[str, dict[str, object]], pool: list[str]) -> None:
