@@ -68,7 +68,7 @@ def _config(
 ) -> WorkerConfig:
     """All that the measuring process must know, also to log and to count."""
     first = hosts[0]
-    return WorkerConfig(
+    config = WorkerConfig(
         broker=broker,
         hosts=hosts,
         boot=uuid.uuid4().hex,
@@ -76,6 +76,8 @@ def _config(
         log=observing.log.model_copy(update={"host": first.name}),
         tally=first.run_dir / f"tally-{first.name}.jsonl" if observing.metrics.wanted else None,
     )
+    config.keys()  # what is wrong with them is said before engines are looked at
+    return config
 
 
 def _events(observing: Observing) -> list[str]:

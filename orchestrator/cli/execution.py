@@ -140,10 +140,7 @@ class Execution:
         results = Results(self.folder)
         with results.locked():
             results.freeze(self.text, trials)
-            if self.campaign.results:
-                fetch_missing(
-                    results, shared_parts(self.campaign.results, self.campaign.campaign), trials
-                )
+            self._fetch_from_place(results, trials)
             with (
                 self._interrupts.counted(),
                 observed(self.campaign.campaign, self.observing, plain=self.as_json) as observer,
@@ -169,6 +166,15 @@ class Execution:
                 )
             gathered = gather(results, trials, self.rerun)
         self._report(results, gathered, trials)
+
+    def _fetch_from_place(self, results: Results, trials: tuple[Trial, ...]) -> None:
+        """Take parts that lie in the campaign's place, but not with keys: nobody has signed for them.
+
+        Then their trials are asked for again, and hosts deliver what their spools hold.
+        """
+        if self.campaign.results and self.keys is None:
+            shared = shared_parts(self.campaign.results, self.campaign.campaign)
+            fetch_missing(results, shared, trials)
 
     def _say_interrupted(self, results: Results, trials: tuple[Trial, ...], how: str) -> None:
         attempts = results.attempts()

@@ -15,9 +15,11 @@ from contract.errors import KeyFileError, MessageError
 from contract.parts import PackedPart
 from contract.refusals import last_refusals, record_refusal, refusal_of
 from contract.signing import HostKey, Keys, fingerprint, make_keys, seal, unseal
+from contract.sweeping import SweepAnswer, answer_key
 from contract.trial import Trial
 from orchestrator.dispatch import Loss, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
+from orchestrator.fleet_sweep import FleetSweep, Swept
 from workers.delivery import Courier
 
 pytestmark = pytest.mark.redis
@@ -184,3 +186,50 @@ def test_what_is_sent_can_be_opened_with_the_hosts_key_alone(rig: Rig) -> None:
         unseal(rig.keys.of(rig.h2), "order", rig.h1, order)
     assert order["contract"] == CONTRACT_VERSION
     assert len(fingerprint(order)) == 32
+
+
+class Sweeping:
+    """A sweep of one host, whose answers may be forged."""
+
+    def __init__(self, rig: Rig, broker: str) -> None:
+        self.rig = rig
+        self.sweep = FleetSweep(broker, [rig.h1], rig.keys)
+        self.key = answer_key(self.sweep._answer_to)
+
+    def answer(self, key: HostKey | None, host: str = "", answer_to: str = "") -> None:
+        answer = SweepAnswer(
+            host=host or self.rig.h1, answer_to=answer_to or self.sweep._answer_to, notes=("ours",)
+        )
+        keys = {answer.host: key} if key else {}
+        self.rig.client.rpush(
+            self.key, Courier(self.rig.client, keys).signed("answer", answer.host, answer)
+        )
+
+    def run(self, wait_s: float) -> Swept:
+        return self.sweep.run(dry_run=True, wait_s=wait_s, note=self.rig.notes.append)
+
+
+def test_of_all_answers_to_a_sweep_the_hosts_own_is_taken(rig: Rig, redis_url: str) -> None:
+    sweeping, own = Sweeping(rig, redis_url), rig.keys.of(rig.h1)
+    rig.client.rpush(sweeping.key, b"garbage", b"{}", b"[]")
+    for key in (None, STRANGER):
+        sweeping.answer(key)
+    sweeping.answer(rig.keys.of(rig.h2), host=rig.h2)  # who was not asked
+    sweeping.answer(own, answer_to="0" * 32)  # an old one, replayed
+    sweeping.answer(own)
+    swept = sweeping.run(30)
+    assert {host: answer.notes for host, answer in swept.answers.items()} == {rig.h1: ("ours",)}
+    assert rig.client.llen(sweeping.key) == 0
+    causes = [entry.refusal.cause for entry in last_refusals(rig.client, 7)]
+    assert causes == ["malformed", "unsigned", "unsigned", "unsigned", "altered", "foreign", "foreign"]
+
+
+def test_a_sweep_that_a_host_refuses_is_not_waited_for(rig: Rig, redis_url: str) -> None:
+    sweeping = Sweeping(rig, redis_url)
+    sweeping.sweep._ask(dry_run=True)
+    said = refusal_of(MessageError("no", cause="too_old"), rig.h1, message=sweeping.sweep._sent[rig.h1])
+    record_refusal(rig.client, said, rig.keys.of(rig.h1))
+    swept = Swept()
+    sweeping.sweep._hear(swept, 0.1)
+    assert swept.refused == {rig.h1: f"host {rig.h1} refused the order (too_old): no"}
+    assert swept.answers == {}

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 from fleet import Broker, alive, own_broker, running, wait_until
+from trials import make_part, make_trial
 from typer.testing import CliRunner
 
 from contract import wire
+from contract.campaign import load_campaign
 from contract.errors import MessageError, TonnageError
 from contract.refusals import record_refusal, refusal_of
+from contract.shared_parts import shared_parts
 from contract.signing import Keys, make_keys
 from orchestrator.cli import app
+from orchestrator.cli.execution import Execution
+from orchestrator.results import Results
 from workers.presence import Presence
 from workers.service import WorkerConfig
 from workers.settings import HostSettings
@@ -122,3 +127,18 @@ def test_keys_are_made_and_listed(tmp_path: Path) -> None:
     )
     fingerprint = Keys(tmp_path / "keys").of("h1").fingerprint
     assert call("keys", "list", *folder)[1].split() == ["HOST", "FINGERPRINT", "h1", fingerprint]
+
+
+@pytest.mark.parametrize("with_keys", [False, True])
+def test_parts_in_a_shared_place_are_believed_without_keys_only(tmp_path: Path, with_keys: bool) -> None:
+    (tmp_path / "c.yaml").write_text(CAMPAIGN.format(hosts="all") + f"results: {tmp_path}/place\n")
+    campaign, _ = load_campaign(tmp_path / "c.yaml")
+    make_keys(tmp_path / "keys", ["h1"])
+    part = make_part(make_trial(campaign="keyed"))
+    shared_parts(campaign.results, "keyed").put(part.name, part.data)
+    results = Results(tmp_path / "results")
+    results.parts.mkdir(parents=True)
+    execution = Execution(campaign, "", (), results.folder, "")
+    execution.keys = Keys(tmp_path / "keys") if with_keys else None
+    execution._fetch_from_place(results, (make_trial(campaign="keyed"),))
+    assert bool(results.attempts()) is not with_keys

@@ -130,7 +130,7 @@ def test_presence_is_shown_as_it_is(scene: Scene) -> None:
 
 
 def test_all_other_events_are_counted(scene: Scene) -> None:
-    scene.tally.add({"event": "message_refused", "code": "message"})
+    scene.tally.add({"event": "message_refused", "cause": "unsigned"})
     scene.tally.add({"event": "lease_lost"})
     scene.tally.add({"event": "order_dropped", "reason": "elsewhere"})
     scene.tally.add({"event": "part_delivered", "when": "late", "size_bytes": 9000})
