@@ -114,6 +114,11 @@ def _look_after(broker: SecuredBroker) -> None:
         assert client.info("server")["redis_version"]
 
 
+def nameless(who: str) -> str:
+    """Names of tests must be the same in every process."""
+    return who.partition("/")[0]
+
+
 OTHERS_QUEUE = wire.PREFIX + wire.queue_for(OTHER)
 MINE = wire.heartbeat_key(ONE)
 PARTS = wire.stream_key("secured")
@@ -196,14 +201,14 @@ def refused(broker: SecuredBroker, who: str, commands: list[tuple[Any, ...]]) ->
     return allowed
 
 
-@pytest.mark.parametrize("who", [f"hosts/{ONE}", "simulated", "viewer"])
+@pytest.mark.parametrize("who", [f"hosts/{ONE}", "simulated", "viewer"], ids=nameless)
 def test_no_host_reaches_what_is_anothers(broker: SecuredBroker, who: str) -> None:
     viewing = ("HGETALL", "GET", "XRANGE")
     commands = [c for c in OF_OTHERS if who != "viewer" or c[0] not in viewing or c[1] == PARTS]
     assert refused(broker, who, commands) == []
 
 
-@pytest.mark.parametrize("who", [f"hosts/{ONE}", "simulated", "viewer", "coordinator"])
+@pytest.mark.parametrize("who", [f"hosts/{ONE}", "simulated", "viewer", "coordinator"], ids=nameless)
 def test_nobody_reaches_redis_itself(broker: SecuredBroker, who: str) -> None:
     assert refused(broker, who, OF_REDIS) == []
 
