@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from analysis.cells import variant_name
-from contract.errors import PartError
+from contract.errors import PartError, UseError
 from contract.parts import part_name, read_part
-from orchestrator.cli.serving.drawing import Drawings
-from orchestrator.cli.serving.jobs import Jobs
-from orchestrator.cli.serving.pages import NotThere, Pages, number
+from orchestrator.cli.serving.context import serving
+from orchestrator.cli.serving.pages import NotThere, number
 from orchestrator.cli.serving.reading import CampaignReader, Ended
 from orchestrator.cli.serving.shelf import Overview, Shelf
+from orchestrator.cli.serving.starting import startable
 from orchestrator.plan_file import PlannedTrial
 
 ROWS_PER_PAGE = 100
@@ -28,7 +28,8 @@ _INSTANCE = ("instance", "outcome", "error_class", "error_text", "warm_up", "t_i
 
 def campaigns(request: Request) -> Response:
     """Every results folder: those under way first, then the latest."""
-    shelf, pages = _shelf(request), _pages(request)
+    server = serving(request)
+    shelf = server.shelf
     words = request.query_params.get("q", "").lower().split()
     state = request.query_params.get("state", "")
     every = list(shelf.overviews.values())
@@ -40,7 +41,7 @@ def campaigns(request: Request) -> Response:
     ]
     found.sort(key=lambda one: (one.state != "running", -one.changed_s, one.name))
     at, of, shown = _cut(found, number(request.query_params.get("page")))
-    return pages.page(
+    return server.pages.page(
         request,
         "campaigns.html.j2",
         topic="campaigns",
@@ -52,22 +53,22 @@ def campaigns(request: Request) -> Response:
         pages=of,
         shelf=shelf,
         asked={"q": request.query_params.get("q", ""), "state": state},
-        files=_files(request),
-        jobs=_jobs(request).latest("run"),
+        files=startable(server.settings.campaigns) if request.state.signed_in else [],
+        jobs=server.jobs.latest("run", most=8),
     )
 
 
 def campaign(request: Request) -> Response:
     """One campaign: how far, on which host, what failed and why, what was measured."""
-    name, shelf = request.path_params["name"], _shelf(request)
+    name, shelf = request.path_params["name"], serving(request).shelf
     overview = _overview(shelf, name)
-    shared = {"topic": f"campaign:{name}", "one": overview, "jobs": _jobs(request).of(name)}
+    shared = {"topic": f"campaign:{name}", "one": overview, "jobs": serving(request).jobs.of(name)}
     if overview.problem or not overview.planned:
-        return _pages(request).page(request, "campaign_bare.html.j2", **shared)
+        return serving(request).pages.page(request, "campaign_bare.html.j2", **shared)
     reader = shelf.reader(name)
-    figure, drawn = request.app.state.drawings.figure(name)
+    figure, drawn = serving(request).drawings.figure(name)
     at, of, hosts = _host_page(reader, request)
-    return _pages(request).page(
+    return serving(request).pages.page(
         request,
         "campaign.html.j2",
         **shared,
@@ -87,7 +88,7 @@ def campaign(request: Request) -> Response:
 
 def trials(request: Request) -> Response:
     """The trials of a campaign, chosen by host, outcome, verdict and words of the reason."""
-    name, shelf = request.path_params["name"], _shelf(request)
+    name, shelf = request.path_params["name"], serving(request).shelf
     overview = _overview(shelf, name)
     if overview.problem or not overview.planned:
         raise NotThere(f"'{name}' has no plan, so nothing is known of its single trials")
@@ -97,7 +98,7 @@ def trials(request: Request) -> Response:
         rows = [_trial_row(trial, reader.ended.get(trial_id)) for trial_id, trial in reader.trials.items()]
     found = [row for row in rows if _is_asked(row, asked)]
     at, of, shown = _cut(found, number(query.get("page")))
-    return _pages(request).page(
+    return serving(request).pages.page(
         request,
         "trials.html.j2",
         topic=f"campaign:{name}",
@@ -115,7 +116,7 @@ def trials(request: Request) -> Response:
 def trial(request: Request) -> Response:
     """One trial: what was asked, how it ended and why, facts of its host, and its instances."""
     name, trial_id = request.path_params["name"], request.path_params["trial"]
-    shelf = _shelf(request)
+    shelf = serving(request).shelf
     overview = _overview(shelf, name)
     if overview.problem or not overview.planned:
         raise NotThere(f"'{name}' has no plan, so nothing is known of its single trials")
@@ -125,15 +126,15 @@ def trial(request: Request) -> Response:
         raise NotThere(f"campaign '{name}' plans no trial {trial_id}")
     shared = {"one": overview, "row": _trial_row(planned, ended), "topic": ""}
     if ended is None:
-        return _pages(request).page(
+        return serving(request).pages.page(
             request, "trial.html.j2", **shared | {"topic": f"campaign:{name}"}, record=None, problem=""
         )
     try:
         part = read_part((reader.results.parts / part_name(trial_id, ended.attempt)).read_bytes())
     except (OSError, PartError) as error:
-        return _pages(request).page(request, "trial.html.j2", **shared, record=None, problem=str(error))
+        return serving(request).pages.page(request, "trial.html.j2", **shared, record=None, problem=str(error))
     instances = part.tables["instances"]
-    return _pages(request).page(
+    return serving(request).pages.page(
         request,
         "trial.html.j2",
         **shared,
@@ -148,8 +149,6 @@ def trial(request: Request) -> Response:
 
 
 def _overview(shelf: Shelf, name: str) -> Overview:
-    from contract.errors import UseError
-
     try:
         return shelf.overview(name)
     except UseError as error:
@@ -226,26 +225,3 @@ def _is_outdated(folder: Path, overview: Overview) -> bool:
         return overview.has_dataset and (folder / "parts").stat().st_mtime > manifest.stat().st_mtime
     except OSError:
         return False
-
-
-def _files(request: Request) -> list[str]:
-    starter = request.app.state.starter
-    return starter.files() if request.state.signed_in else []
-
-
-def _shelf(request: Request) -> Shelf:
-    found: Shelf = request.app.state.shelf
-    return found
-
-
-def _pages(request: Request) -> Pages:
-    found: Pages = request.app.state.pages
-    return found
-
-
-def _jobs(request: Request) -> Jobs:
-    found: Jobs = request.app.state.jobs
-    return found
-
-
-__all__ = ["Drawings", "campaign", "campaigns", "trial", "trials"]
