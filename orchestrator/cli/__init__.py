@@ -16,6 +16,7 @@ from orchestrator.cli import (
     results,
     standing,
 )
+from orchestrator.cli.serving import command as serving
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
@@ -38,6 +39,7 @@ comparing.add_to(app)
 gating.add_to(app)
 importing.add_to(app)
 exporting.add_to(app)
+serving.add_to(app)
 
 
 def main() -> None:

@@ -78,7 +78,7 @@ async def cancel(request: Request) -> Response:
     def end() -> str:
         campaign = server.shelf.overview(name).campaign
         if server.settings.broker is not None:
-            words = ("cancel", campaign, *(("--now",) if now else ()))
+            words = ("cancel", *(("--now",) if now else ()), "--", campaign)
             return server.jobs.start("cancel", name, words).job_id
         for job in server.jobs.of(name):
             if job.kind == "run" and server.jobs.stop(job):
@@ -94,7 +94,7 @@ async def report(request: Request) -> Response:
 
     def write() -> str:
         folder = server.shelf.folder(name)
-        return server.jobs.start("report", name, ("report", str(folder))).job_id
+        return server.jobs.start("report", name, ("report", str(folder.resolve()))).job_id
 
     return _to_job(await run_in_threadpool(write))
 

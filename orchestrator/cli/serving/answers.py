@@ -1,36 +1,51 @@
-"""Answers that take long to work out, kept for those who ask the same again; one is made at a time."""
+"""Answers that take long to work out: made beside the pages, kept for those who ask the same again."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
 from contract.errors import DatasetError
 
 MOST_ANSWERS = 32
+WORKERS = 2
+TOPIC = "answers"
+"""Pages that show an unfinished answer listen to this."""
 Answer = TypeVar("Answer")
 
 
 class Answers:
-    """Kept answers by what was asked. Whoever asks what is being made waits for it."""
+    """Answers by what was asked. Two who ask the same wait for one."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._asked: OrderedDict[Hashable, Future[Any]] = OrderedDict()
         self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="answers")
 
-    def get(self, asked: Hashable, make: Callable[[], Answer]) -> Answer:
-        """The kept answer, or a new one. What ``make`` raises is not kept."""
-        if asked in self._kept:
-            found: Answer = self._kept[asked]
-            return found
+    def ask(self, asked: Hashable, make: Callable[[], Answer], wait_s: float) -> Answer | None:
+        """The answer, or None when it is not there within so many seconds: ask again later.
+
+        Raises what ``make`` raised.
+        """
         with self._lock:
-            if asked not in self._kept:
-                self._kept[asked] = make()
-                while len(self._kept) > MOST_ANSWERS:
-                    self._kept.popitem(last=False)
-            found = self._kept[asked]
-            return found
+            future = self._asked.pop(asked, None)
+            if future is None:
+                future = self._pool.submit(make)
+                future.add_done_callback(lambda _: self._changed(TOPIC))
+            self._asked[asked] = future
+            while len(self._asked) > MOST_ANSWERS:
+                self._asked.popitem(last=False)[1].cancel()
+        if not wait([future], timeout=wait_s).done:
+            return None
+        found: Answer = future.result()
+        return found
+
+    def end(self) -> None:
+        """Take no more questions; what is being worked out is finished for nobody."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def stamp_of(dataset: Path) -> tuple[str, int, int]:

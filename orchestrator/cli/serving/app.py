@@ -7,7 +7,6 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -21,7 +20,6 @@ from orchestrator.cli.serving.fleet_page import fleet
 from orchestrator.cli.serving.live import live
 from orchestrator.cli.serving.pages import NotThere
 from orchestrator.cli.serving.security import Guard
-from orchestrator.cli.serving.settings import ServeSettings
 
 STATIC = {
     "report.css": ("analysis", "templates/report.css"),
@@ -32,9 +30,8 @@ STATIC = {
 """Everything that pages load, by the package that has it."""
 
 
-def make_app(settings: ServeSettings) -> Starlette:
-    """The application. Its threads begin and end with the server that runs it."""
-    server = Serving.of(settings)
+def make_app(server: Serving) -> Guard:
+    """The application behind its guard. Its threads begin and end with the server that runs it."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -46,13 +43,12 @@ def make_app(settings: ServeSettings) -> Starlette:
 
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Guard, settings=settings, sessions=server.sessions)],
         exception_handlers={TonnageError: _refused, HTTPException: _not_found, 500: _broken},
         lifespan=lifespan,
         max_body_size=actions.MOST_BODY_BYTES,
     )
     app.state.serving = server
-    return app
+    return Guard(app, server.settings, server.sessions)
 
 
 def _routes() -> list[Route]:
@@ -108,7 +104,9 @@ def _not_found(request: Request, error: Exception) -> Response:
 
 def _broken(request: Request, _: Exception) -> Response:
     """A defect: the log has it, the page does not show it."""
-    return _error_page(request, "That did not work", "This is a defect; the server's log says more.", 500)
+    return _error_page(
+        request, "That did not work", "This is a defect; the server's log says more.", 500
+    )
 
 
 def _error_page(request: Request, title: str, text: str, status: int) -> Response:

@@ -23,7 +23,16 @@ MOST_REASONS = 20
 STATES = ("running", "incomplete", "complete", "dataset", "unreadable")
 OUTCOMES = ("completed", "partial", "failed", "skipped", "lost", "open")
 VERDICTS = ("valid", "suspect", "invalid")
-_INSTANCE = ("instance", "outcome", "error_class", "error_text", "warm_up", "t_intent", "t_ready", "t_gone")
+_INSTANCE = (
+    "instance",
+    "outcome",
+    "error_class",
+    "error_text",
+    "warm_up",
+    "t_intent",
+    "t_ready",
+    "t_gone",
+)
 
 
 def campaigns(request: Request) -> Response:
@@ -37,7 +46,8 @@ def campaigns(request: Request) -> Response:
     found = [
         one
         for one in every
-        if state in ("", one.state) and all(word in f"{one.name} {one.campaign}".lower() for word in words)
+        if state in ("", one.state)
+        and all(word in f"{one.name} {one.campaign}".lower() for word in words)
     ]
     found.sort(key=lambda one: (one.state != "running", -one.changed_s, one.name))
     at, of, shown = _cut(found, number(request.query_params.get("page")))
@@ -95,7 +105,9 @@ def trials(request: Request) -> Response:
     reader, query = shelf.reader(name), request.query_params
     asked = {key: query.get(key, "") for key in ("q", "outcome", "verdict", "host")}
     with reader.lock:
-        rows = [_trial_row(trial, reader.ended.get(trial_id)) for trial_id, trial in reader.trials.items()]
+        rows = [
+            _trial_row(trial, reader.ended.get(trial_id)) for trial_id, trial in reader.trials.items()
+        ]
     found = [row for row in rows if _is_asked(row, asked)]
     at, of, shown = _cut(found, number(query.get("page")))
     return serving(request).pages.page(
@@ -132,7 +144,9 @@ def trial(request: Request) -> Response:
     try:
         part = read_part((reader.results.parts / part_name(trial_id, ended.attempt)).read_bytes())
     except (OSError, PartError) as error:
-        return serving(request).pages.page(request, "trial.html.j2", **shared, record=None, problem=str(error))
+        return serving(request).pages.page(
+            request, "trial.html.j2", **shared, record=None, problem=str(error)
+        )
     instances = part.tables["instances"]
     return serving(request).pages.page(
         request,
@@ -196,7 +210,9 @@ def _trial_row(planned: PlannedTrial, ended: Ended | None) -> dict[str, Any]:
 def _is_asked(row: dict[str, Any], asked: dict[str, str]) -> bool:
     if any(asked[key] not in ("", row[key]) for key in ("outcome", "verdict", "host")):
         return False
-    text = " ".join(str(row[key]) for key in ("trial_id", "host", "experiment", "variant", "why")).lower()
+    text = " ".join(
+        str(row[key]) for key in ("trial_id", "host", "experiment", "variant", "why")
+    ).lower()
     return all(word in text for word in asked["q"].lower().split())
 
 

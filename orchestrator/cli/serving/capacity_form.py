@@ -1,5 +1,6 @@
 """The capacity calculator's form: fields to a demand, and complaints back to their fields."""
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Filled:
     def put_value(self, value: Any, *loc: str | int) -> None:
         """Bring a value to its place."""
         place: Any = self.content
-        for step, after in zip(loc, loc[1:], strict=False):
+        for step, after in itertools.pairwise(loc):
             fresh: Any = [] if isinstance(after, int) else {}
             if isinstance(step, int):
                 while len(place) <= step:
@@ -60,19 +61,31 @@ class Filled:
             loc = loc[:-1]
         return ""
 
+    def complaints_of(self, error: CampaignError) -> dict[str, str]:
+        """What the planning complained about, by field."""
+        if isinstance(error, PlaceRefused):
+            return {self.field_of(error.loc): error.short}
+        return {"": str(error)}
+
+
+class PlaceRefused(CampaignError):
+    """A complaint about one place of the demand, for the field that it came from."""
+
+    def __init__(self, said: str, loc: Location, found: object, allowed: str) -> None:
+        super().__init__(said)
+        self.loc, self.short = loc, f"found {found!r:.80}; allowed: {allowed}"
+
 
 class FormSource(YamlSource):
-    """The demand as YAML, that remembers which places were complained about."""
+    """The demand as YAML, whose complaints know their place."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         super().__init__(Path("demand"), self.text)
-        self.refused: dict[Location, str] = {}
 
     def error(self, loc: Location, found: object, allowed: str) -> CampaignError:
-        """A complaint, kept with its place."""
-        self.refused[loc] = f"found {found!r}; allowed: {allowed}"
-        return super().error(loc, found, allowed)
+        """A complaint with its place."""
+        return PlaceRefused(str(super().error(loc, found, allowed)), loc, found, allowed)
 
 
 def filled(values: Values) -> Filled:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from contract.errors import TonnageError
 from orchestrator.cli.comparing import parse_share
-from orchestrator.cli.serving.answers import stamp_of
+from orchestrator.cli.serving.answers import TOPIC, stamp_of
 from orchestrator.cli.serving.context import serving
 from orchestrator.cli.serving.downloads import dataset_of
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FIELDS = ("a", "b", "of_a", "of_b", "floor", "run_drift")
 DEFAULTS = {"floor": "5%", "run_drift": "2%"}
+WAIT_S = 0.1
+"""For an answer; one that takes longer comes by itself later."""
 
 
 def compare(request: Request) -> Response:
@@ -27,16 +29,20 @@ def compare(request: Request) -> Response:
     asked = {key: query.get(key, DEFAULTS.get(key, "")) for key in FIELDS}
     facts: dict[str, Any] = {"asked": asked, "everything": query.get("all") == "yes", "problem": ""}
     facts["names"] = sorted(name for name, one in server.shelf.overviews.items() if one.has_dataset)
-    facts["found"] = None
+    facts |= {"found": None, "waiting": False}
     if asked["a"]:
         try:
-            facts |= _shown(*_found(request, asked), everything=facts["everything"])
+            found, names = _found(request, asked)
         except TonnageError as error:
             facts["problem"] = str(error)
-    return server.pages.page(request, "compare.html.j2", **facts)
+        else:
+            facts["waiting"] = found is None
+            facts |= _shown(found, names, everything=facts["everything"]) if found else {}
+    topic = TOPIC if facts["waiting"] else ""
+    return server.pages.page(request, "compare.html.j2", topic=topic, **facts)
 
 
-def _found(request: Request, asked: dict[str, str]) -> tuple["Comparison", tuple[str, str]]:
+def _found(request: Request, asked: dict[str, str]) -> tuple["Comparison | None", tuple[str, str]]:
     from analysis.compare.comparison import Options
 
     names = asked["a"], asked["b"] or asked["a"]
@@ -47,7 +53,8 @@ def _found(request: Request, asked: dict[str, str]) -> tuple["Comparison", tuple
     )
     said = asked["of_a"].split(), asked["of_b"].split()
     key = ("compare", *map(stamp_of, datasets), *asked.values())
-    return serving(request).answers.get(key, lambda: _made(datasets, said, options)), names
+    made = serving(request).answers.ask(key, lambda: _made(datasets, said, options), WAIT_S)
+    return made, names
 
 
 def _made(datasets: Sequence[Path], said: tuple[list[str], list[str]], options: Any) -> "Comparison":

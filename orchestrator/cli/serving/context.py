@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from orchestrator.cli.serving.answers import Answers
+from orchestrator.cli.serving.calculator import Calculator
 from orchestrator.cli.serving.drawing import Drawings
 from orchestrator.cli.serving.fleet import Fleet
 from orchestrator.cli.serving.jobs import Jobs
@@ -28,6 +29,7 @@ class Serving:
     pages: Pages
     sessions: Sessions
     answers: Answers
+    calculator: Calculator
 
     @classmethod
     def of(cls, settings: ServeSettings) -> "Serving":
@@ -43,7 +45,8 @@ class Serving:
             Jobs(settings.results_root, settings.broker, hub.changed),
             Pages(settings),
             Sessions(settings.token),
-            Answers(),
+            Answers(hub.changed),
+            Calculator(),
         )
 
     def begin(self) -> None:
@@ -56,6 +59,8 @@ class Serving:
     def end(self) -> None:
         """Stop it."""
         self.hub.close()
+        self.answers.end()
+        self.calculator.close()
         for one in (self.fleet, self.drawings, self.shelf):
             one.end()
 

@@ -4,14 +4,14 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from contract.errors import UseError
 from orchestrator.cli.folders import gathered_in
-from orchestrator.cli.serving.answers import stamp_of
+from orchestrator.cli.serving.answers import TOPIC, stamp_of
 from orchestrator.cli.serving.context import serving
 from orchestrator.cli.serving.pages import NotThere
 
@@ -22,6 +22,7 @@ REPORT_POLICY = (
 """A report carries its style and pictures, and never runs anything."""
 _IN_REPORT = re.compile(r"^(report\.html|tables/[A-Za-z0-9_.-]+\.(csv|json|parquet))\Z")
 _CHUNK_BYTES = 1 << 20
+WAIT_S = 2.0
 _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
@@ -47,23 +48,32 @@ def inside(request: Request, path: Path) -> Path:
 
 def tables(request: Request) -> Response:
     """The page that lists every table of a campaign."""
-    from analysis.dataset import open_dataset
-    from analysis.exporting import list_tables
-
     name, server = request.path_params["name"], serving(request)
     dataset = dataset_of(request, name)
-
-    def make() -> list[Any]:
-        with open_dataset(dataset) as opened:
-            return list_tables(opened)
-
+    listed = server.answers.ask(("tables", stamp_of(dataset)), lambda: _listed(dataset), WAIT_S)
     return server.pages.page(
         request,
         "tables.html.j2",
+        topic=TOPIC if listed is None else "",
         one=server.shelf.overview(name),
-        listed=server.answers.get(("tables", stamp_of(dataset)), make),
+        listed=listed,
         formats=_formats(),
     )
+
+
+def _listed(dataset: Path) -> list[tuple[str, int | None, str]]:
+    """Name, rows where the manifest knows them, and meaning: without making the report's tables."""
+    from analysis.dataset import open_dataset
+    from analysis.exporting import RAW_MEANINGS, meaning_of, names_of
+
+    with open_dataset(dataset, check_sums=False) as opened:
+        rows = dict.fromkeys(RAW_MEANINGS, 0)
+        for file in opened.manifest.files:
+            rows[file.path.partition("/")[0]] += file.rows
+        return [
+            (name, rows.get(name), RAW_MEANINGS.get(name) or meaning_of(*name.split("-", 1)))
+            for name in names_of(opened)
+        ]
 
 
 def table(request: Request) -> Response:

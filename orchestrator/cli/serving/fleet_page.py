@@ -19,7 +19,9 @@ def fleet(request: Request) -> Response:
         number(query.get("page")),
     )
     found = page_of(view.hosts.values(), asked, view.now_s)
-    campaigns = {row.trial_id: server.shelf.campaign_of(row.trial_id) for row in found.rows if row.trial_id}
+    campaigns = {
+        row.trial_id: server.shelf.campaign_of(row.trial_id) for row in found.rows if row.trial_id
+    }
     return server.pages.page(
         request,
         "fleet.html.j2",

@@ -193,4 +193,3 @@ class CampaignReader:
             self.standing.reasons[why] += by
             if not self.standing.reasons[why]:
                 del self.standing.reasons[why]
-

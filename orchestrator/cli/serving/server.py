@@ -10,6 +10,7 @@ import uvicorn
 from contract.errors import UseError
 from orchestrator.cli.serving.app import make_app
 from orchestrator.cli.serving.context import Serving
+from orchestrator.cli.serving.live import Hub
 from orchestrator.cli.serving.settings import ServeSettings
 
 MOST_CONNECTIONS = 500
@@ -20,12 +21,13 @@ LEAVE_S = 5
 class _Server(uvicorn.Server):
     """Ends the streams of events first, which would go on for ever."""
 
-    serving: Serving | None = None
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        if self.serving is not None:
-            self.serving.hub.close()
+        self._hub.close()
         super().handle_exit(sig, frame)
 
 
@@ -33,9 +35,9 @@ def run_server(settings: ServeSettings, say: Callable[[str], object]) -> None:
     """Serve until interrupted; ``say`` is told where. Raises UseError when the address cannot be had."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     listening = _listen(settings)
-    app = make_app(settings)
+    serving = Serving.of(settings)
     config = uvicorn.Config(
-        app,
+        make_app(serving),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -45,8 +47,7 @@ def run_server(settings: ServeSettings, say: Callable[[str], object]) -> None:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=LEAVE_S,
     )
-    server = _Server(config)
-    server.serving = app.state.serving
+    server = _Server(config, serving.hub)
     acting = "with the token, it can be acted on" if settings.token else "read-only: no --token"
     port = listening.getsockname()[1]
     said = ServeSettings(settings.address, port).url

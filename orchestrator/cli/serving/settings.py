@@ -1,4 +1,4 @@
-"""What ``tonnage serve`` was told: where to listen, what to show, and the secret that lets people act."""
+"""What ``tonnage serve`` was told: where to listen, what to show, the secret that lets people act."""
 
 import ipaddress
 import os

@@ -91,7 +91,7 @@ class Shelf:
             self._thread.join(timeout=10)
 
     def folder(self, name: str) -> Path:
-        """The folder of a name that the shelf has. Raises UseError for any other: nothing else is read."""
+        """The folder of a name that the shelf has. Raises UseError for any other."""
         if name not in self.overviews and name not in dict(self._listed()):
             raise UseError(f"no results folder '{name}' here")
         return self.root / name
@@ -153,7 +153,10 @@ class Shelf:
     def _read(self, name: str, held: frozenset[str]) -> Overview:
         path = self.root / name
         results = Results(path)
-        there = {"has_dataset": _dataset_in(path), "has_report": (results.report / "report.html").is_file()}
+        there = {
+            "has_dataset": _dataset_in(path),
+            "has_report": (results.report / "report.html").is_file(),
+        }
         overview = Overview(name, name, held=_lock_id(path) in held, changed_s=_changed_s(path))
         overview.has_dataset, overview.has_report = there["has_dataset"], there["has_report"]
         if results.plan_written() is None and overview.has_dataset:

@@ -36,10 +36,10 @@ def run_words(settings: ServeSettings, file: str) -> tuple[str, tuple[str, ...]]
 
     if settings.campaigns is None or file not in startable(settings.campaigns):
         raise UseError(f"no campaign file '{file}' in the folder of --campaigns")
-    path = settings.campaigns / file
+    path = settings.campaigns.resolve() / file
     campaign, source = load_campaign(path)
     plan_cells(campaign, source, build_catalog())
-    folder = settings.results_root / campaign.campaign
+    folder = settings.results_root.resolve() / campaign.campaign
     where = () if settings.broker is not None else ("--local",)
     return campaign.campaign, ("run", str(path), *where, "--results", str(folder))
 
