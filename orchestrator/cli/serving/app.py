@@ -17,7 +17,7 @@ from orchestrator.cli.serving.capacity_page import capacity
 from orchestrator.cli.serving.compare_page import compare
 from orchestrator.cli.serving.context import Serving, serving
 from orchestrator.cli.serving.fleet_page import fleet
-from orchestrator.cli.serving.live import live
+from orchestrator.cli.serving.live import stream
 from orchestrator.cli.serving.pages import NotThere
 from orchestrator.cli.serving.security import Guard
 
@@ -65,7 +65,7 @@ def _routes() -> list[Route]:
         Route("/compare", compare),
         Route("/capacity", capacity),
         Route("/jobs/{job}", actions.job),
-        Route("/live", live),
+        Route("/live", _live),
         Route("/static/{file}", _static),
         Route("/login", actions.login, methods=["GET", "POST"]),
         Route("/logout", actions.logout, methods=["POST"]),
@@ -75,6 +75,10 @@ def _routes() -> list[Route]:
         Route("/release", actions.release, methods=["POST"]),
         Route("/sweep", actions.sweep, methods=["POST"]),
     ]
+
+
+async def _live(request: Request) -> Response:
+    return await stream(serving(request).hub, request)
 
 
 async def _static(request: Request) -> Response:

@@ -177,7 +177,11 @@ def checked(form: Filled) -> tuple[Demand | None, FormSource, dict[str, str]]:
         return Demand.model_validate(source.data), source, {}
     except ValidationError as error:
         complaints: dict[str, str] = {}
-        for problem in error.errors():
+        problems = error.errors()
+        for problem in problems:
+            inner = [p for p in problems if p is not problem and p["loc"][:1] == problem["loc"]]
+            if problem["type"] == "too_short" and inner:
+                continue  # pydantic counts only the entries that it accepted
             where = form.field_of(tuple(problem["loc"]))
             if problem["type"] == "missing":
                 said = "must be filled in"

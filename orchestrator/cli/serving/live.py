@@ -69,9 +69,8 @@ class Hub:
                 del self._listening[topic]
 
 
-async def live(request: Request) -> Response:
-    """The stream of a topic: ``fleet``, ``campaigns``, ``campaign:NAME``, ``jobs``."""
-    hub: Hub = request.app.state.hub
+async def stream(hub: Hub, request: Request) -> Response:
+    """The stream of a topic: ``fleet``, ``campaigns``, ``campaign:NAME``, ``job:ID``, ``answers``."""
     if hub.full:
         return PlainTextResponse("Too many pages are open.\n", 503)
     topic = request.query_params.get("topic", "")[:MOST_TOPIC]

@@ -56,7 +56,7 @@ class Overview:
         if not self.planned:
             return "dataset"
         if not self.left:
-            return "complete"
+            return "done"
         return "running" if self.held else "incomplete"
 
     @property
