@@ -140,7 +140,7 @@ class Jobs:
 
     def stop(self, job: Job) -> bool:
         """Ask a running one to stop after its trial, as Ctrl-C would; whether it was still there."""
-        if not self._lives(job):
+        if _began(job.pid) != job.pid_began or not job.pid_began:
             return False
         with suppress(ProcessLookupError):
             os.kill(job.pid, signal.SIGTERM)

@@ -183,13 +183,17 @@ class CampaignReader:
 
     def _add(self, trial_id: str, end: End, by: int) -> None:
         trial = self.trials[trial_id]
-        share = self._share(trial)
-        share.outcomes[end.outcome] += by
-        share.verdicts[end.verdict] += by
-        self.standing.hosts[trial.host].outcomes[end.outcome] += by
-        self.standing.verdicts[end.verdict] += by
+        share, host = self._share(trial), self.standing.hosts[trial.host]
+        for counter in (share.outcomes, host.outcomes):
+            _add(counter, end.outcome, by)
+        for counter in (share.verdicts, self.standing.verdicts):
+            _add(counter, end.verdict, by)
         if end.outcome != "completed":
-            why = f"{trial.driver}: {end.why}"
-            self.standing.reasons[why] += by
-            if not self.standing.reasons[why]:
-                del self.standing.reasons[why]
+            _add(self.standing.reasons, f"{trial.driver}: {end.why}", by)
+
+
+def _add(counter: Counter[str], word: str, by: int) -> None:
+    """Count, and leave no word that counts nothing."""
+    counter[word] += by
+    if not counter[word]:
+        del counter[word]

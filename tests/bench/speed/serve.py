@@ -1,6 +1,6 @@
 """Pages of ``tonnage serve`` over 1,000 hosts and 100 campaigns, and how soon a trial's end is seen.
 
-The limit is a page of bare starlette and uvicorn in another process: a constant text, asked for over HTTP by
+The limit is a page of bare starlette and uvicorn in another process: a constant text, asked for by
 the same client in turn. Of the campaigns most are small; one has ten trials on every host. The end of a
 trial is from the moment that its part is stored to the answer that counts it, by the stream of events.
 """
