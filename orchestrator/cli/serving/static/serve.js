@@ -97,7 +97,7 @@
   for (const form of document.querySelectorAll("form[data-auto]")) {
     let timer = null;
     let turn = 0;
-    const target = form.dataset.auto;
+    const target = form.getAttribute("data-auto"); // a field named "dataset" hides form.dataset
     const send = async () => {
       const asked = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
       const url = `${form.getAttribute("action") || location.pathname}?${asked}`;
@@ -128,7 +128,7 @@
 
   // What removes or ends something asks once more.
   document.addEventListener("submit", (event) => {
-    const asks = event.target.dataset.ask;
+    const asks = event.target.getAttribute("data-ask");
     if (asks && !window.confirm(asks)) event.preventDefault();
   });
   for (const log of document.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
