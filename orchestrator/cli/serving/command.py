@@ -47,9 +47,10 @@ def serve(
     try:
         from orchestrator.cli.serving.server import run_server
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("starlette", "uvicorn"):
             raise
         raise UseError(
-            f"the web page needs {error.name}, which is not installed: pip install 'tonnage[serve]'"
+            f"the web page needs {missing}, which is not installed: pip install 'tonnage[serve]'"
         ) from error
     run_server(settings, typer.echo)

@@ -13,14 +13,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from analysis import palette, quantities
-from contract.errors import TonnageError
+from contract.errors import UseError
 from orchestrator.cli.serving.settings import ServeSettings
 
 
-class NotThere(TonnageError):
+class NotThere(UseError):
     """What a page was asked for does not exist."""
-
-    code = "use"
 
 
 class Pages:
