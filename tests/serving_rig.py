@@ -12,13 +12,16 @@ from simulated_campaign import run_simulated
 from starlette.testclient import TestClient
 from trials import make_part, make_trial
 
+from contract import CONTRACT_VERSION
 from contract.trial import Trial
 from orchestrator.cli.serving.app import make_app
 from orchestrator.cli.serving.context import Serving
 from orchestrator.cli.serving.settings import ServeSettings
+from orchestrator.fleet import HostEntry
 from orchestrator.results import Results
 
 TOKEN = "a secret of enough characters"  # noqa: S105
+NOW_S = 1_790_000_000.0
 HERE = "http://127.0.0.1:8080"
 TRIALS = tuple(make_trial(host=host, block=block) for host in ("h1", "h2") for block in range(4))
 CAMPAIGN = {
@@ -48,6 +51,29 @@ def plan(folder: Path, trials: tuple[Trial, ...]) -> None:
     """A results folder as it is before anything was measured."""
     folder.mkdir()
     Results(folder).freeze("campaign: sample\n", trials)
+
+
+def host(name: str, **changes: Any) -> HostEntry:
+    """A host as the broker has it at ``NOW_S``."""
+    content: dict[str, Any] = {
+        "name": name,
+        "alive": True,
+        "labels": {"rack": "3"},
+        "contract": CONTRACT_VERSION,
+        "boot": "b",
+        "engines": {"docker": {"present": True, "version": "29.1"}, "libvirt": {"reason": "no socket"}},
+        "facts": {"cpu_count": 4, "mem_bytes": 1 << 34},
+        "versions": {},
+        "beat": {
+            "at": NOW_S - 3,
+            "clock_offset_ns": 0,
+            "clock_error_ns": 10,
+            "mem_available_bytes": 5.0,
+        },
+        "activity": {},
+        "quarantine": {},
+    }
+    return HostEntry(**content | changes)
 
 
 @dataclass

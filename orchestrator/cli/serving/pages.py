@@ -40,6 +40,7 @@ class Pages:
             "took": lambda ns: "n/a" if ns is None else quantities.duration(ns),
             "span": span,
             "moment": moment,
+            "said": said,
             "ago": lambda at_s: f"{span(max(0.0, time.time() - at_s))} ago",
             "svg": Markup,
             "lines": str.splitlines,
@@ -66,8 +67,8 @@ class Pages:
         def link(**changes: object) -> str:
             """This page with some of its query changed; what is empty is left out."""
             query: Mapping[str, object] = dict(request.query_params) | changes
-            said = {key: str(value) for key, value in query.items() if value not in ("", None)}
-            return f"{request.url.path}?{urlencode(said)}"
+            kept = {key: str(value) for key, value in query.items() if value not in ("", None)}
+            return f"{request.url.path}?{urlencode(kept)}"
 
         return link
 
@@ -86,6 +87,12 @@ def span(seconds: float | None) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def said(value: object) -> str:
+    """A parameter or fact: truth values and what is missing in words."""
+    words = {None: "none", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def moment(seconds: float | None) -> str:

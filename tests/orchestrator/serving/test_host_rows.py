@@ -2,33 +2,10 @@
 
 from typing import Any
 
-from contract import CONTRACT_VERSION
+from serving_rig import NOW_S, host
+
 from orchestrator.cli.serving.host_rows import ROWS_PER_PAGE, Asked, by_state, host_row, page_of
 from orchestrator.fleet import HostEntry
-
-NOW_S = 1_790_000_000.0
-
-
-def host(name: str, **changes: Any) -> HostEntry:
-    content: dict[str, Any] = {
-        "name": name,
-        "alive": True,
-        "labels": {"rack": "3"},
-        "contract": CONTRACT_VERSION,
-        "boot": "b",
-        "engines": {"docker": {"present": True, "version": "29.1"}, "libvirt": {"reason": "no socket"}},
-        "facts": {"cpu_count": 4, "mem_bytes": 1 << 34},
-        "versions": {},
-        "beat": {
-            "at": NOW_S - 3,
-            "clock_offset_ns": 0,
-            "clock_error_ns": 10,
-            "mem_available_bytes": 5.0,
-        },
-        "activity": {},
-        "quarantine": {},
-    }
-    return HostEntry(**content | changes)
 
 
 def names(*hosts: HostEntry, **asked: Any) -> list[str]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from engines import free_port
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from serving_rig import TOKEN, TRIALS, plan
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from serving_rig import HERE, NOW_S, TOKEN, TRIALS, Rig, host, plan
 from trials import make_part
 
+from orchestrator.cli.serving.fleet import FleetView
 from orchestrator.results import Results
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -129,6 +130,34 @@ def test_every_page_is_whole_and_accessible(browser: Browser, site: Site, look: 
         page.evaluate(AXE.read_text())
         assert page.evaluate(FAULTS) == [], path
     context.close()
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_fleet_is_accessible_to_who_may_act(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    """Answered without a network: the page is all there is to see."""
+    with Rig.over(tmp_path, token=TOKEN, broker="redis://127.0.0.1:1/0") as acting:
+        acting.enter(TOKEN)
+        sick = host("h2", quarantine={"why": "failed five trials in a row", "since": 1.0})
+        view = FleetView({"h1": host("h1"), "h2": sick, "h3": host("h3", alive=False, beat={})}, NOW_S)
+        monkeypatch.setattr(acting.serving.fleet, "view", lambda: view)
+        scheme, width = LOOKS[look]
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
+        page = context.new_page()
+
+        def answer(route: Route) -> None:
+            found = acting.client.get(route.request.url.removeprefix(HERE))
+            route.fulfill(status=found.status_code, headers=dict(found.headers), body=found.content)
+
+        acting.serving.hub.close()
+        page.route("**/*", answer)
+        page.goto(f"{HERE}/")
+        expect(page.get_by_role("button", name="Release h2 from quarantine")).to_be_visible()
+        page.evaluate(AXE.read_text())
+        assert page.evaluate(FAULTS) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        context.close()
 
 
 def test_a_trials_end_is_seen_without_loading_the_page(page: Page, site: Site) -> None:
