@@ -205,17 +205,17 @@ fetch_busybox() {
 # make_venv LOG [GROUP…]: the Python environment with Tonnage from this checkout, and dependency groups.
 # Does nothing when pyproject.toml has not changed since. Returns 1 when pip fails; LOG says why.
 make_venv() {
-  local log=$1 extras=docker
+  local log=$1 extras=docker,serve
   shift
   if ! "$VENV/bin/python" -c '' 2>/dev/null; then
     "$PYTHON" -m venv --clear "$VENV" >>"$log" 2>&1 || return 1
   fi
   if can_build_libvirt; then
-    extras=docker,libvirt
+    extras=docker,serve,libvirt
   fi
   if ! unless_stamped "package $extras" pip_install "$log" -e "${ROOT}[$extras]"; then
     # A client that does not compile costs the virtual machines, not everything.
-    unless_stamped 'package docker' pip_install "$log" -e "${ROOT}[docker]" || return 1
+    unless_stamped 'package docker,serve' pip_install "$log" -e "${ROOT}[docker,serve]" || return 1
   fi
   (($#)) || return 0
   unless_stamped "groups $*" install_groups "$log" "$@"

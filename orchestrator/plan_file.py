@@ -40,6 +40,9 @@ class PlannedTrial:
     campaign: str
     host: str
     driver: str
+    experiment: str
+    profile: str
+    block: int
 
 
 def plan_text(trials: tuple[Trial, ...]) -> str:
@@ -72,6 +75,9 @@ def read_outline(path: Path) -> list[PlannedTrial]:
             cells[line["cell"]]["campaign"],
             line["host"],
             cells[line["cell"]]["driver"],
+            cells[line["cell"]]["experiment"],
+            cells[line["cell"]]["profile"],
+            line["block"],
         )
         for line in content["trials"]
     ]

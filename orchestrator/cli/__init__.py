@@ -17,6 +17,7 @@ from orchestrator.cli import (
     results,
     standing,
 )
+from orchestrator.cli.serving import command as serve_command
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
@@ -40,6 +41,7 @@ comparing.add_to(app)
 gating.add_to(app)
 importing.add_to(app)
 exporting.add_to(app)
+serve_command.add_to(app)
 
 
 def main() -> None:

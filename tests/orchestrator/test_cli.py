@@ -279,7 +279,9 @@ def packages(modules: set[str]) -> set[str]:
     return {name for name in named if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["worker", "--help"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["worker", "--help"], ["serve", "--help"], []]
+)
 def test_help_imports_the_command_line_alone(arguments: list[str]) -> None:
     found = imported_by(*arguments)
     assert packages(found) <= (OF_PARSING if len(arguments) > 1 else OF_HELP)

@@ -1,0 +1,105 @@
+"""The thread that reads parts and draws what was measured, for campaigns that somebody looks at."""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from analysis.section import Figure
+from contract.errors import TonnageError
+from orchestrator.cli.serving.live import Hub
+from orchestrator.cli.serving.measured import Measured
+from orchestrator.cli.serving.shelf import Shelf
+
+EVERY_S = 0.5
+DRAWN_EVERY_S = 4.0
+"""A campaign's figure is drawn no more often."""
+PARTS_AT_ONCE = 100
+MOST_KEPT = 12
+LOOKED_AT_S = 20.0
+"""After this without a request and without a listener nobody looks any more."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Drawing:
+    measured: Measured = field(default_factory=Measured)
+    figure: Figure | None = None
+    asked_s: float = 0.0
+    drawn_s: float = float("-inf")
+    stale: bool = True
+    done: bool = False
+    """Whether it was drawn once, or there is nothing to draw."""
+
+
+class Drawings:
+    """Figures by campaign's folder, as far as they have been drawn."""
+
+    def __init__(self, shelf: Shelf, hub: Hub) -> None:
+        self._shelf, self._hub = shelf, hub
+        self._kept: OrderedDict[str, _Drawing] = OrderedDict()
+        self._lock = threading.Lock()
+        self._end, self._asked = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="drawings", daemon=True)
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop it, and wait for that."""
+        self._end.set()
+        self._asked.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def figure(self, name: str) -> tuple[Figure | None, bool]:
+        """What has been drawn of a campaign, and whether that is all; the thread goes on from there."""
+        with self._lock:
+            kept = self._kept.pop(name, None) or _Drawing()
+            self._kept[name] = kept
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+            kept.asked_s = time.monotonic()
+        self._asked.set()
+        return kept.figure, kept.done
+
+    def refresh(self) -> bool:
+        """Read and draw a little of every campaign that is looked at; whether there is more to do."""
+        with self._lock:
+            kept = list(self._kept.items())
+        more = False
+        for name, drawing in kept:
+            looked_at = time.monotonic() - drawing.asked_s < LOOKED_AT_S
+            if looked_at or self._hub.listened(f"campaign:{name}"):
+                try:
+                    more |= self._go_on(name, drawing)
+                except TonnageError as error:
+                    log.warning("%s cannot be drawn: %s", name, error)
+                    drawing.done = True
+        return more
+
+    def _go_on(self, name: str, drawing: _Drawing) -> bool:
+        reader = self._shelf.reader(name)
+        if drawing.measured.is_stale(reader):
+            drawing.measured = Measured()
+        more = drawing.measured.take(reader, PARTS_AT_ONCE)
+        drawing.stale |= more
+        due = time.monotonic() - drawing.drawn_s >= DRAWN_EVERY_S
+        if drawing.stale and due:
+            drawing.figure = drawing.measured.figure()
+            drawing.stale, drawing.done = more, not more
+            drawing.drawn_s = time.monotonic()
+            self._hub.changed(f"campaign:{name}")
+        elif not more and not drawing.stale:
+            drawing.done = True
+        return more
+
+    def _keep(self) -> None:
+        while not self._end.is_set():
+            more = self.refresh()
+            if not more:
+                self._asked.wait(EVERY_S)
+                self._asked.clear()

@@ -1,0 +1,61 @@
+"""The fleet's page over a real broker."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving_rig import TOKEN, Rig
+
+from contract import CONTRACT_VERSION, wire
+from contract.broker import connect
+from orchestrator.cli.serving import fleet as fleet_module
+from orchestrator.fleet import quarantine_host
+
+pytestmark = pytest.mark.redis
+NAMES = ("served-1", "served-2")
+
+
+@pytest.fixture
+def fleet(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """Two hosts, the first alive, the second in quarantine as well; read anew for every page."""
+    monkeypatch.setattr(fleet_module, "FRESH_S", -1.0)
+    monkeypatch.setattr(fleet_module, "EVERY_S", 0.0)
+    client = connect(redis_url)
+    entry = {"contract": CONTRACT_VERSION, "engines": {"docker": {"present": True, "version": "29"}}}
+    for name in NAMES:
+        client.hset(wire.REGISTRY, name, json.dumps(entry))
+        beat = {"at": time.time(), "clock_offset_ns": 0, "clock_error_ns": 1}
+        client.set(wire.heartbeat_key(name), json.dumps(beat))
+    quarantine_host(client, NAMES[1], "failed five trials in a row")
+    with Rig.over(tmp_path, token=TOKEN, broker=redis_url) as rig:
+        rig.enter(TOKEN)
+        yield rig
+    client.hdel(wire.REGISTRY, *NAMES)
+    client.delete(*(key(name) for name in NAMES for key in (wire.heartbeat_key, wire.quarantine_key)))
+
+
+def test_hosts_are_shown_and_released(fleet: Rig) -> None:
+    text = fleet.get("/?q=served").text
+    assert "docker 29" in text
+    assert "failed five trials in a row" in text
+    assert fleet.post("/release", host=NAMES[1]).headers["location"] == f"/?q={NAMES[1]}"
+    assert "failed five trials" not in fleet.get("/?q=served").text
+    assert "is not in quarantine" in fleet.post("/release", host=NAMES[0]).text
+
+
+def test_only_registered_hosts_are_swept(fleet: Rig) -> None:
+    assert "no host &#39;--broker&#39; is registered" in fleet.post("/sweep", host="--broker").text
+    assert fleet.serving.jobs.latest("sweep") == []
+
+
+def test_who_looks_is_told_of_changes_only(fleet: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(fleet.serving.hub, "changed", told.append)
+    fleet.serving.fleet.refresh()
+    fleet.serving.fleet.refresh()
+    assert told == ["fleet"]
+    fleet.serving.fleet.release(NAMES[1])
+    fleet.serving.fleet.refresh()
+    assert told == ["fleet", "fleet"]
