@@ -15,6 +15,7 @@ from orchestrator.cli import (
     hosts,
     importing,
     initial,
+    planning,
     results,
     standing,
 )
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 initial.add_to(app)
 campaigns.add_to(app)
+planning.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
 results.add_to(app)

@@ -119,13 +119,20 @@ def say_estimate(found: Estimate) -> None:
             f"  reckoned from {len(found.tried)} short trials in {in_words(found.pilot_s)}: "
             "what begins and ends a trial as it was, its work in proportion"
         )
-    for name, reason in found.untried.items():
-        typer.echo(f"  not tried: {name}: {reason}")
+    for reason, names in _by_reason(found).items():
+        typer.echo(f"  not tried: {', '.join(names)}: {reason}")
     if found.untried_trials:
         typer.echo(
             f"  of {found.untried_trials} trials nothing is known: at most {in_words(found.at_most_s)}, "
             "by their deadlines"
         )
+
+
+def _by_reason(found: Estimate) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.untried.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
 
 
 def _say_now(text: str) -> None:

@@ -9,7 +9,7 @@ from orchestrator.plan import Cell
 
 ROW_BYTES = 150
 """What one more row adds to a part, about: parts of few rows are mostly their Parquet headers."""
-REPORT_BYTES = 3 << 20
+REPORT_BYTES = 1 << 20
 """A report with its tables and pictures, about: it hardly grows with the campaign."""
 
 _SHORT: dict[str, dict[str, Any]] = {
@@ -108,7 +108,9 @@ def add_cell(found: Estimate, cell: Cell, blocks: int) -> None:
         return
     best = (own or alike)[0]
     found.duration_s += blocks * best.duration_s(cell)
-    found.size_bytes += 2 * blocks * best.part_bytes(cell)  # as parts, and again in the dataset
+    found.size_bytes += (
+        1.5 * blocks * best.part_bytes(cell)
+    )  # as parts, and packed closer in the dataset
 
 
 def _kind(cell: Cell) -> tuple[str, str, str]:

@@ -16,6 +16,8 @@ from orchestrator.cli.initial.suited import MEMORY_MIB, Suit, suited
 
 _COMMENTS_AT = 38
 """Column of the comments beside keys."""
+_COMMENT_MOST = 64
+"""Longest comment; docs/campaign.md tells all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,18 @@ def _lines(catalog: Catalog, experiment: str, params: dict[str, Any]) -> list[st
     for key, value in params.items():
         start = f"{key}: {_yaml(value)}"
         several = "; one cell per value" if isinstance(value, list) else ""
-        lines.append(f"{start.ljust(_COMMENTS_AT - 6)}# {fields[key].description}{several}")
+        lines.append(
+            f"{start.ljust(_COMMENTS_AT - 6)}# {_brief(fields[key].description or '')}{several}"
+        )
     return lines
+
+
+def _brief(text: str) -> str:
+    """The first of a description, up to where it may be cut."""
+    if len(text) <= _COMMENT_MOST:
+        return text
+    start = text[:_COMMENT_MOST]
+    return f"{start[: max(start.rfind('; '), start.rfind(', '), start.rfind(': '))]} …"
 
 
 def _yaml(value: Any) -> str:
