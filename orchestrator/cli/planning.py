@@ -74,7 +74,7 @@ def _matrix(cells: "Sequence[Cell]") -> Iterator[str]:
     for experiment, found in groupby(cells, key=lambda cell: cell.experiment):
         group = list(found)
         same, differing = _split(group)
-        yield f"{experiment}: {_pairs(same, group[0].params) or 'no parameters'}"
+        yield f"{experiment}: {_beside_defaults(experiment, same, group[0].params)}"
         for cell in group[:left]:
             yield f"  {_who(cell):20} {_pairs(differing, cell.params)}".rstrip()
         left = max(0, left - len(group))
@@ -94,6 +94,15 @@ def _split(cells: "Sequence[Cell | Trial]") -> tuple[list[str], list[str]]:
 
 def _pairs(names: list[str], params: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={params[name]}" for name in names if params[name] is not None)
+
+
+def _beside_defaults(experiment: str, names: list[str], params: Mapping[str, Any]) -> str:
+    """What is the same in all cells, as far as the campaign says so."""
+    from workers.discover import build_catalog
+
+    fields = build_catalog().experiments[experiment].params.model_fields
+    said = [name for name in names if params[name] != fields[name].get_default()]
+    return _pairs(said, params) + "; " * bool(said) + "other parameters at their defaults"
 
 
 def _who(cell: "Cell | Trial") -> str:

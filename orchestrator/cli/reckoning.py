@@ -108,9 +108,8 @@ def add_cell(found: Estimate, cell: Cell, blocks: int) -> None:
         return
     best = (own or alike)[0]
     found.duration_s += blocks * best.duration_s(cell)
-    found.size_bytes += (
-        1.5 * blocks * best.part_bytes(cell)
-    )  # as parts, and packed closer in the dataset
+    # As parts, and once more in the dataset, where they lie closer together.
+    found.size_bytes += 1.5 * blocks * best.part_bytes(cell)
 
 
 def _kind(cell: Cell) -> tuple[str, str, str]:

@@ -98,9 +98,8 @@ def _lines(catalog: Catalog, experiment: str, params: dict[str, Any]) -> list[st
     for key, value in params.items():
         start = f"{key}: {_yaml(value)}"
         several = "; one cell per value" if isinstance(value, list) else ""
-        lines.append(
-            f"{start.ljust(_COMMENTS_AT - 6)}# {_brief(fields[key].description or '')}{several}"
-        )
+        comment = _brief(fields[key].description or "")
+        lines.append(f"{start.ljust(_COMMENTS_AT - 6)}  # {comment}{several}")
     return lines
 
 
