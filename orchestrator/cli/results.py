@@ -63,7 +63,12 @@ def schema(
     metrics, or the report's tables."""
     from orchestrator.cli.schema_page import metrics_page, metrics_rows, tables_page, tables_rows
 
-    if what in (SchemaOf.CAMPAIGN, SchemaOf.DEMAND, SchemaOf.GATE):
+    if what is SchemaOf.CAMPAIGN:
+        from orchestrator.cli.campaign_schema import campaign_schema
+        from workers.discover import build_catalog
+
+        typer.echo(json.dumps(campaign_schema(build_catalog()), indent=2))
+    elif what in (SchemaOf.DEMAND, SchemaOf.GATE):
         typer.echo(json.dumps(_model(what).model_json_schema(), indent=2))
     elif what is SchemaOf.TABLES:
         typer.echo(tables_page() if markdown else json.dumps(tables_rows(), indent=2))
@@ -81,10 +86,6 @@ def _model(what: SchemaOf) -> "type[BaseModel]":
         from analysis.capacity.demand import Demand
 
         return Demand
-    if what is SchemaOf.GATE:
-        from analysis.gate.rules import Gate
+    from analysis.gate.rules import Gate
 
-        return Gate
-    from contract.campaign import Campaign
-
-    return Campaign
+    return Gate
