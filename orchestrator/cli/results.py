@@ -22,6 +22,7 @@ class SchemaOf(StrEnum):
     TABLES = "tables"
     METRICS = "metrics"
     REPORTS = "reports"
+    COMMANDS = "commands"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,12 +56,12 @@ def report(
 
 def schema(
     what: Annotated[
-        SchemaOf, typer.Argument(help="campaign, demand, gate, tables, metrics or reports")
+        SchemaOf, typer.Argument(help="campaign, demand, gate, tables, metrics, reports or commands")
     ] = SchemaOf.CAMPAIGN,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people.")] = False,
 ) -> None:
     """Print the JSON schema of campaign, demand or gate file (for editors), the published tables, all
-    metrics, or the report's tables."""
+    metrics, the report's tables, or all commands."""
     from orchestrator.cli.schema_page import metrics_page, metrics_rows, tables_page, tables_rows
 
     if what is SchemaOf.CAMPAIGN:
@@ -76,6 +77,12 @@ def schema(
         from analysis.report_tables import column_rows, page
 
         typer.echo(page() if markdown else json.dumps(column_rows(), indent=2), nl=not markdown)
+    elif what is SchemaOf.COMMANDS:
+        from orchestrator.cli.commands_page import command_rows, commands_page
+
+        typer.echo(
+            commands_page() if markdown else json.dumps(command_rows(), indent=2), nl=not markdown
+        )
     else:
         typer.echo(metrics_page() if markdown else json.dumps(metrics_rows(), indent=2))
 
