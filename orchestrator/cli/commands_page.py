@@ -9,8 +9,9 @@ _HEAD = """\
 # Commands
 
 Made by `tonnage schema commands --markdown` from the commands themselves. What options mean in use is told
-in [operations](operations.md#options-and-environment), exit codes [there](operations.md#exit-codes). `tonnage COMMAND
---help` says the same in a terminal, and `tonnage --install-completion` lets the shell complete it.
+in [operations](operations.md#options-and-environment), and exit codes
+[there](operations.md#exit-codes), too. `--help` behind a command says the same in a terminal, and
+`tonnage --install-completion` lets the shell complete it.
 """
 _OF_HOST = """\
 ## Options of the host
@@ -67,7 +68,6 @@ def _rows(name: str, command: Any) -> list[dict[str, Any]]:
             "required": bool(parameter.required),
             "repeatable": bool(getattr(parameter, "multiple", False)),
             "variable": parameter.envvar or "",
-            "choices": [str(choice) for choice in getattr(parameter.type, "choices", ())],
             "default": _default(parameter),
             "meaning": getattr(parameter, "help", None) or "",
         }
@@ -99,7 +99,6 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
         written = [row["name"].upper()] if row["is_argument"] else row["written"]
         named = ", ".join(f"`{text}`" for text in written)
         notes = [row["meaning"].rstrip(".")]
-        notes += [f"one of {', '.join(row['choices'])}"] if row["choices"] else []
         notes += ["may be repeated"] if row["repeatable"] else []
         default = "required" if row["required"] else f"`{row['default']}`" if row["default"] else ""
         variable = f"`{row['variable']}`" if row["variable"] else ""
