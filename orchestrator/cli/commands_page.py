@@ -1,4 +1,4 @@
-"""The commands with their arguments and options, as rows and as a page, read from the commands themselves."""
+"""The commands with arguments and options, as rows and as a page, read from the commands themselves."""
 
 import inspect
 from typing import Any
@@ -8,8 +8,8 @@ from orchestrator.cli.options import HOST_OPTIONS
 _HEAD = """\
 # Commands
 
-Made by `tonnage schema commands --markdown` from the commands themselves. What options mean in use is told
-in [operations](operations.md#options-and-environment), and exit codes
+Made by `tonnage schema commands --markdown` from the commands themselves. What options mean in use is
+told in [operations](operations.md#options-and-environment), and exit codes
 [there](operations.md#exit-codes), too. `--help` behind a command says the same in a terminal, and
 `tonnage --install-completion` lets the shell complete it.
 """

@@ -1,0 +1,133 @@
+"""The ``console`` blocks of a page as one session: run in order in a scratch folder, outputs compared by shape.
+
+A comment before a block says how it is meant::
+
+    <!-- not run: needs a fleet -->      only parsed, for this reason
+    <!-- ends with 4 -->                 its last command has this exit code
+    <!-- needs docker -->                runs on a private Docker engine
+
+In what a page shows, numbers stand for numbers, and ``…`` for anything: the rest of a line, or lines in between.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pages import ROOT
+
+TIMEOUT_S = 90
+_BLOCK = re.compile(
+    r"(?P<marks>(?:^<!--[^\n]*-->\n)*)^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+_MARK = re.compile(r"<!-- (not run|ends with|needs):? (.+?) -->")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A fenced block with what the comments before it say."""
+
+    page: Path
+    number: int
+    language: str
+    text: str
+    marks: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}-{self.number}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is carried out."""
+        return self.language == "console" and "not run" not in self.marks
+
+    def steps(self) -> Iterator[tuple[str, list[str]]]:
+        """Each command with the lines that the page shows below it."""
+        command, shown = "", list[str]()
+        for line in self.text.replace("\\\n", " ").splitlines():
+            if line.startswith("$ "):
+                if command:
+                    yield command, shown
+                command, shown = line[2:], []
+            else:
+                shown.append(line)
+        if command:
+            yield command, shown
+
+
+def marked_blocks(page: Path) -> list[Marked]:
+    """All fenced blocks of a page."""
+    return [
+        Marked(page, number, found["language"], found["text"], dict(_MARK.findall(found["marks"])))
+        for number, found in enumerate(_BLOCK.finditer(page.read_text()))
+    ]
+
+
+class Session:
+    """A scratch folder in which commands find what a checkout has, and files that the page shows."""
+
+    def __init__(self, folder: Path, run_dir: Path, variables: Mapping[str, str]) -> None:
+        self._folder = folder
+        (folder / "bin").mkdir()
+        tonnage = folder / "bin/tonnage"
+        tonnage.write_text(f"#!{sys.executable}\nfrom orchestrator.cli import main\nmain()\n")
+        tonnage.chmod(0o755)
+        for name in ("deploy", "docs"):
+            (folder / name).symlink_to(ROOT / name)
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("TONNAGE_")}
+        self._environment = clean | {
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "TONNAGE_STATE_DIR": str(folder / "state"),
+            "TONNAGE_RUN_DIR": str(run_dir),
+            "COLUMNS": "200",
+            **variables,
+        }
+
+    def take_file(self, block: Marked) -> None:
+        """A block whose first line names it is a file of that name."""
+        named = re.match(r"# ([\w.-]+)\n", block.text)
+        if named and block.language in ("yaml", "sh", "csv", "json"):
+            (self._folder / named[1]).write_text(block.text)
+
+    def carry_out(self, block: Marked) -> None:
+        """Run every command. Raises AssertionError for a wrong exit code or another output."""
+        steps = list(block.steps())
+        for at, (command, shown) in enumerate(steps):
+            expected = int(block.marks.get("ends with", 0)) if at == len(steps) - 1 else 0
+            ran = subprocess.run(
+                ["bash", "-c", command],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+            )
+            said = ran.stdout + ran.stderr
+            assert ran.returncode == expected, f"$ {command}\nexit code {ran.returncode}\n{said}"
+            missing = first_missing(shown, said.splitlines())
+            assert missing is None, f"$ {command}\nthe page shows {missing!r}, but it says\n{said}"
+
+
+def first_missing(shown: list[str], said: list[str]) -> str | None:
+    """The first line that a page shows and a command does not say in that order; None: all are there."""
+    rest = iter([_shape(line) for line in said])
+    for line in shown:
+        if line.strip() in ("", "…"):
+            continue
+        pattern = re.compile(".*".join(re.escape(part) for part in _shape(line).split("…")))
+        if not any(pattern.fullmatch(found) for found in rest):
+            return line
+    return None
+
+
+def _shape(line: str) -> str:
+    """Numbers all alike, and units that go with their size; spaces that only align are one."""
+    plain = _NUMBER.sub("0", " ".join(line.split()))
+    return re.sub(r"\b0 ?(?:ns|µs|ms|s|min|h|B|KiB|MiB|GiB)\b", "0 U", plain)
