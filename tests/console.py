@@ -1,4 +1,4 @@
-"""The ``console`` blocks of a page as one session: run in order in a scratch folder, outputs compared by shape.
+"""The ``console`` blocks of a page as one session, run in order in a scratch folder.
 
 A comment before a block says how it is meant::
 
@@ -6,7 +6,8 @@ A comment before a block says how it is meant::
     <!-- ends with 4 -->                 its last command has this exit code
     <!-- needs docker -->                runs on a private Docker engine
 
-In what a page shows, numbers stand for numbers, and ``…`` for anything: the rest of a line, or lines in between.
+Outputs are compared by shape: numbers that a page shows stand for numbers, and ``…`` for anything, within a
+line or for lines in between.
 """
 
 import os

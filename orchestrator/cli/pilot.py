@@ -14,6 +14,7 @@ from contract.campaign import Campaign
 from contract.errors import TrialCancelled
 from contract.parts import PackedPart, read_part
 from orchestrator.cli.durations import in_words, size_in_words
+from orchestrator.cli.options import counted
 from orchestrator.cli.reckoning import Estimate, Tried, add_cell, shortened, work_of
 from orchestrator.plan import Cell, plan_trials
 
@@ -116,7 +117,7 @@ def say_estimate(found: Estimate) -> None:
         about = f"about {in_words(found.duration_s)} and {size_in_words(found.size_bytes)} of results"
         typer.echo(f"the whole of it: {about}, on one host")
         typer.echo(
-            f"  reckoned from {len(found.tried)} short trials in {in_words(found.pilot_s)}: "
+            f"  reckoned from {counted(len(found.tried), 'short trial')} in {in_words(found.pilot_s)}: "
             "what begins and ends a trial as it was, its work in proportion"
         )
     for reason, names in _by_reason(found).items():
