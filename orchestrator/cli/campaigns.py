@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract.errors import UseError
+from contract.errors import CampaignError, UseError
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
@@ -39,12 +39,24 @@ def read_cells(path: Path) -> "tuple[Campaign, tuple[Cell, ...]]":
     return campaign, plan_cells(campaign, source, build_catalog())
 
 
-def validate(campaign: CampaignArgument) -> None:
-    """Check a campaign file: shape, names, parameters, and what drivers must be able to do."""
-    read, cells = read_cells(campaign)
-    per_host = len(cells) * read.blocks
-    matrix = f"{counted(len(cells), 'cell')} × {counted(read.blocks, 'block')}"
-    typer.echo(f"{campaign}: fine. {matrix} = {counted(per_host, 'trial')} per host.")
+def validate(
+    campaigns: Annotated[
+        list[Path], typer.Argument(metavar="CAMPAIGN...", help="Campaign files (YAML).")
+    ],
+) -> None:
+    """Check campaign files: shape, names, parameters, and what drivers must be able to do."""
+    complaints = []
+    for path in campaigns:
+        try:
+            read, cells = read_cells(path)
+        except CampaignError as error:
+            complaints.append(str(error))
+            continue
+        per_host = len(cells) * read.blocks
+        matrix = f"{counted(len(cells), 'cell')} × {counted(read.blocks, 'block')}"
+        typer.echo(f"{path}: fine. {matrix} = {counted(per_host, 'trial')} per host.")
+    if complaints:
+        raise CampaignError("\n".join(complaints))
 
 
 @takes_host
