@@ -56,7 +56,7 @@ main() {
   [[ -n $FAST ]] || has xmllint || tools+=(libxml2-utils)
   [[ -n $FAST ]] || has_browser || tools+=(chromium)
   set_up_machine "$LOGS" "${tools[@]}"
-  set_up_python "$LOGS" test lint
+  set_up_python "$LOGS" test lint docs
   # Tests may call scripts that take it.
   exec 9<&-
   cd "$ROOT"

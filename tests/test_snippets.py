@@ -70,3 +70,8 @@ def test_pages_left_out_here_have_their_own_test(page: str) -> None:
 )
 def test_outputs_are_compared_by_shape(shown: list[str], said: list[str], missing: str | None) -> None:
     assert first_missing(shown, said) == missing
+
+
+def test_numbers_count_where_nothing_is_measured() -> None:
+    assert first_missing(["3 cells"], ["4 cells"], exact=True) == "3 cells"
+    assert first_missing(["3 cells …"], ["3 cells × 2 blocks"], exact=True) is None

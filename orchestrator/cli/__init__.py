@@ -32,8 +32,8 @@ app = typer.Typer(
     "4 gate failed, 5 interrupted.",
 )
 initial.add_to(app)
-campaigns.add_to(app)
 planning.add_to(app)
+campaigns.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
 results.add_to(app)
