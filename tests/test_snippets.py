@@ -17,7 +17,9 @@ def _needs_docker(page: Path) -> bool:
 
 
 RUN = [
-    pytest.param(page, marks=[pytest.mark.docker] if _needs_docker(page) else [], id=page.name)
+    pytest.param(
+        page, marks=[pytest.mark.docker] if _needs_docker(page) else [], id=str(page.relative_to(ROOT))
+    )
     for page in PAGES
     if page.name not in OWN_TESTS and any(block.runs for block in SHOWN[page])
 ]
