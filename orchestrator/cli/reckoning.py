@@ -19,7 +19,7 @@ _SHORT: dict[str, dict[str, Any]] = {
     "recovery": {"injections": 1},
     "management": {"operations": 1},
     "churn": {"duration_s": 3},
-    "isolation": {"phase_s": 2},
+    "isolation": {"phase_s": 2, "ramp_s": 0.5},
 }
 """Parameters that a pilot cuts down to these, when they are larger."""
 

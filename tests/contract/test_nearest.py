@@ -20,7 +20,7 @@ def test_the_nearest_name_is_asked_for(found: object, allowed: list[str], hint: 
 
 
 @pytest.mark.parametrize(
-    ("complaint", "said"),
+    ("complaint", "hint"),
     [
         ("'campain' is not one of 'campaign', 'gate'.", " (did you mean 'campaign'?)"),
         ("'zzz' is not one of 'campaign', 'gate'.", ""),
@@ -28,6 +28,5 @@ def test_the_nearest_name_is_asked_for(found: object, allowed: list[str], hint: 
         ("nothing in quotes", ""),
     ],
 )
-def test_complaints_of_a_library_get_the_hint(complaint: str, said: str) -> None:
-    assert hinted(complaint).endswith(said or complaint[-3:].rstrip("."))
-    assert ("did you mean" in hinted(complaint)) == bool(said)
+def test_complaints_of_a_library_get_the_hint(complaint: str, hint: str) -> None:
+    assert hinted(complaint).rstrip(".") == complaint.rstrip(".") + hint
