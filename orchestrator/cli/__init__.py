@@ -5,6 +5,7 @@ import sys
 import typer
 
 from contract.errors import CampaignError, TonnageError
+from contract.nearest import hinted
 from orchestrator.cli import (
     campaigns,
     capacity,
@@ -52,8 +53,6 @@ def main() -> None:
         said = getattr(error, "format_message", error.__str__)()
         if not said:  # a bare command has printed its help
             sys.exit(0)
-        from contract.nearest import hinted  # what is never needed when all is well
-
         _leave(hinted(said.replace("Value error, ", "")), EXIT_USE)
     except CampaignError as error:
         _leave(error, EXIT_CAMPAIGN)
