@@ -32,6 +32,7 @@ SHELL = [
 ]
 
 
+@pytest.mark.timeout(300)  # a page is many commands, and their machine may be busy
 @pytest.mark.parametrize("page", RUN)
 def test_commands_of_a_page_do_what_it_says(
     page: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -33,7 +33,7 @@ EXIT_MISSING, EXIT_INTERRUPTED = 3, 5
 
 
 @dataclass(slots=True)
-class _Interrupts:
+class Interrupts:
     """How often a person or the system has asked us to stop."""
 
     count: int = 0
@@ -74,7 +74,7 @@ class Execution:
     only: Callable[[Trial], bool] = lambda _: True
     patience_s: float = 60.0
     as_json: bool = False
-    _interrupts: _Interrupts = field(default_factory=_Interrupts)
+    _interrupts: Interrupts = field(default_factory=Interrupts)
 
     def run_here(self, host: "HostSettings") -> None:
         """Measure on this machine, one trial after another, without a broker."""
@@ -225,9 +225,7 @@ def _absent_engines(host: "HostSettings", trials: tuple[Trial, ...]) -> Callable
     return why_not
 
 
-def _inline_runner(
-    host: "HostSettings", interrupts: _Interrupts
-) -> Callable[[Order], PackedPart | None]:
+def _inline_runner(host: "HostSettings", interrupts: Interrupts) -> Callable[[Order], PackedPart | None]:
     import uuid
 
     from workers.run import Assignment, run_trial

@@ -5,7 +5,7 @@ Nothing of it is kept but what engines need anyway, such as the built image.
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,6 +14,7 @@ from contract.campaign import Campaign
 from contract.errors import TrialCancelled
 from contract.parts import PackedPart, read_part
 from orchestrator.cli.durations import in_words, size_in_words
+from orchestrator.cli.execution import Interrupts
 from orchestrator.cli.options import counted
 from orchestrator.cli.reckoning import Estimate, Tried, add_cell, shortened, work_of
 from orchestrator.plan import Cell, plan_trials
@@ -30,21 +31,29 @@ def estimate_here(
 ) -> Estimate:
     """Run the pilot on this machine, for ``BUDGET_S`` at most, and reckon the campaign on one host.
 
-    ``absent`` are drivers that cannot be used here, with the reason. Raises HostBusy.
+    ``absent`` are drivers that cannot be used here, with the reason. Raises HostBusy, and
+    KeyboardInterrupt when somebody ended it; what the running trial had made is removed before.
     """
     from workers.host_lock import host_lock
 
     begun = time.monotonic()
     found = Estimate()
-    with host_lock(host.state_dir, f"a pilot of '{campaign.campaign}'"):
+    interrupts = Interrupts(advice="ending the pilot")
+
+    def over() -> bool:
+        return interrupts.count > 0 or time.monotonic() - begun > BUDGET_S
+
+    with host_lock(host.state_dir, f"a pilot of '{campaign.campaign}'"), interrupts.counted():
         for cell in _in_turn(cells):
             reason = absent.get(cell.driver) or _why_not(cell)
-            if not reason and time.monotonic() - begun > BUDGET_S:
+            if not reason and over():
                 reason = f"not reached within the pilot's {BUDGET_S:.0f} s"
             if not reason:
-                reason = _try(campaign, cell, host, begun + BUDGET_S, found.tried)
+                reason = _try(campaign, cell, host, over, found.tried)
             if reason:
                 found.untried[name_of(cell)] = reason
+    if interrupts.count:
+        raise KeyboardInterrupt
     found.pilot_s = time.monotonic() - begun
     for cell in cells:
         add_cell(found, cell, campaign.blocks)
@@ -64,7 +73,11 @@ def _why_not(cell: Cell) -> str | None:
 
 
 def _try(
-    campaign: Campaign, cell: Cell, host: "HostSettings", until: float, tried: list[Tried]
+    campaign: Campaign,
+    cell: Cell,
+    host: "HostSettings",
+    over: Callable[[], bool],
+    tried: list[Tried],
 ) -> str | None:
     """One short trial. Why it told nothing, or None when what it took was added to ``tried``."""
     import uuid
@@ -76,11 +89,8 @@ def _try(
     _say_now(f"pilot: {name_of(cell)} …")
     begun = time.monotonic()
 
-    def cancelled() -> bool:
-        return time.monotonic() > until
-
     try:
-        packed = run_trial(Assignment(trial, 1, host, uuid.uuid4().hex, cancelled=cancelled))
+        packed = run_trial(Assignment(trial, 1, host, uuid.uuid4().hex, cancelled=over))
     except TrialCancelled:
         return f"not through within the pilot's {BUDGET_S:.0f} s"
     wall_s = time.monotonic() - begun

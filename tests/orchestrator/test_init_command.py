@@ -1,5 +1,7 @@
 """init writes a campaign that can be run, over nothing, and a pilot reckons what it will take."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,8 @@ from engines import short_folder
 from typer.testing import CliRunner, Result
 
 from contract.campaign import load_campaign
-from contract.errors import TonnageError
+from contract.errors import TonnageError, TrialCancelled
+from contract.parts import PackedPart
 from orchestrator.cli import app
 from orchestrator.cli.initial.found import Found
 from orchestrator.cli.initial.page import campaign_page
@@ -17,6 +20,7 @@ from orchestrator.cli.pilot import BUDGET_S, estimate_here
 from orchestrator.cli.reckoning import Estimate, Tried, add_cell, shortened, work_of
 from orchestrator.plan import Cell, plan_cells
 from workers.discover import build_catalog
+from workers.run import Assignment
 from workers.settings import HostSettings
 
 Tonnage = Callable[..., Result]
@@ -153,6 +157,24 @@ def test_a_pilot_ends_when_its_time_is_over(
     assert estimate.tried == []
     assert estimate.untried_trials == len(cells) * campaign.blocks
     assert BUDGET_S <= 60
+
+
+def test_an_interrupted_pilot_ends_and_lets_its_trial_tidy_up(
+    tonnage: Tonnage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def interrupted(assignment: Assignment) -> PackedPart:
+        os.kill(os.getpid(), signal.SIGINT)
+        asked.append(assignment.cancelled())
+        raise TrialCancelled("by hand")
+
+    monkeypatch.setattr("workers.run.run_trial", interrupted)
+    ran = tonnage("init", "c.yaml", "--driver", "simulated")
+    assert asked == [True]  # and no further trial
+    assert ran.exit_code != 0
+    assert "the whole of it" not in ran.stdout
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def lifecycle(tmp_path: Path, **params: int) -> Cell:
