@@ -14,7 +14,7 @@ from contract.campaign import Campaign
 from contract.errors import TrialCancelled
 from contract.parts import PackedPart, read_part
 from orchestrator.cli.durations import in_words, size_in_words
-from orchestrator.cli.execution import Interrupts
+from orchestrator.cli.execution import EXIT_INTERRUPTED, Interrupts
 from orchestrator.cli.options import counted
 from orchestrator.cli.reckoning import Estimate, Tried, add_cell, shortened, work_of
 from orchestrator.plan import Cell, plan_trials
@@ -31,8 +31,8 @@ def estimate_here(
 ) -> Estimate:
     """Run the pilot on this machine, for ``BUDGET_S`` at most, and reckon the campaign on one host.
 
-    ``absent`` are drivers that cannot be used here, with the reason. Raises HostBusy, and
-    KeyboardInterrupt when somebody ended it; what the running trial had made is removed before.
+    ``absent`` are drivers that cannot be used here, with the reason. Raises HostBusy. When
+    somebody ends it, the command ends, after what the running trial had made is removed.
     """
     from workers.host_lock import host_lock
 
@@ -53,7 +53,7 @@ def estimate_here(
             if reason:
                 found.untried[name_of(cell)] = reason
     if interrupts.count:
-        raise KeyboardInterrupt
+        raise typer.Exit(EXIT_INTERRUPTED)
     found.pilot_s = time.monotonic() - begun
     for cell in cells:
         add_cell(found, cell, campaign.blocks)

@@ -172,7 +172,7 @@ def test_an_interrupted_pilot_ends_and_lets_its_trial_tidy_up(
     monkeypatch.setattr("workers.run.run_trial", interrupted)
     ran = tonnage("init", "c.yaml", "--driver", "simulated")
     assert asked == [True]  # and no further trial
-    assert ran.exit_code != 0
+    assert ran.exit_code == 5
     assert "the whole of it" not in ran.stdout
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
