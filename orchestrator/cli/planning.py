@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 60
 """Cells that are shown to people."""
 MOST_IN_ORDER = 6
+MOST_REASONS = 20
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,10 +50,11 @@ def plan(
     from orchestrator.plan import choose_hosts, plan_trials
 
     read, cells = read_cells(campaign)
-    fleet = _fleet(broker) if broker and not local else {}
+    here = local or pilot
+    fleet = _fleet(broker) if broker and not here else {}
     known = {name: entry for name, entry in fleet.items() if entry.alive}
     names = checked_names(for_hosts or [])
-    if not names and (local or pilot):
+    if not names and here:
         names = [host.name]
     elif not names and not broker:
         names = list(read.hosts.names) or ["this-host"]
@@ -62,7 +64,7 @@ def plan(
         return
     for line in (*_matrix(cells), *_totals(read, cells, trials), *_order(read, trials)):
         typer.echo(line)
-    absent = _absent(cells, host) if local or pilot else {}
+    absent = _absent(cells, host) if here else {}
     for line in _blocked(trials, fleet, absent):
         typer.echo(line)
     _say_time(read, cells, host if pilot else None, absent)
@@ -151,8 +153,11 @@ def _blocked(
         ]
         if reason
     )
-    for reason, count in reasons.items():
+    for reason, count in reasons.most_common(MOST_REASONS):
         yield f"cannot run: {counted(count, 'trial')}, {reason}"
+    if len(reasons) > MOST_REASONS:
+        rest = sum(reasons.values()) - sum(count for _, count in reasons.most_common(MOST_REASONS))
+        yield f"cannot run: {counted(rest, 'trial')} more, for {len(reasons) - MOST_REASONS} more reasons"
 
 
 def _say_time(
