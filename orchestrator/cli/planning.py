@@ -153,11 +153,12 @@ def _blocked(
         ]
         if reason
     )
-    for reason, count in reasons.most_common(MOST_REASONS):
+    ranked = reasons.most_common()
+    for reason, count in ranked[:MOST_REASONS]:
         yield f"cannot run: {counted(count, 'trial')}, {reason}"
-    if len(reasons) > MOST_REASONS:
-        rest = sum(reasons.values()) - sum(count for _, count in reasons.most_common(MOST_REASONS))
-        yield f"cannot run: {counted(rest, 'trial')} more, for {len(reasons) - MOST_REASONS} more reasons"
+    if rest := ranked[MOST_REASONS:]:
+        trials_left = counted(sum(count for _, count in rest), "trial")
+        yield f"cannot run: {trials_left} more, for {counted(len(rest), 'more reason')}"
 
 
 def _say_time(

@@ -39,7 +39,8 @@ def test_samples_are_taken(path: Path) -> None:
 
 
 def test_campaigns_of_the_pages_are_taken() -> None:
-    shown = [yaml.safe_load(block.text) for block in blocks("yaml")]
+    plug_ins = ("own-driver", "own-experiment")  # their pages make what they name
+    shown = [yaml.safe_load(block.text) for block in blocks("yaml") if block.page.stem not in plug_ins]
     campaigns = [content for content in shown if {"campaign", "experiments"} <= set(content)]
     assert len(campaigns) >= 2
     assert [found for campaign in campaigns for found in complaints(campaign)] == []
