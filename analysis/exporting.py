@@ -18,6 +18,7 @@ from analysis.export import FORMULA, as_arrow
 from analysis.host_classes import class_of_host, host_classes
 from analysis.tables import table_modules
 from contract.errors import UseError
+from contract.nearest import did_you_mean
 from contract.tables import TABLES, schema_of
 
 Format = Literal["parquet", "csv", "arrow", "json"]
@@ -64,7 +65,8 @@ def choose(dataset: Dataset, where: Mapping[str, Sequence[str]]) -> int:
         known = sorted({str(trial[key]) for trial in trials})
         wrong = [value for value in values if value not in known]
         if wrong:
-            raise UseError(f"--where {key}: found {wrong[0]!r}; allowed: {', '.join(known)}")
+            hint = did_you_mean(wrong[0], known)
+            raise UseError(f"--where {key}: found {wrong[0]!r}; allowed: {', '.join(known)}{hint}")
     kept = [t["trial_id"] for t in trials if all(str(t[k]) in values for k, values in where.items())]
     dataset.keep_only(kept)
     return len(kept)
@@ -109,7 +111,8 @@ class Tables:
         """A table in batches. Raises UseError for a table that the dataset does not have."""
         known = names_of(self._dataset)
         if name not in known:
-            raise UseError(f"--table: found {name!r}; allowed: {', '.join(known)}")
+            hint = did_you_mean(name, known)
+            raise UseError(f"--table: found {name!r}; allowed: {', '.join(known)}{hint}")
         if name in TABLES:
             return self._stream_raw(name)
         experiment, _, table = name.partition("-")

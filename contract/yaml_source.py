@@ -1,6 +1,5 @@
 """YAML that remembers its lines, so that every complaint can name file, line and key."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from contract.errors import CampaignError
+from contract.nearest import did_you_mean, hinted
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -101,11 +101,16 @@ class YamlSource:
         where = f"{self.path}:{self.line(loc)}"
         return CampaignError(f"{where}: '{show(loc)}': found {_shown(found)}; allowed: {allowed}")
 
+    def not_one_of(self, loc: Location, found: object, names: Iterable[str], kind: str) -> CampaignError:
+        """A complaint about a value that is none of these ``names``, with the nearest one that is."""
+        known = list(names)
+        hint = did_you_mean(found, known)
+        return self.error(loc, found, f"{kind} {', '.join(known)}{hint}")
+
     def unknown(self, loc: Location, allowed: Iterable[str]) -> CampaignError:
         """A complaint about a name that is not one of ``allowed``, with the nearest one that is."""
         names = sorted(allowed)
-        near = difflib.get_close_matches(str(loc[-1]), names, n=1, cutoff=0.6)
-        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        hint = did_you_mean(loc[-1], names)
         where = f"{self.path}:{self.line(loc)}"
         return CampaignError(
             f"{where}: unknown key '{show(loc)}'{hint}; allowed: {', '.join(names) or 'none'}"
@@ -135,6 +140,8 @@ class YamlSource:
 def in_words(problem: ErrorDetails) -> str:
     """What is allowed, in a person's words, where pydantic has found something else."""
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if problem["type"] in ("literal_error", "enum"):
+        return hinted(message, problem["input"])
     return _TYPE_WORDS.get(problem["type"], message)
 
 

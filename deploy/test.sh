@@ -58,7 +58,7 @@ main() {
   [[ -n $FAST ]] || has_browser || tools+=(chromium)
   [[ -n $FAST ]] || [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || tools+=(rabbitmq-server)
   set_up_machine "$LOGS" "${tools[@]}"
-  set_up_python "$LOGS" test lint
+  set_up_python "$LOGS" test lint docs
   # Tests may call scripts that take it.
   exec 9<&-
   cd "$ROOT"

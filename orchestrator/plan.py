@@ -52,13 +52,12 @@ def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tupl
         loc: Location = ("experiments", index)
         experiment = catalog.experiments.get(entry.experiment)
         if experiment is None:
-            raise source.error(
-                (*loc, "experiment"), entry.experiment, "one of " + ", ".join(catalog.experiments)
+            raise source.not_one_of(
+                (*loc, "experiment"), entry.experiment, catalog.experiments, "one of"
             )
         for place, name in enumerate(entry.drivers):
             if name not in variants:
-                allowed = "a driver or profile: " + ", ".join(variants)
-                raise source.error((*loc, "drivers", place), name, allowed)
+                raise source.not_one_of((*loc, "drivers", place), name, variants, "a driver or profile:")
             driver, settings = variants[name]
             for params in _param_sets(entry, experiment, source, loc):
                 _check_needs(experiment, driver, params, source, (*loc, "drivers", place))
@@ -142,8 +141,9 @@ def _read_profiles(
         if name in catalog.drivers:
             raise source.error(("profiles", name), name, "a name that no driver has")
         if driver is None:
-            allowed = "one of " + ", ".join(catalog.drivers)
-            raise source.error(("profiles", name, "driver"), profile.driver, allowed)
+            raise source.not_one_of(
+                ("profiles", name, "driver"), profile.driver, catalog.drivers, "one of"
+            )
         try:
             variants[name] = driver, driver.settings.model_validate(profile.settings)
         except ValidationError as error:

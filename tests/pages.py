@@ -9,7 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-HARMLESS = ("validate", "plan", "schema")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -39,12 +38,6 @@ class Command:
 
     def __str__(self) -> str:
         return f"{self.page}: {' '.join(self.words)}"
-
-    @property
-    def is_harmless(self) -> bool:
-        """Whether it can be run anywhere, any time."""
-        own = len(self.words) > 1 and self.words[0] == "tonnage" and self.words[1] in HARMLESS
-        return own and "--broker" not in self.words
 
 
 def blocks(*languages: str) -> list[Block]:

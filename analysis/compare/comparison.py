@@ -21,6 +21,7 @@ from analysis.scopes import FLEET
 from analysis.section import Field, frame
 from analysis.statistics.between_runs import RUN_DRIFT
 from contract.errors import UseError
+from contract.nearest import did_you_mean
 
 QUANTILES = (None, "p50", "p95", "p99")
 """Of a distribution, those that are compared."""
@@ -168,7 +169,7 @@ def check_metrics(sides: Sides, names: Collection[str]) -> None:
         for measure in measures(Cells(sides.a.dataset, name))
     }
     if unknown := sorted(set(names) - known):
-        allowed = ", ".join(sorted(known))
+        allowed = ", ".join(sorted(known)) + did_you_mean(unknown[0], known)
         raise UseError(f"--metric: found {unknown[0]!r}; allowed for what was measured: {allowed}")
 
 

@@ -13,6 +13,7 @@ from analysis import quantities
 from analysis.dataset import Dataset
 from analysis.host_classes import class_of_host, host_classes
 from contract.errors import UseError
+from contract.nearest import did_you_mean
 
 PLAIN_KEYS = ("driver", "profile", "host", "class", "campaign", "block", "date")
 """Besides these, every parameter of the experiment, the image and the limits."""
@@ -107,7 +108,10 @@ def select(dataset: Dataset, selection: Selection, option: str) -> Dataset:
     known = Known(dataset)
     for key in selection.by_key:
         if key not in known.keys:
-            raise UseError(f"{option}: unknown key {key!r}; allowed: {ALLOWED}. {known.in_words()}")
+            hint = did_you_mean(key, known.keys)
+            raise UseError(
+                f"{option}: unknown key {key!r}{hint}; allowed: {ALLOWED}. {known.in_words()}"
+            )
     chosen = known.chosen(selection)
     if not chosen:
         held = known.in_words(tuple(selection.by_key))

@@ -17,6 +17,7 @@ from analysis.metrics.shown import allowed_amounts, parse_amount, range_in_words
 from analysis.scopes import FLEET
 from analysis.statistics.between_runs import RUN_DRIFT
 from contract.errors import UseError
+from contract.nearest import did_you_mean
 from contract.yaml_source import Location, YamlSource
 
 
@@ -81,7 +82,8 @@ class _Rule:
         named = [m for m in measures if m.metric.name == self._rule.metric]
         if not named:
             names = ", ".join(dict.fromkeys(m.metric.name for m in measures))
-            raise self._error("metric", self._rule.metric, names)
+            hint = did_you_mean(self._rule.metric, names.split(", "))
+            raise self._error("metric", self._rule.metric, names + hint)
         if named[0].metric.quantile is None and self._rule.quantile:
             raise self._error("quantile", self._rule.quantile, f"none: {self._rule.metric} has none")
         wanted = self._rule.quantile or DEFAULT_QUANTILE

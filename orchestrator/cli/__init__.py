@@ -5,6 +5,7 @@ import sys
 import typer
 
 from contract.errors import CampaignError, TonnageError
+from contract.nearest import hinted
 from orchestrator.cli import (
     campaigns,
     capacity,
@@ -13,7 +14,9 @@ from orchestrator.cli import (
     gating,
     hosts,
     importing,
+    initial,
     keys,
+    planning,
     results,
     standing,
 )
@@ -31,6 +34,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, "
     "4 gate failed, 5 interrupted.",
 )
+initial.add_to(app)
+planning.add_to(app)
 campaigns.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
@@ -52,7 +57,7 @@ def main() -> None:
         said = getattr(error, "format_message", error.__str__)()
         if not said:  # a bare command has printed its help
             sys.exit(0)
-        _leave(said.replace("Value error, ", ""), EXIT_USE)
+        _leave(hinted(said.replace("Value error, ", "")), EXIT_USE)
     except CampaignError as error:
         _leave(error, EXIT_CAMPAIGN)
     except TonnageError as error:

@@ -1,21 +1,18 @@
-"""validate, plan, run: everything that begins with a campaign file."""
+"""validate, run: what begins with a campaign file."""
 
-import json
 import shlex
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract.errors import UseError
+from contract.errors import CampaignError, UseError
 from orchestrator.cli.observing_options import takes_observing
 from orchestrator.cli.options import (
     BrokerOption,
     JsonOption,
     KeysOption,
     ResultsOption,
-    checked_names,
     counted,
     takes_host,
 )
@@ -32,11 +29,11 @@ CampaignArgument = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A ca
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(validate)
-    app.command()(plan)
     app.command()(run)
 
 
-def _read(path: Path) -> "tuple[Campaign, tuple[Cell, ...]]":
+def read_cells(path: Path) -> "tuple[Campaign, tuple[Cell, ...]]":
+    """A campaign file and its cells. Raises CampaignError with file, line and key."""
     from contract.campaign import load_campaign
     from orchestrator.plan import plan_cells
     from workers.discover import build_catalog
@@ -45,50 +42,24 @@ def _read(path: Path) -> "tuple[Campaign, tuple[Cell, ...]]":
     return campaign, plan_cells(campaign, source, build_catalog())
 
 
-def validate(campaign: CampaignArgument) -> None:
-    """Check a campaign file: shape, names, parameters, and what drivers must be able to do."""
-    read, cells = _read(campaign)
-    per_host = len(cells) * read.blocks
-    matrix = f"{counted(len(cells), 'cell')} × {counted(read.blocks, 'block')}"
-    typer.echo(f"{campaign}: fine. {matrix} = {counted(per_host, 'trial')} per host.")
-
-
-def plan(
-    campaign: CampaignArgument,
-    broker: BrokerOption = None,
-    host: Annotated[
-        list[str] | None, typer.Option("--host", help="Plan for hosts of this name.")
-    ] = None,
-    as_json: JsonOption = False,
+def validate(
+    campaigns: Annotated[
+        list[Path], typer.Argument(metavar="CAMPAIGN...", help="Campaign files (YAML).")
+    ],
 ) -> None:
-    """Show the cells of a campaign, the trials per host, and what cannot run where."""
-    from orchestrator.plan import choose_hosts, plan_trials
-
-    read, cells = _read(campaign)
-    fleet = _fleet(broker) if broker else {}
-    known = {name: entry for name, entry in fleet.items() if entry.alive}
-    by_hand = checked_names(host or []) or ([] if broker else list(read.hosts.names) or ["this-host"])
-    trials = plan_trials(read, cells, by_hand or choose_hosts(read, known))
-    blocked = Counter(
-        reason
-        for trial in trials
-        if trial.host in fleet
-        for reason in [fleet[trial.host].why_not(trial.driver)]
-        if reason
-    )
-    if as_json:
-        typer.echo(json.dumps([t.model_dump(mode="json") | {"trial_id": t.trial_id} for t in trials]))
-        return
-    for cell in cells:
-        differing = ", ".join(
-            f"{key}={value}" for key, value in cell.params.items() if value is not None
-        )
-        typer.echo(f"{cell.experiment:12} {cell.driver}/{cell.profile:12} {differing}")
-    hosts = sorted({trial.host for trial in trials})
-    counts = (counted(len(cells), "cell"), counted(read.blocks, "block"), counted(len(hosts), "host"))
-    typer.echo(f"{' × '.join(counts)} = {counted(len(trials), 'trial')}")
-    for reason, count in blocked.items():
-        typer.echo(f"cannot run: {counted(count, 'trial')}, {reason}")
+    """Check campaign files: shape, names, parameters, and what drivers must be able to do."""
+    complaints = []
+    for path in campaigns:
+        try:
+            read, cells = read_cells(path)
+        except CampaignError as error:
+            complaints.append(str(error))
+            continue
+        per_host = len(cells) * read.blocks
+        matrix = f"{counted(len(cells), 'cell')} × {counted(read.blocks, 'block')}"
+        typer.echo(f"{path}: fine. {matrix} = {counted(per_host, 'trial')} per host.")
+    if complaints:
+        raise CampaignError("\n".join(complaints))
 
 
 @takes_host
@@ -124,7 +95,7 @@ def run(
 
     if not local and not broker:
         raise UseError("say where to measure: --local for this machine, or --broker URL for a fleet")
-    read, cells = _read(campaign)
+    read, cells = read_cells(campaign)
     kept = tuple(cell for cell in cells if cell.driver not in (skip_driver or []))
     if not kept:
         raise UseError("--skip-driver leaves nothing to measure")
@@ -156,12 +127,3 @@ def _rerun(campaign: Path, broker: str | None, results: Path | None, keys: Path 
     words += ["--keys", str(keys)] if broker and keys else []
     words += ["--results", str(results)] if results else []
     return shlex.join(words)
-
-
-def _fleet(broker: str) -> dict[str, Any]:
-    from contract.broker import broker_errors, connect
-    from orchestrator.fleet import read_fleet
-
-    client = connect(broker)
-    with broker_errors(broker):
-        return dict(read_fleet(client))

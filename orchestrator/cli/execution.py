@@ -35,7 +35,7 @@ EXIT_MISSING, EXIT_INTERRUPTED = 3, 5
 
 
 @dataclass(slots=True)
-class _Interrupts:
+class Interrupts:
     """How often a person or the system has asked us to stop."""
 
     count: int = 0
@@ -79,7 +79,7 @@ class Execution:
     keys: Keys | None = None
     """Keys of the fleet's hosts; None believes everybody who can write to the broker."""
     observing: Observing = field(default_factory=Observing)
-    _interrupts: _Interrupts = field(default_factory=_Interrupts)
+    _interrupts: Interrupts = field(default_factory=Interrupts)
 
     def run_here(self, host: "HostSettings") -> None:
         """Measure on this machine, one trial after another, without a broker."""
@@ -241,9 +241,7 @@ def _absent_engines(host: "HostSettings", trials: tuple[Trial, ...]) -> Callable
     return why_not
 
 
-def _inline_runner(
-    host: "HostSettings", interrupts: _Interrupts
-) -> Callable[[Order], PackedPart | None]:
+def _inline_runner(host: "HostSettings", interrupts: Interrupts) -> Callable[[Order], PackedPart | None]:
     import uuid
 
     from contract.log_lines import measuring

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract.errors import UseError
+from contract.nearest import did_you_mean
 from orchestrator.cli.folders import gathered_in
 from orchestrator.cli.options import JsonOption, counted
 from orchestrator.cli.tabulate import tabulate
@@ -85,7 +86,8 @@ def _chosen(pairs: list[str]) -> dict[str, list[str]]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key not in WHERE:
-            raise UseError(f"--where: found {pair!r}; allowed: KEY=VALUE with {', '.join(WHERE)}")
+            hint = did_you_mean(key, WHERE)
+            raise UseError(f"--where: found {pair!r}; allowed: KEY=VALUE with {', '.join(WHERE)}{hint}")
         found.setdefault(key, []).append(value)
     return found
 

@@ -23,6 +23,7 @@ class SchemaOf(StrEnum):
     METRICS = "metrics"
     REPORTS = "reports"
     PROMETHEUS = "prometheus"
+    COMMANDS = "commands"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -56,15 +57,21 @@ def report(
 
 def schema(
     what: Annotated[
-        SchemaOf, typer.Argument(help="campaign, demand, gate, tables, metrics, reports or prometheus")
+        SchemaOf,
+        typer.Argument(help="campaign, demand, gate, tables, metrics, reports, prometheus or commands"),
     ] = SchemaOf.CAMPAIGN,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a page for people.")] = False,
 ) -> None:
     """Print the JSON schema of campaign, demand or gate file (for editors), the published tables, all
-    metrics, the report's tables, or what workers and coordinators show to Prometheus."""
+    metrics, the report's tables, what workers and coordinators show to Prometheus, or all commands."""
     from orchestrator.cli import schema_page as pages
 
-    if what in (SchemaOf.CAMPAIGN, SchemaOf.DEMAND, SchemaOf.GATE):
+    if what is SchemaOf.CAMPAIGN:
+        from orchestrator.cli.campaign_schema import campaign_schema
+        from workers.discover import build_catalog
+
+        typer.echo(json.dumps(campaign_schema(build_catalog()), indent=2))
+    elif what in (SchemaOf.DEMAND, SchemaOf.GATE):
         typer.echo(json.dumps(_model(what).model_json_schema(), indent=2))
     elif what is SchemaOf.TABLES:
         typer.echo(pages.tables_page() if markdown else json.dumps(pages.tables_rows(), indent=2))
@@ -75,6 +82,12 @@ def schema(
         from analysis.report_tables import column_rows, page
 
         typer.echo(page() if markdown else json.dumps(column_rows(), indent=2), nl=not markdown)
+    elif what is SchemaOf.COMMANDS:
+        from orchestrator.cli.commands_page import command_rows, commands_page
+
+        typer.echo(
+            commands_page() if markdown else json.dumps(command_rows(), indent=2), nl=not markdown
+        )
     else:
         typer.echo(pages.metrics_page() if markdown else json.dumps(pages.metrics_rows(), indent=2))
 
@@ -85,10 +98,6 @@ def _model(what: SchemaOf) -> "type[BaseModel]":
         from analysis.capacity.demand import Demand
 
         return Demand
-    if what is SchemaOf.GATE:
-        from analysis.gate.rules import Gate
+    from analysis.gate.rules import Gate
 
-        return Gate
-    from contract.campaign import Campaign
-
-    return Campaign
+    return Gate

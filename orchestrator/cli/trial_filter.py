@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from contract.errors import UseError
+from contract.nearest import did_you_mean
 from contract.trial import Trial, members
 
 KEYS = ("experiment", "driver", "profile", "host", "block", "trial")
@@ -14,7 +15,10 @@ def chooser(pairs: Sequence[str]) -> Callable[[Trial], bool]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if key not in KEYS or not equals or not value:
-            raise UseError(f"--only: found {pair!r}; allowed: KEY=VALUE with one of {', '.join(KEYS)}")
+            hint = did_you_mean(key, KEYS)
+            raise UseError(
+                f"--only: found {pair!r}; allowed: KEY=VALUE with one of {', '.join(KEYS)}{hint}"
+            )
         wanted.setdefault(key, set()).add(value)
 
     def is_meant(trial: Trial) -> bool:

@@ -43,7 +43,10 @@ def test_it_chooses(dataset, texts, count):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("drvier=docker", "unknown key 'drvier'; allowed: driver, profile, host, class"),
+        (
+            "drvier=docker",
+            "unknown key 'drvier' (did you mean 'driver'?); allowed: driver, profile, host, class",
+        ),
         ("driver=podman", "nothing in"),
         ("driver=podman", "has driver docker and process"),
         ("block>9", "block 0 to 3"),
