@@ -16,10 +16,11 @@ from orchestrator.cli import (
     results,
     standing,
 )
+from orchestrator.cli.settings_file import Settled
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
-app = typer.Typer(
+app = Settled(
     name="tonnage",
     no_args_is_help=True,
     add_completion=True,
