@@ -9,6 +9,7 @@ from orchestrator.cli import (
     campaigns,
     capacity,
     comparing,
+    doctor,
     exporting,
     gating,
     hosts,
@@ -33,6 +34,7 @@ app = Settled(
 campaigns.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
+doctor.add_to(app)
 results.add_to(app)
 capacity.add_to(app)
 comparing.add_to(app)

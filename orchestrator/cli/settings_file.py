@@ -78,7 +78,9 @@ class Settled(typer.Typer):
             return command(**given)
 
         kind = inspect.Parameter.KEYWORD_ONLY
-        config = inspect.Parameter("config", kind, default=None, annotation=Annotated[Path | None, option])
+        config = inspect.Parameter(
+            "config", kind, default=None, annotation=Annotated[Path | None, option]
+        )
         shown = inspect.Signature([*inspect.signature(command).parameters.values(), config])
         with_file.__signature__ = shown  # type: ignore[attr-defined]  # what the command line is made from
         with_file.__annotations__ = {p.name: p.annotation for p in shown.parameters.values()}
@@ -121,8 +123,15 @@ def _lay_under(ctx: typer.Context, named: Path | None, keys: dict[str, type]) ->
     defaults = {}
     for parameter in ctx.command.params:
         variable = getattr(parameter, "envvar", None)
-        if variable and parameter.name and key_of(str(variable)) in values:
-            defaults[parameter.name] = values[key_of(str(variable))]
+        key = key_of(str(variable)) if variable else ""
+        if key in values and parameter.name:
+            defaults[parameter.name] = values[key]
+            try:  # bounds are the option's own, and only here is the line known
+                parameter.process_value(ctx, values[key])
+            except typer.BadParameter as error:
+                allowed = error.message.removeprefix("Input should be ")
+                where = f"{lines[key]}: '{key}': found {values[key]!r}"
+                raise UseError(f"{where}; allowed: {allowed}") from error
     ctx.default_map = defaults
     ctx.meta[LINES] = lines
 
@@ -156,7 +165,8 @@ def _checked(source: "YamlSource", key: str, value: Any, keys: dict[str, type]) 
         raise source.unknown((key,), keys)
     kind = keys[key]
     taken, said = _KINDS[kind]
-    if not isinstance(value, taken) or (isinstance(value, bool) and kind is not bool):
+    fits = isinstance(value, taken) and (kind is bool or not isinstance(value, bool))
+    if not fits:
         raise source.error((key,), value, said)
     if kind is list:
         for place, entry in enumerate(value):
@@ -182,8 +192,11 @@ def _check_host(source: "YamlSource", values: dict[str, Any]) -> None:
 
 
 def _check_privacy(path: Path, values: dict[str, Any]) -> None:
-    """A password in the file is for the file's owner and group. Raises UseError."""
-    if not stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO:
+    """Nobody else may change the file, or read a password in it. Raises UseError."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if path.is_file() and mode & stat.S_IWOTH:
+        raise UseError(f"{path}: every user of this machine can change the file; chmod o-w {path}")
+    if not mode & stat.S_IRWXO:
         return
     from contract.broker import without_password
 
