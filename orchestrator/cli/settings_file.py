@@ -10,7 +10,7 @@ import stat
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import typer
 
@@ -18,6 +18,8 @@ from contract.errors import CampaignError, UseError
 
 if TYPE_CHECKING:
     from contract.yaml_source import YamlSource
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 SYSTEM_FILE = Path("/etc/tonnage/tonnage.yaml")
 USER_FILE = Path("~/.config/tonnage/tonnage.yaml")
@@ -44,11 +46,11 @@ class Settled(typer.Typer):
         self.keys: dict[str, type] = {}
         """Keys that the file may have, with the type of their option: grows with every command."""
 
-    def command(self, *given: Any, **named: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def command(self, name: str | None = None, **given: Any) -> Callable[[Command], Command]:
         """Register a command, with ``--config`` when it has options that a file can set."""
-        register = super().command(*given, **named)
+        register = super().command(name, **given)
 
-        def settle(command: Callable[..., Any]) -> Callable[..., Any]:
+        def settle(command: Command) -> Command:
             own = dict(_keys_of(command))
             self.keys |= own
             register(self._with_file(command) if own else command)

@@ -97,14 +97,14 @@ def test_a_wrong_file_is_refused_with_its_line(tmp_path: Path, complaint: str) -
     assert str(path) in str(caught.value)
 
 
-WITH_PASSWORD = "broker: redis://user:s3cret@h:6379/0\n"
+REMOTE = "broker: redis://user:s3cret@h:6379/0\n"
 
 
 def test_a_password_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UseError, match="chmod 640") as caught:
-        read_settings(settings(tmp_path, WITH_PASSWORD, 0o644), app.keys)
+        read_settings(settings(tmp_path, REMOTE, 0o644), app.keys)
     assert "s3cret" not in str(caught.value)
-    assert read_settings(settings(tmp_path, WITH_PASSWORD, 0o640), app.keys)[0]["broker"]
+    assert read_settings(settings(tmp_path, REMOTE, 0o640), app.keys)[0]["broker"]
     assert read_settings(settings(tmp_path, "broker: redis://h\n", 0o644), app.keys)[0]["broker"]
 
 
