@@ -156,7 +156,7 @@ link_command() {
 # install_settings: the file of settings, and what deploy/broker.sh has made for this host.
 install_settings() {
   local file name
-  make_folder 750 root:tonnage "$ETC" data
+  make_folder 755 root:root "$ETC" data
   if [[ -n $CONFIG ]]; then
     put 640 root:tonnage "$CONFIG" "$ETC/tonnage.yaml" data
   elif [[ ! -e $DEST$ETC/tonnage.yaml ]]; then
@@ -236,7 +236,8 @@ install_redis() {
     [[ ! -f $file ]] || put 640 root:tonnage-redis "$file" "$ETC/broker/${file##*/}" data
   done < <(grep -oE "$BROKER_FILES/[^\"' ]+" "$BROKER_FILES/redis.conf" | sort -u)
   settled=$(mktemp)
-  sed "s|$BROKER_FILES/\([^\"' ]*/\)*|$ETC/broker/|g" "$BROKER_FILES/redis.conf" >"$settled"
+  sed -e "s|$BROKER_FILES/\([^\"' ]*/\)*|$ETC/broker/|g" -e 's|^dir .*|dir /var/lib/tonnage-redis|' \
+    "$BROKER_FILES/redis.conf" >"$settled"
   put 640 root:tonnage-redis "$settled" "$ETC/broker/redis.conf" data
   rm -f "$settled"
   install_unit tonnage-redis.service

@@ -93,7 +93,7 @@ start_unit() {
   systemctl daemon-reload
   systemctl enable --quiet "$1"
   if [[ -n $START && -e $2 ]]; then
-    systemctl restart "$1"
+    systemctl restart "$1" || fail "$1 does not start: journalctl -u $1 says why"
     did "started $1"
   else
     did "next    systemctl start $1, once $2 names the broker"
@@ -115,8 +115,10 @@ uninstall() {
   done < <(tac "$RECORD")
   [[ -z $PURGE ]] || remove_users
   [[ -n $DEST || ! -d /run/systemd/system ]] || systemctl daemon-reload
-  rm -rf -- "${DEST:?}$PREFIX/venv"
-  did "removed $PREFIX/venv"
+  if [[ -d $DEST$PREFIX/venv ]]; then
+    rm -rf -- "${DEST:?}$PREFIX/venv"
+    did "removed $PREFIX/venv"
+  fi
   if [[ -n $PURGE ]]; then
     rm -f -- "$RECORD"
     rmdir --ignore-fail-on-non-empty -- "$DEST$PREFIX"
@@ -148,6 +150,8 @@ remove_users() {
   while read -r kind name; do
     [[ $kind == user ]] || continue
     userdel "${place[@]}" "$name" 2>/dev/null || warn "user $name could not be removed"
+    # Its own group goes with it, except where the settings of useradd say otherwise.
+    groupdel "${place[@]}" "$name" 2>/dev/null || true
     did "removed user $name"
   done <"$RECORD"
 }
