@@ -87,7 +87,8 @@ check_arguments() {
     [[ -z $path || -e $path ]] || fail "there is no $path"
   done
   [[ $ROLE != redis || -n $BROKER_FILES ]] || fail 'redis needs --broker-files: make them with deploy/broker.sh'
-  [[ -z $BROKER_FILES || -f $BROKER_FILES/redis.conf ]] || fail "$BROKER_FILES holds no redis.conf: make it with deploy/broker.sh"
+  [[ -z $BROKER_FILES || -f $BROKER_FILES/redis/redis.conf ]] ||
+    fail "there is no $BROKER_FILES/redis/redis.conf: make it with deploy/broker.sh"
   RECORD=$DEST$PREFIX/installed
 }
 
@@ -169,7 +170,9 @@ install_settings() {
       make_folder 750 root:tonnage "$ETC/$name" data
       put_each "$file" "$ETC/$name"
     elif [[ $name == tonnage.env ]]; then
-      put_variables "$file"
+      # Worker and coordinator may share a machine, and are different users of the broker.
+      [[ $ROLE == worker ]] || name=coordinator.env
+      put 640 root:tonnage "$file" "$ETC/$name" data
     else
       put 640 root:tonnage "$file" "$ETC/$name" data
     fi
@@ -181,16 +184,6 @@ put_each() {
   for file in "$1"/*; do
     [[ ! -f $file ]] || put 640 root:tonnage "$file" "$2/${file##*/}" data
   done
-}
-
-# put_variables FILE: with the paths that its files have here. Worker and coordinator may share a machine.
-put_variables() {
-  local name=tonnage.env settled
-  [[ $ROLE == worker ]] || name=coordinator.env
-  settled=$(mktemp)
-  sed "s|$HOST_FILES/|$ETC/|g" "$1" >"$settled"
-  put 640 root:tonnage "$settled" "$ETC/$name" data
-  rm -f "$settled"
 }
 
 install_worker() {
@@ -224,20 +217,22 @@ install_coordinator() {
   did "next    put campaigns into $ETC/campaigns, and systemctl start tonnage-coordinator@NAME"
 }
 
-# install_redis: only what its configuration names; the authority's key stays where it is.
+# install_redis: what Redis needs; the authority's key and its hosts' passwords stay where they are.
 install_redis() {
-  local file settled
+  local name settled
   has redis-server || [[ -n $DEST ]] || fail 'there is no redis-server: apt install redis-server'
   make_user tonnage-redis /var/lib/tonnage-redis
   make_folder 755 root:root "$ETC" data
   make_folder 750 root:tonnage-redis "$ETC/broker" data
   make_folder 750 tonnage-redis:tonnage-redis /var/lib/tonnage-redis data
-  while IFS= read -r file; do
-    [[ ! -f $file ]] || put 640 root:tonnage-redis "$file" "$ETC/broker/${file##*/}" data
-  done < <(grep -oE "$BROKER_FILES/[^\"' ]+" "$BROKER_FILES/redis.conf" | sort -u)
+  for name in ca.pem server.pem server.key users.acl; do
+    put 640 root:tonnage-redis "$BROKER_FILES/redis/$name" "$ETC/broker/$name" data
+  done
+  # Its paths are relative to its folder, and here its data is elsewhere.
   settled=$(mktemp)
-  sed -e "s|$BROKER_FILES/\([^\"' ]*/\)*|$ETC/broker/|g" -e 's|^dir .*|dir /var/lib/tonnage-redis|' \
-    "$BROKER_FILES/redis.conf" >"$settled"
+  sed -E -e "s|^(tls-[a-z-]+-file\|aclfile) ([^/].*)|\1 $ETC/broker/\2|" -e '/^dir /d' \
+    "$BROKER_FILES/redis/redis.conf" >"$settled"
+  printf 'dir /var/lib/tonnage-redis\n' >>"$settled"
   put 640 root:tonnage-redis "$settled" "$ETC/broker/redis.conf" data
   rm -f "$settled"
   install_unit tonnage-redis.service
