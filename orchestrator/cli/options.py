@@ -121,7 +121,7 @@ HOST_OPTIONS: dict[str, object] = {
 }
 """What is said of the host at hand where something is started on it: parameter and option.
 
-Whether paths can be used is found out where they are: an engine whose socket is closed is absent, no more.
+Whether paths can be used is found out where they are: an engine with a closed socket is absent.
 """
 
 
