@@ -53,6 +53,8 @@ main() {
   trap 'exit 5' INT TERM HUP
   lock_checkout
   has shellcheck || tools+=(shellcheck)
+  has systemd-analyze || tools+=(systemd)
+  has docker-compose || docker compose version >/dev/null 2>&1 || tools+=(docker-compose)
   [[ -n $FAST ]] || has xmllint || tools+=(libxml2-utils)
   [[ -n $FAST ]] || has_browser || tools+=(chromium)
   set_up_machine "$LOGS" "${tools[@]}"

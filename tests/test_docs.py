@@ -35,6 +35,7 @@ from contract import errors
 from contract.campaign import Campaign, ExperimentEntry, HostSelection, Limits, Profile, load_campaign
 from orchestrator import cli
 from orchestrator.cli.schema_page import metrics_page, tables_page
+from orchestrator.cli.settings_file import key_of, read_settings
 from orchestrator.plan import plan_cells
 from workers import verdict
 from workers.discover import build_catalog
@@ -122,9 +123,10 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
 POLICIES = [block for block in blocks("yaml") if block.file_name == "policy.yaml"]
 MAPPINGS = [block for block in blocks("yaml") if block.page.name == "import-export.md"]
 DEMANDS = [block for block in blocks("yaml") if "\nshapes:" in block.text]
+SETTINGS = [block for block in blocks("yaml") if block.file_name == "tonnage.yaml"]
 GATES = [block for block in blocks("yaml") if (block.file_name or "").startswith("gate")]
 WORKFLOWS = [block for block in blocks("yaml") if "jobs" in yaml.safe_load(block.text)]
-_OTHERS = (*POLICIES, *MAPPINGS, *DEMANDS, *GATES, *WORKFLOWS)
+_OTHERS = (*SETTINGS, *POLICIES, *MAPPINGS, *DEMANDS, *GATES, *WORKFLOWS)
 CAMPAIGNS = [block for block in blocks("yaml") if block not in _OTHERS]
 
 
@@ -344,6 +346,16 @@ def test_operations_page_names_options_variables_and_exit_codes() -> None:
         int(code) for code in re.findall(r"^(?:\| )?([0-9]) (?:\||is kept)", prose(page), re.MULTILINE)
     }
     assert said == {0, *(value for name, value in vars(cli).items() if name.startswith("EXIT_"))}
+
+
+def test_operations_page_names_every_key_of_the_settings_file(tmp_path: Path) -> None:
+    rows = [row for row in tables(ROOT / "docs/operations.md")["Options and environment"] if len(row) == 5]
+    named = {row[2].strip("`"): row[1].strip("`") for row in rows if row[2]}
+    assert {key: key_of(variable) for key, variable in named.items()} == {key: key for key in cli.app.keys}
+    for block in SETTINGS:
+        path = tmp_path / "tonnage.yaml"
+        path.write_text(block.text)
+        assert read_settings(path, cli.app.keys)[0]
 
 
 def test_variables_of_the_scripts_are_documented() -> None:
