@@ -115,10 +115,7 @@ uninstall() {
   done < <(tac "$RECORD")
   [[ -z $PURGE ]] || remove_users
   [[ -n $DEST || ! -d /run/systemd/system ]] || systemctl daemon-reload
-  if [[ -d $DEST$PREFIX/venv ]]; then
-    rm -rf -- "${DEST:?}$PREFIX/venv"
-    did "removed $PREFIX/venv"
-  fi
+  remove "$PREFIX/venv"
   if [[ -n $PURGE ]]; then
     rm -f -- "$RECORD"
     rmdir --ignore-fail-on-non-empty -- "$DEST$PREFIX"
@@ -135,11 +132,12 @@ stop_unit() {
 }
 
 remove() {
-  [[ -e $DEST$1 || -L $DEST$1 ]] || return 0
-  if [[ -d $DEST$1 && ! -L $DEST$1 && $1 == "$UNITS"/* ]]; then
-    rmdir --ignore-fail-on-non-empty -- "$DEST$1"
+  local path=$DEST$1
+  [[ $1 == /?* ]] && [[ -e $path || -L $path ]] || return 0
+  if [[ -d $path && ! -L $path && $1 == "$UNITS"/* ]]; then
+    rmdir --ignore-fail-on-non-empty -- "$path"
   else
-    rm -rf -- "${DEST:?}$1"
+    rm -rf -- "$path"
   fi
   did "removed $1"
 }

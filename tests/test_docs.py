@@ -349,9 +349,13 @@ def test_operations_page_names_options_variables_and_exit_codes() -> None:
 
 
 def test_operations_page_names_every_key_of_the_settings_file(tmp_path: Path) -> None:
-    rows = [row for row in tables(ROOT / "docs/operations.md")["Options and environment"] if len(row) == 5]
+    rows = [
+        row for row in tables(ROOT / "docs/operations.md")["Options and environment"] if len(row) == 5
+    ]
     named = {row[2].strip("`"): row[1].strip("`") for row in rows if row[2]}
-    assert {key: key_of(variable) for key, variable in named.items()} == {key: key for key in cli.app.keys}
+    assert {key: key_of(variable) for key, variable in named.items()} == {
+        key: key for key in cli.app.keys
+    }
     for block in SETTINGS:
         path = tmp_path / "tonnage.yaml"
         path.write_text(block.text)
