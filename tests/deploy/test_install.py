@@ -162,7 +162,7 @@ def test_it_is_taken_back_from_a_machine_itself(tmp_path: Path) -> None:
     """With no folder that stands for the root."""
     for name in ("venv", "kept", "unit"):
         (tmp_path / name).mkdir()
-    record = f"data {tmp_path}/kept\nprogram {tmp_path}/unit\ndata /\n"
+    record = f"data {tmp_path}/kept\nprogram {tmp_path}/unit\n"
     (tmp_path / "installed").write_text(record)
     for options, left in ([], {"installed", "kept"}), (["--purge"], None):
         command = [str(SCRIPT), "--uninstall", "--prefix", str(tmp_path), *options]
