@@ -77,7 +77,7 @@ main() {
   export TONNAGE_BROKER_PORT TONNAGE_UID TONNAGE_GID
   mkdir "$WORK/results"
   begin broker
-  "${TONNAGE_BROKER_SCRIPT:-$ROOT/deploy/broker.sh}" make "$WORK/broker" --name broker --simulated 3 >"$WORK/broker.log" 2>&1 ||
+  "$ROOT/deploy/broker.sh" make "$WORK/broker" --name broker --simulated 3 >"$WORK/broker.log" 2>&1 ||
     { show_log "$WORK/broker.log"; fail 'no files for the broker'; }
   finish 'authority, certificate, users'
   build
