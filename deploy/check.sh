@@ -29,7 +29,7 @@ check types "$bin/mypy"
 check floors "$bin/lint-imports"
 check sizes "$bin/python" -m pytest -q -p no:randomly tests/test_limits.py
 if command -v shellcheck >/dev/null; then
-  check shell shellcheck -x deploy/*.sh .ci/run
+  check shell shellcheck -x deploy/*.sh deploy/compose/*.sh .ci/run
   # The parts of the agent are one script. It calls its functions by composed names, splits requests into
   # words on purpose, and uses busybox's read -t.
   check agent bash -c 'cat workers/images/agent/*.sh |

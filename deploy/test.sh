@@ -54,6 +54,8 @@ main() {
   lock_checkout
   has shellcheck || tools+=(shellcheck)
   has openssl || tools+=(openssl)
+  has systemd-analyze || tools+=(systemd)
+  has docker-compose || docker compose version >/dev/null 2>&1 || tools+=(docker-compose)
   [[ -n $FAST ]] || has xmllint || tools+=(libxml2-utils)
   [[ -n $FAST ]] || has_browser || tools+=(chromium)
   [[ -n $FAST ]] || [[ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]] || tools+=(rabbitmq-server)

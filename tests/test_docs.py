@@ -36,6 +36,7 @@ from contract.campaign import Campaign, ExperimentEntry, HostSelection, Limits, 
 from orchestrator import cli
 from orchestrator.cli.commands_page import commands_page
 from orchestrator.cli.schema_page import metrics_page, tables_page
+from orchestrator.cli.settings_file import key_of, read_settings
 from orchestrator.plan import plan_cells
 from workers import verdict
 from workers.discover import build_catalog
@@ -115,12 +116,13 @@ def test_every_path_that_is_named_exists(page: Path) -> None:
 POLICIES = [block for block in blocks("yaml") if block.file_name == "policy.yaml"]
 MAPPINGS = [block for block in blocks("yaml") if block.page.name == "import-export.md"]
 DEMANDS = [block for block in blocks("yaml") if "\nshapes:" in block.text]
+SETTINGS = [block for block in blocks("yaml") if block.file_name == "tonnage.yaml"]
 GATES = [block for block in blocks("yaml") if (block.file_name or "").startswith("gate")]
 WORKFLOWS = [block for block in blocks("yaml") if "jobs" in yaml.safe_load(block.text)]
 HOOKS = [block for block in blocks("yaml") if "\nrepos:" in block.text]
 PLUG_INS = [block for block in blocks("yaml") if block.page.stem in ("own-driver", "own-experiment")]
 """Campaigns of a driver or an experiment that their page makes: `tests/test_plug_ins.py` runs them."""
-_OTHERS = (*POLICIES, *MAPPINGS, *DEMANDS, *GATES, *WORKFLOWS, *HOOKS, *PLUG_INS)
+_OTHERS = (*SETTINGS, *POLICIES, *MAPPINGS, *DEMANDS, *GATES, *WORKFLOWS, *HOOKS, *PLUG_INS)
 CAMPAIGNS = [block for block in blocks("yaml") if block not in _OTHERS]
 
 
@@ -339,6 +341,20 @@ def test_operations_page_names_options_variables_and_exit_codes() -> None:
         int(code) for code in re.findall(r"^(?:\| )?([0-9]) (?:\||is kept)", prose(page), re.MULTILINE)
     }
     assert said == {0, *(value for name, value in vars(cli).items() if name.startswith("EXIT_"))}
+
+
+def test_operations_page_names_every_key_of_the_settings_file(tmp_path: Path) -> None:
+    rows = [
+        row for row in tables(ROOT / "docs/operations.md")["Options and environment"] if len(row) == 5
+    ]
+    named = {row[2].strip("`"): row[1].strip("`") for row in rows if row[2]}
+    assert {key: key_of(variable) for key, variable in named.items()} == {
+        key: key for key in cli.app.keys
+    }
+    for block in SETTINGS:
+        path = tmp_path / "tonnage.yaml"
+        path.write_text(block.text)
+        assert read_settings(path, cli.app.keys)[0]
 
 
 def test_variables_of_the_scripts_are_documented() -> None:

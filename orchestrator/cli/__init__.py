@@ -10,6 +10,7 @@ from orchestrator.cli import (
     campaigns,
     capacity,
     comparing,
+    doctor,
     exporting,
     gating,
     hosts,
@@ -21,10 +22,11 @@ from orchestrator.cli import (
     standing,
 )
 from orchestrator.cli.serving import command as serve_command
+from orchestrator.cli.settings_file import Settled
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
 
-app = typer.Typer(
+app = Settled(
     name="tonnage",
     no_args_is_help=True,
     add_completion=True,
@@ -40,6 +42,7 @@ campaigns.add_to(app)
 standing.add_to(app)
 hosts.add_to(app)
 keys.add_to(app)
+doctor.add_to(app)
 results.add_to(app)
 capacity.add_to(app)
 comparing.add_to(app)

@@ -1,4 +1,4 @@
-"""worker, hosts, sweep, doctor: everything about hosts."""
+"""worker, hosts, sweep: everything about hosts."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +31,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(worker)
     app.command()(hosts)
     app.command()(sweep)
-    app.command()(doctor)
 
 
 @takes_host
@@ -40,7 +39,10 @@ def worker(
     host: "HostSettings",
     observing: "Observing",
     broker: BrokerOption = "redis://127.0.0.1:6379/0",
-    label: Annotated[list[str] | None, typer.Option("--label", help="KEY=VALUE to select by.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", envvar="TONNAGE_LABEL", help="KEY=VALUE to select by."),
+    ] = None,
     simulate: Annotated[
         int, typer.Option("--simulate", min=0, max=20_000, help="Stand for this many simulated hosts.")
     ] = 0,
@@ -188,23 +190,6 @@ def sweep(
         typer.echo(f"not removed: {text}", err=True)
     if failed:
         raise typer.Exit(1)
-
-
-@takes_host
-def doctor(
-    host: "HostSettings",
-    broker: BrokerOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Check this host: engines, images, rights, broker; say what is missing and how to get it."""
-    from orchestrator.cli.doctor import examine
-
-    findings = examine(host, broker)
-    if as_json:
-        typer.echo(json.dumps([finding.as_dict() for finding in findings]))
-        return
-    for finding in findings:
-        typer.echo(f"{'ok ' if finding.fine else 'no '} {finding.what:18} {finding.text}")
 
 
 def _say_error(text: str) -> None:

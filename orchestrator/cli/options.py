@@ -58,19 +58,39 @@ HOST_OPTIONS: dict[str, object] = {
     ],
     "state_dir": Annotated[
         Path | None,
-        typer.Option("--state-dir", envvar="TONNAGE_STATE_DIR", help="Spool, images and the host lock."),
+        typer.Option(
+            "--state-dir",
+            envvar="TONNAGE_STATE_DIR",
+            readable=False,
+            help="Spool, images and the host lock.",
+        ),
     ],
     "run_dir": Annotated[
         Path | None,
-        typer.Option("--run-dir", envvar="TONNAGE_RUN_DIR", help="Console sockets; a short path."),
+        typer.Option(
+            "--run-dir",
+            envvar="TONNAGE_RUN_DIR",
+            readable=False,
+            help="Console sockets; a short path.",
+        ),
     ],
     "docker_socket": Annotated[
         Path | None,
-        typer.Option("--docker-socket", envvar="TONNAGE_DOCKER_SOCKET", help="Docker's Unix socket."),
+        typer.Option(
+            "--docker-socket",
+            envvar="TONNAGE_DOCKER_SOCKET",
+            readable=False,
+            help="Docker's Unix socket.",
+        ),
     ],
     "podman_socket": Annotated[
         Path | None,
-        typer.Option("--podman-socket", envvar="TONNAGE_PODMAN_SOCKET", help="Podman's Unix socket."),
+        typer.Option(
+            "--podman-socket",
+            envvar="TONNAGE_PODMAN_SOCKET",
+            readable=False,
+            help="Podman's Unix socket.",
+        ),
     ],
     "libvirt_uri": Annotated[
         str | None,
@@ -124,7 +144,10 @@ HOST_OPTIONS: dict[str, object] = {
         ),
     ],
 }
-"""What is said of the host at hand where something is started on it: parameter and option."""
+"""What is said of the host at hand where something is started on it: parameter and option.
+
+Whether paths can be used is found out where they are: an engine with a closed socket is absent.
+"""
 
 
 Command = Callable[..., None]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-COMMANDS = ("quickstart.sh", "test.sh", "playground.sh", "broker.sh")
+COMMANDS = ("quickstart.sh", "test.sh", "playground.sh", "broker.sh", "install.sh", "compose/try.sh")
 
 
 def call(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
