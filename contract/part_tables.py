@@ -97,9 +97,11 @@ def _check_content(name: str, table: pa.Table, trial_id: str, attempt: int) -> N
             raise PartError(f"its '{name}' table has rows of another {column}")
     if name == "samples" and pc.all(pc.is_finite(table.column("value"))).as_py() not in (True, None):
         raise PartError("its 'samples' table has values that are no numbers")
-    if name == "instances":
-        if strange := set(pc.unique(table.column("outcome")).to_pylist()) - _OUTCOMES:
-            raise PartError(f"its 'instances' table has an outcome that is none: {min(strange)[:40]!r}")
+    strange = (
+        set(pc.unique(table.column("outcome")).to_pylist()) - _OUTCOMES if name == "instances" else ()
+    )
+    if strange:
+        raise PartError(f"its 'instances' table has an outcome that is none: {min(strange)[:40]!r}")
 
 
 @cache

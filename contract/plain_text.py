@@ -7,7 +7,7 @@ _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 
 def unsafe_character(text: str) -> str | None:
-    """The first character that has no place in a name or a line, as an escape; None when there is none."""
+    """The first character that has no place in a name or a line, as an escape; None without one."""
     found = _UNSAFE.search(text)
     return _escape(found) if found else None
 

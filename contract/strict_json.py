@@ -29,7 +29,7 @@ def read_json(text: str | bytes, max_bytes: int) -> Any:
 
 
 def check_plain(value: Any) -> None:
-    """Raises ValueError for data that is nested too deeply, or has numbers that are too large or none."""
+    """Raises ValueError for data that is nested too deeply, or has numbers too large, or none."""
     level, depth = [value], 0
     while level:
         depth += 1

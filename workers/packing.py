@@ -13,7 +13,7 @@ _MOST_WHY = 500
 
 
 def pack(record: TrialRecord, rows: Rows) -> PackedPart:
-    """The part of a trial, read once as its coordinator will. What makes none becomes a failed record."""
+    """The part of a trial, read once as its coordinator will. What makes none is a failed record."""
     try:
         packed = pack_part(record, rows)
         read_part(packed.data)

@@ -70,7 +70,7 @@ class Policy(Frozen):
     def _check_sizes(self, trial: Trial, planned: int) -> None:
         # Neighbours that are not 'limited' have none of the trial's limits.
         limits = Limits() if trial.params.get("limited") is False else trial.limits
-        size_mib = trial.params.get("size_mib", 0)
+        size_mib = trial.params.get("size_mib")
         complete = limits.cpus is not None and limits.memory_mib is not None
         _see("limits_required", "true", complete or not self.limits_required, "no limit")
         for rule, most, value in (
@@ -78,7 +78,7 @@ class Policy(Frozen):
             ("max_deadline_s", self.max_deadline_s, trial.deadline_s),
             ("max_cpus", self.max_cpus, limits.cpus),
             ("max_memory_mib", self.max_memory_mib, limits.memory_mib),
-            ("max_image_mib", self.max_image_mib, size_mib),
+            ("max_image_mib", self.max_image_mib, size_mib if isinstance(size_mib, int) else 0),
         ):
             # Where a size is bounded, one without a bound is too large.
             _see(rule, most, most is None or (value is not None and value <= most), value)

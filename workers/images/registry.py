@@ -30,6 +30,8 @@ from workers.images.oci import (
 PLAIN_TYPES = "application/vnd.docker.distribution.manifest.v2+json"
 _CHUNK_BYTES = 1 << 20
 _MOST_REDIRECTS = 3
+_CUT_AFTER = 1.5
+"""Deadlines after which an answer that comes byte by byte is cut off; silence ends at one."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -188,9 +190,9 @@ class Registry:
         *,
         streams: bool = False,
     ) -> Iterator[http.client.HTTPResponse]:
-        """The answer to one request. Unless it ``streams``, all of it comes within the deadline."""
+        """The answer to one request. Unless it ``streams``, all of it comes in 1.5 deadlines."""
         link, path = self._link(target)
-        cut = threading.Timer(self._deadline_s, _cut, [link])
+        cut = threading.Timer(_CUT_AFTER * self._deadline_s, _cut, [link])
         cut.daemon = True
         try:
             try:
