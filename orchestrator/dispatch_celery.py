@@ -23,12 +23,12 @@ from pydantic import ValidationError
 from contract import wire
 from contract.broker import broker_errors, connect
 from contract.errors import BrokerError, PartError, ResultsError, UseError
-from contract.parts import part_name
+from contract.parts import MAX_PART_BYTES, part_name
 from contract.shared_parts import shared_parts
 from contract.sweeping import SweepAnswer, SweepOrder, answer_key
 from contract.trial import Receipt
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
-from orchestrator.fleet import quarantine_host
+from orchestrator.fleet import quarantine_host, read_activity
 
 LOST_AFTER_S = 15.0
 """A trial without message, lease and part for this long is lost: longer than from queue to lease."""
@@ -162,6 +162,7 @@ class CeleryDispatcher(Dispatcher):
             try:
                 receipt = Receipt.model_validate_json(fields[b"receipt"])
                 data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
+                _see_that_it_is_what_was_announced(receipt, data)
                 deliveries.append(Delivery(receipt, data, ticket.decode()))
             except (ValidationError, KeyError, PartError):
                 self._client.xdel(stream, ticket)
@@ -177,10 +178,7 @@ class CeleryDispatcher(Dispatcher):
         """A part that its worker put into the shared place. Raises PartError when it is not there."""
         if self._shared is None:
             raise PartError("a record without a part, and no shared place to look for it")
-        data = self._shared.get(part_name(receipt.trial_id, receipt.attempt))
-        if hashlib.sha256(data).hexdigest() != receipt.sha256:
-            raise PartError("the part in the shared place is another one")
-        return data
+        return self._shared.get(part_name(receipt.trial_id, receipt.attempt))
 
     def confirm(self, deliveries: list[Delivery]) -> None:
         """Take the records off the stream."""
@@ -194,7 +192,7 @@ class CeleryDispatcher(Dispatcher):
             beats = self._client.mget([wire.heartbeat_key(name) for name in self._hosts])
             activities = self._client.mget([wire.activity_key(name) for name in self._hosts])
         return {
-            name: HostState(beat is not None, str(json.loads(activity or b"{}").get("driver", "")))
+            name: HostState(beat is not None, read_activity(activity))
             for name, beat, activity in zip(self._hosts, beats, activities, strict=True)
         }
 
@@ -256,6 +254,14 @@ class CeleryDispatcher(Dispatcher):
                 raise BrokerError(f"the broker took no message: {error}") from error
 
 
+def _see_that_it_is_what_was_announced(receipt: Receipt, data: bytes) -> None:
+    """Raises PartError. What the part says of itself is looked at when the parts are gathered."""
+    if len(data) > MAX_PART_BYTES or len(data) != receipt.size_bytes:
+        raise PartError(f"a part of {len(data)} bytes, announced as {receipt.size_bytes}")
+    if hashlib.sha256(data).hexdigest() != receipt.sha256:
+        raise PartError("the part is another one than was announced")
+
+
 def sweep_fleet(broker: str, hosts: list[str], *, dry_run: bool, wait_s: float) -> list[SweepAnswer]:
     """Have workers sweep their hosts, each after the trial that it is at.
 
@@ -276,7 +282,8 @@ def sweep_fleet(broker: str, hosts: list[str], *, dry_run: bool, wait_s: float) 
         while len(answers) < len(hosts) and (left_s := give_up - time.monotonic()) > 0:
             came = client.blpop([answer_key(answer_to)], timeout=min(5.0, max(0.1, left_s)))
             if came is not None:
-                answers.append(SweepAnswer.model_validate_json(came[1]))
+                with suppress(ValidationError):  # somebody else's word
+                    answers.append(SweepAnswer.model_validate_json(came[1]))
     return answers
 
 

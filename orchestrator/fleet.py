@@ -7,10 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import redis
+from pydantic import BaseModel
 
 from contract import CONTRACT_VERSION, wire
-from contract.campaign import Scalar
+from contract.campaign import Scalar, plain_name
 from contract.errors import UseError
+from orchestrator.heard import Activity, Beat, Quarantine, Registration, heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,14 @@ class HostEntry:
     quarantine: dict[str, Any]
     """Why and since when no campaign uses it; empty when they may."""
 
+    readable: bool = True
+    """Whether what it registered with is what workers say. If not, it is not alive either."""
+
     @property
     def state(self) -> str:
         """In one word; ``stale`` is registered without a heartbeat."""
+        if not self.readable:
+            return "unreadable"
         if not self.alive:
             return "stale"
         if self.contract != CONTRACT_VERSION:
@@ -56,7 +63,7 @@ class HostEntry:
             if isinstance(value, Scalar)
         }
         memory = self.facts.get("mem_bytes")
-        sizes = {"mem_gib": memory / 2**30} if memory is not None else {}
+        sizes = {"mem_gib": memory / 2**30} if isinstance(memory, int | float) else {}
         own = {name: value for name, value in self.facts.items() if isinstance(value, Scalar)}
         return own | sizes | of_engines
 
@@ -80,23 +87,29 @@ def read_fleet(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) 
     for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
     return {
-        name: _entry(name, json.loads(known[name]), state)
+        name: _entry(name, known[name], state)
         for name, *state in zip(names, *pipe.execute(), strict=True)
     }
 
 
 def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
     if only is None:
-        return {name.decode(): entry for name, entry in client.hgetall(wire.REGISTRY).items()}
+        named = ((_name(key), entry) for key, entry in client.hgetall(wire.REGISTRY).items())
+        return {name: entry for name, entry in named if name is not None}
     entries = client.hmget(wire.REGISTRY, list(only)) if only else []
     return {name: entry for name, entry in zip(only, entries, strict=True) if entry is not None}
 
 
 def read_boots(client: "redis.Redis[bytes]", but: Container[str]) -> dict[str, str]:
     """The registered hosts that are alive, except some, each with its worker's boot id."""
-    names = [name for key in client.hkeys(wire.REGISTRY) if (name := key.decode()) not in but]
+    keys = map(_name, client.hkeys(wire.REGISTRY))
+    names = [name for name in keys if name is not None and name not in but]
     boots = client.mget([wire.owner_key(name) for name in names]) if names else []
-    return {name: boot.decode() for name, boot in zip(names, boots, strict=True) if boot is not None}
+    return {
+        name: boot.decode(errors="replace")
+        for name, boot in zip(names, boots, strict=True)
+        if boot is not None
+    }
 
 
 def quarantine_host(client: "redis.Redis[bytes]", name: str, why: str) -> None:
@@ -119,18 +132,40 @@ def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
         raise UseError(f"no host '{name}' is registered")
 
 
-def _entry(name: str, known: dict[str, Any], state: list[bytes | None]) -> HostEntry:
+def read_activity(said: bytes | None) -> str:
+    """Driver of the trial that a host is at; empty when it is at none."""
+    activity = heard(Activity, said)
+    return activity.driver if activity is not None else ""
+
+
+def _entry(name: str, known: bytes, state: list[bytes | None]) -> HostEntry:
+    registered = heard(Registration, known)
+    said = registered or Registration()
     beat, activity, quarantine = state
+    why = (heard(Quarantine, quarantine) or Quarantine()) if quarantine is not None else None
     return HostEntry(
         name=name,
-        alive=beat is not None,
-        labels=known.get("labels", {}),
-        contract=known.get("contract", 0),
-        boot=known.get("boot", ""),
-        engines=known.get("engines", {}),
-        facts=known.get("facts", {}),
-        versions=known.get("versions", {}),
-        beat=json.loads(beat) if beat else {},
-        activity=json.loads(activity) if activity else {},
-        quarantine=json.loads(quarantine) if quarantine else {},
+        alive=beat is not None and registered is not None,
+        labels=said.labels,
+        contract=said.contract,
+        boot=said.boot,
+        engines=said.engines,
+        facts=said.facts,
+        versions=said.versions,
+        beat=_plain(heard(Beat, beat)),
+        activity=_plain(heard(Activity, activity)),
+        quarantine=_plain(why),
+        readable=registered is not None,
     )
+
+
+def _plain(said: BaseModel | None) -> dict[str, Any]:
+    return said.model_dump() if said is not None else {}
+
+
+def _name(key: bytes) -> str | None:
+    """The host's name; None for what no host can be called."""
+    try:
+        return plain_name(key.decode())
+    except ValueError:
+        return None

@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     counted,
     takes_host,
 )
+from orchestrator.cli.outputs import say
 
 if TYPE_CHECKING:
     from contract.campaign import Campaign
@@ -80,12 +81,12 @@ def plan(
         differing = ", ".join(
             f"{key}={value}" for key, value in cell.params.items() if value is not None
         )
-        typer.echo(f"{cell.experiment:12} {cell.driver}/{cell.profile:12} {differing}")
+        say(f"{cell.experiment:12} {cell.driver}/{cell.profile:12} {differing}")
     hosts = sorted({trial.host for trial in trials})
     counts = (counted(len(cells), "cell"), counted(read.blocks, "block"), counted(len(hosts), "host"))
     typer.echo(f"{' × '.join(counts)} = {counted(len(trials), 'trial')}")
     for reason, count in blocked.items():
-        typer.echo(f"cannot run: {counted(count, 'trial')}, {reason}")
+        say(f"cannot run: {counted(count, 'trial')}, {reason}")
 
 
 @takes_host

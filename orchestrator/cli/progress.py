@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from contract.plain_text import printable
 from contract.trial import Receipt, Trial
 from orchestrator.coordinate import Observer
 from orchestrator.dispatch import HostState
@@ -99,7 +100,9 @@ class PlainProgress(_Counts):
         self._say(text)
 
     def _say(self, text: str) -> None:
-        self._console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            f"{self._name}: {printable(text)}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class LiveProgress(_Counts):
@@ -137,7 +140,7 @@ class LiveProgress(_Counts):
 
     def note(self, text: str) -> None:
         """Print it above the bar."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(printable(text), markup=False, highlight=False)
 
     def __rich__(self) -> RenderableType:
         return Group(self._bar, *self._host_lines())
@@ -145,7 +148,7 @@ class LiveProgress(_Counts):
     def _host_lines(self) -> Iterator[Text]:
         shown = nsmallest(HOSTS_SHOWN, self.states.items(), key=lambda item: (item[1].alive, item[0]))
         for name, state in shown:
-            word = "away" if not state.alive else state.activity or "waiting"
+            word = "away" if not state.alive else printable(state.activity) or "waiting"
             style = "red" if not state.alive else "green" if state.activity else "dim"
             yield Text(f"  {name:24} {word:24} {self.per_host[name]:6} done", style=style)
         if len(self.states) > HOSTS_SHOWN:

@@ -7,6 +7,7 @@ import typer
 
 from contract.errors import UseError
 from orchestrator.cli.options import counted
+from orchestrator.cli.outputs import say
 
 if TYPE_CHECKING:
     from contract.sweeping import SweepAnswer
@@ -38,7 +39,7 @@ def sweep_by_workers(broker: str | None, host: str | None, *, dry_run: bool, as_
     else:
         _say(answers, dry_run=dry_run)
     for text in [*failed, *(f"{name}: no answer within {WAIT_S:g} s" for name in mute)]:
-        typer.echo(f"not swept: {text}", err=True)
+        say(f"not swept: {text}", err=True)
     if failed or mute:
         raise typer.Exit(1)
 
@@ -46,9 +47,9 @@ def sweep_by_workers(broker: str | None, host: str | None, *, dry_run: bool, as_
 def _say(answers: "list[SweepAnswer]", *, dry_run: bool) -> None:
     for answer in sorted(answers, key=lambda answer: answer.host):
         for one in answer.found:
-            typer.echo(f"{one.driver:10} {one.kind:10} {one.name}  (host {one.host})")
+            say(f"{one.driver:10} {one.kind:10} {one.name}  (host {one.host})")
         for note in answer.notes:
-            typer.echo(f"{answer.host}: {note}", err=True)
+            say(f"{answer.host}: {note}", err=True)
     count = sum(len(answer.found) for answer in answers)
     done = "" if dry_run or not count else ", removed"
     typer.echo(f"{counted(count, 'leftover')} on {counted(len(answers), 'host')}{done}")
