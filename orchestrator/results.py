@@ -36,7 +36,7 @@ class Results:
         """Hold the folder for one coordinator. Raises ResultsError when it is held or unwritable."""
         try:
             self.parts.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ResultsError(
                 f"results folder {self.folder} cannot be written: {error.strerror}; choose another "
