@@ -17,6 +17,11 @@ _Word = Annotated[str, Field(max_length=200), AfterValidator(plain_line)]
 _Small = Annotated[int, Field(ge=0, lt=2**31)]
 
 
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    check_plain(settings)
+    return settings
+
+
 class Trial(Frozen):
     """What one host is asked to measure, complete: a worker needs nothing else."""
 
@@ -28,7 +33,9 @@ class Trial(Frozen):
     experiment: _Word
     driver: _Word
     profile: _Word
-    settings: dict[str, Any] = Field({}, description="the profile's settings, defaults filled in")
+    settings: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(
+        {}, description="the profile's settings, defaults filled in"
+    )
     params: dict[str, Scalar] = Field({}, description="the experiment's, defaults filled in")
     image: Image = "tiny"
     limits: Limits = Limits()
