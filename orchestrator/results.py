@@ -17,7 +17,7 @@ from contract.parts import (
     store_parts,
 )
 from contract.trial import Receipt, Trial
-from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan
+from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan, refuse_newer
 from orchestrator.received import End, end_in, end_told, note_ends, read_ends
 
 
@@ -57,12 +57,18 @@ class Results:
             os.close(handle)
 
     def freeze(self, campaign_text: str, trials: tuple[Trial, ...]) -> None:
-        """Keep the campaign as it was read, and the plan that came of it."""
+        """Keep the campaign as it was read, and the plan that came of it.
+
+        Raises ResultsError when that cannot be written, or would go over a later release's plan.
+        """
         try:
+            refuse_newer(self.folder / "plan.json")
             _replace(self.folder / "campaign.yaml", campaign_text)
             _replace(self.folder / "plan.json", plan_text(trials))
         except OSError as error:
             raise ResultsError(f"{self.folder} cannot be written: {error.strerror}") from error
+        except ValueError as error:
+            raise ResultsError(f"{self.folder} is another release's: {error}") from error
 
     def planned(self) -> tuple[Trial, ...]:
         """The plan of the last run. Raises ResultsError when there is none."""
