@@ -12,7 +12,6 @@ import typer
 
 from contract.errors import UseError
 from contract.plain_text import printable
-from contract.strict_json import read_json
 from orchestrator.cli.options import BrokerOption, JsonOption, counted
 from orchestrator.cli.outputs import say
 from orchestrator.cli.tabulate import tabulate
@@ -95,6 +94,8 @@ def cancel(
 
 def _claim(said: bytes) -> dict[str, Any]:
     """Who runs a campaign, as its coordinator left it on the broker. Raises UseError."""
+    from contract.strict_json import read_json
+
     try:
         run = read_json(said, max_bytes=10_000)
         return {"run": str(run["run"]), "machine": str(run["machine"])}
