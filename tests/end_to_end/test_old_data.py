@@ -20,7 +20,7 @@ from orchestrator.results import Results
 
 GOLDEN = Path(__file__).parents[1] / "data/schema-1"
 NEWER = SCHEMA_VERSION + 1
-RULES = "rules:\n  - {experiment: lifecycle, metric: e2e, at_most: 10s}\n"
+RULES = "rules:\n  - {experiment: lifecycle, metric: e2e, at_most: 10s, confidence: estimate}\n"
 DEMAND = "demand: d\nshapes: [{name: s, count: 3, variants: [simulated]}]\n"
 CAMPAIGN = "campaign: golden\nexperiments: [{experiment: lifecycle, drivers: [simulated]}]\n"
 
@@ -77,13 +77,13 @@ def test_the_golden_dataset_is_reported_and_compared(golden: Path, tonnage: Comm
     for section in ("lifecycle", "overhead", "recovery"):
         assert f'<section id="{section}"' in page
     code, said = tonnage(
-        "compare", "golden", "--a", "profile=default", "--b", "profile=narrow", "--json"
+        "compare", "golden/dataset", "--a", "profile=default", "--b", "profile=narrow", "--json"
     )
     assert code == 0
     assert json.loads(said)
-    code, said = tonnage("gate", "golden", "--rules", "rules.yaml")
+    code, said = tonnage("gate", "golden/dataset", "--rules", "rules.yaml")
     assert (code, "passed" in said) == (0, True)
-    code, said = tonnage("export", "golden", "--table", "trials", "--out", "t.csv")
+    code, said = tonnage("export", "golden/dataset", "--table", "trials", "--out", "t.csv")
     assert (code, len(Path("t.csv").read_text().splitlines())) == (0, 9)
 
 
