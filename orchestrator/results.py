@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contract.errors import PartError, ResultsError
 from contract.parts import (
+    MAX_PART_BYTES,
     Part,
     TrialRecord,
     check_part,
@@ -133,6 +134,8 @@ class Results:
     def _setting_aside(self, trial_id: str, attempt: int) -> Iterator[bytes]:
         path = self.parts / part_name(trial_id, attempt)
         try:
+            if path.stat().st_size > MAX_PART_BYTES:
+                raise PartError(f"a part larger than {MAX_PART_BYTES} bytes")
             yield path.read_bytes()
         except PartError:
             aside = self.folder / "damaged"
