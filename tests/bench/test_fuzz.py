@@ -1,4 +1,4 @@
-"""A smoke of the fuzzing: some cases of every target. ``python tests/bench/fuzz.py`` is the whole of it."""
+"""A smoke of the fuzzing: some cases of every target. ``tests/bench/fuzz.py`` is the whole of it."""
 
 import pytest
 from fuzz import fuzz

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.errors import ImageError
+from contract.errors import EngineError, ImageError
 from workers.engines.libvirt_delivery import _refuse_other_files
 
 pytestmark = pytest.mark.libvirt
@@ -51,5 +51,5 @@ def test_a_disk_whose_content_is_a_file_of_the_host_is_refused(
 
 def test_what_is_no_disk_is_refused(tmp_path: Path) -> None:
     (tmp_path / "disk.part").write_bytes(b"#!/bin/sh\n" * 100)
-    with pytest.raises(ImageError):
+    with pytest.raises(EngineError, match="not in qcow2 format"):
         _refuse_other_files(tmp_path / "disk.part", is_overlay=False)
