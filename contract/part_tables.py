@@ -1,7 +1,8 @@
 """A part's tables, from bytes that anybody may have written: checked before they take memory, and after.
 
 A few kilobytes of Parquet can stand for gigabytes: repeated rows, a long text that a dictionary names a
-million times, a compressed page. So the footer is looked at first, and texts are read as dictionaries.
+million times, a compressed page. So footer and pages are looked at first, and texts that could be many
+are read as dictionaries.
 """
 
 from functools import cache
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contract.errors import PartError
+from contract.parquet_pages import unfolded_bytes
 from contract.tables import schema_of
 from contract.trial import InstanceOutcome
 
@@ -20,6 +22,8 @@ MAX_TABLE_BYTES = 2**30
 _MOST_ROW_GROUPS = 10_000
 _CODECS = ("ZSTD", "UNCOMPRESSED")
 """Others pack more into less, and nobody of ours writes them."""
+_MOST_UNFOLDING = 33_000
+"""Bytes that a byte of Zstandard stands for at most: a block of 128 KiB takes four."""
 _OUTCOMES = frozenset(get_args(InstanceOutcome))
 
 
@@ -28,37 +32,61 @@ def read_table(name: str, data: bytes, rows: int, trial_id: str, attempt: int) -
 
     Raises PartError, and what Arrow raises for bytes that are no Parquet.
     """
-    try:
-        file = pq.ParquetFile(
-            pa.BufferReader(data),
-            read_dictionary=_texts(name),
-            thrift_string_size_limit=1 << 20,
-            thrift_container_size_limit=_MOST_ROW_GROUPS,
-        )
-    except KeyError as error:  # one of the columns is not there
-        raise PartError(f"its '{name}' table has another schema: no column {error}") from error
-    if not file.schema_arrow.equals(_as_read(name)):
+    file = _opened(data)
+    if not file.schema_arrow.equals(schema_of(name)):
         raise PartError(f"its '{name}' table has another schema")
     _check_footer(name, file.metadata, rows)
-    table = file.read(use_threads=False)  # small: threads only cost
+    if _most_text_bytes(name, file.metadata, data) > MAX_TABLE_BYTES:  # or far less: it is looked at
+        table = _with_texts(name, _opened(data, _texts(name)).read(use_threads=False))
+    else:
+        table = file.read(use_threads=False)  # small: threads only cost
     if table.num_rows != rows:
         raise PartError(f"its '{name}' table has {table.num_rows} rows, the record says {rows}")
-    table = _with_texts(name, table)
+    for column in _texts(name):
+        table.column(column).validate(full=True)  # that it is UTF-8
     _check_content(name, table, trial_id, attempt)
     return table
+
+
+def _opened(data: bytes, dictionaries: list[str] | None = None) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        pa.BufferReader(data),
+        read_dictionary=dictionaries,
+        thrift_string_size_limit=1 << 20,
+        thrift_container_size_limit=_MOST_ROW_GROUPS,
+    )
 
 
 def _check_footer(name: str, footer: pq.FileMetaData, rows: int) -> None:
     if footer.num_rows != rows:
         raise PartError(f"its '{name}' table has {footer.num_rows} rows, the record says {rows}")
+    _see_size(name, rows * 8 * footer.num_columns)
     groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     if sum(group.num_rows for group in groups) != rows:
         raise PartError(f"the row groups of its '{name}' table do not make {rows} rows")
-    chunks = [group.column(i) for group in groups for i in range(footer.num_columns)]
-    if other := {chunk.compression for chunk in chunks} - set(_CODECS):
-        raise PartError(f"its '{name}' table is compressed with {', '.join(sorted(other))}")
-    width = 8 * footer.num_columns
-    _see_size(name, max(rows * width, sum(max(0, chunk.total_uncompressed_size) for chunk in chunks)))
+
+
+def _most_text_bytes(name: str, footer: pq.FileMetaData, data: bytes) -> int:
+    """Bytes that the texts may come to, if every row has all of its dictionary. Raises PartError.
+
+    Pages of texts are all held, and looked at; of others one at a time, which is small unless its bytes
+    are many.
+    """
+    most = held = 0
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        for place, field in enumerate(schema_of(name)):
+            chunk, is_text = group.column(place), field.name in _texts(name)
+            if chunk.compression not in _CODECS:
+                raise PartError(f"its '{name}' table is compressed with {chunk.compression}")
+            if is_text or chunk.total_compressed_size * _MOST_UNFOLDING > MAX_TABLE_BYTES:
+                start = chunk.data_page_offset
+                if chunk.has_dictionary_page:
+                    start = min(start, chunk.dictionary_page_offset)
+                pages, dictionaries = unfolded_bytes(data, start, chunk.total_compressed_size)
+                held += pages + dictionaries
+                most += pages + dictionaries * group.num_rows if is_text else 0
+                _see_size(name, held)
+    return most
 
 
 def _see_size(name: str, size_bytes: int) -> None:
@@ -70,11 +98,10 @@ def _see_size(name: str, size_bytes: int) -> None:
 
 
 def _with_texts(name: str, table: pa.Table) -> pa.Table:
-    """Dictionaries as the texts that they stand for: valid UTF-8, and not too much of it."""
+    """Dictionaries as the texts that they stand for, when that is not too much."""
     size_bytes, columns = 0, dict(zip(table.column_names, table.columns, strict=True))
     for column in _texts(name):
         for chunk in columns[column].chunks:
-            chunk.validate(full=True)
             size_bytes += _text_bytes(chunk)
             _see_size(name, size_bytes)
         columns[column] = columns[column].cast(pa.string())
@@ -107,13 +134,3 @@ def _check_content(name: str, table: pa.Table, trial_id: str, attempt: int) -> N
 @cache
 def _texts(name: str) -> list[str]:
     return [field.name for field in schema_of(name) if pa.types.is_string(field.type)]
-
-
-@cache
-def _as_read(name: str) -> pa.Schema:
-    """The published schema with dictionaries for texts."""
-    fields = [
-        field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _texts(name) else field
-        for field in schema_of(name)
-    ]
-    return pa.schema(fields)

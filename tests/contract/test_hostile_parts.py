@@ -135,6 +135,44 @@ def test_text_that_is_no_text_is_refused() -> None:
     assert "UTF8" in refused(with_table("samples", table.set_column(place, field, broken)))
 
 
+def test_a_page_that_unfolds_to_more_than_its_footer_says_is_refused_unread(small: None) -> None:
+    options = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
+    sink = io.BytesIO()
+    pq.write_table(table_of("samples", 1, unit="A" * 20_000_000), sink, compression="zstd", **options)
+    lying, place = sink.getvalue(), schema_of("samples").get_field_index("unit")
+    group = pq.ParquetFile(sink).metadata.row_group(0)
+    for said in (group.column(place).total_uncompressed_size, group.total_byte_size):
+        true = zigzag(said)
+        assert lying.count(true) == 1
+        lying = lying.replace(true, zigzag(100, len(true)))
+    assert len(lying) < 10_000
+    footer = pq.ParquetFile(io.BytesIO(lying)).metadata
+    assert footer.row_group(0).column(place).total_uncompressed_size == 100
+    content = entries(GOOD.data)
+    record = json.loads(content["trial.json"])
+    record["tables"]["samples"] = {"rows": 1, "sha256": hashlib.sha256(lying).hexdigest()}
+    content |= {"samples.parquet": lying, "trial.json": json.dumps(record).encode()}
+    before = pa.total_allocated_bytes()
+    assert "its 'samples' table would take 20000" in refused(zipped(content))
+    assert pa.total_allocated_bytes() < before + part_tables.MAX_TABLE_BYTES
+
+
+def zigzag(value: int, width: int = 1) -> bytes:
+    """A number as Thrift writes it, in so many bytes at least."""
+    digits, value = [], value * 2
+    while value or len(digits) < width:
+        digits.append(value & 0x7F)
+        value >>= 7
+    return bytes([*(digit | 0x80 for digit in digits[:-1]), digits[-1]])
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_that_are_built_out_of_others_are_refused(encoding: str) -> None:
+    options = {"use_dictionary": False, "column_encoding": {"unit": encoding}}
+    data = with_table("samples", table_of("samples", 100, unit="A" * 1000), **options)
+    assert "pages that no part has" in refused(data)
+
+
 def test_more_columns_are_refused_before_they_are_read() -> None:
     extra = pa.array([["x" * 1000] * 1000] * 3)
     table = table_of("samples", 3).append_column("extra", extra)

@@ -67,3 +67,15 @@ def test_it_costs_its_own_row_and_no_more(name: str, host: HostSettings, tmp_pat
     assert growth_kib < MOST_GROWTH_MIB * 1024
     if "uptime" not in name:
         assert row["outcome"] in ("failed", "timeout")
+
+
+def test_no_field_of_a_campaign_reaches_a_shell(host: HostSettings, tmp_path: Path) -> None:
+    marker = tmp_path / "run"
+    evil = f"; touch {marker}; $(touch {marker}) `touch {marker}` | touch {marker} && touch {marker}"
+    command = {"work": "command", "command": f"/bin/echo '{evil}' {evil}", "repeats": 1, "warm_ups": 0}
+    part = measure(host, experiment="overhead", driver="process", params=command, deadline_s=20)
+    assert part.record.outcome == "completed", part.record.error_text
+    for image in (f"/bin/true{evil}", f"$(touch {marker})", f"`touch {marker}`"):
+        part = measure(host, driver="process", image=image, params={"instances": 1}, deadline_s=20)
+        assert (part.record.outcome, part.record.error_class) == ("failed", "image")
+    assert not marker.exists()
