@@ -83,6 +83,10 @@ def _place(text: str) -> str:
     return check_place(text) if text else text
 
 
+Place = Annotated[str, AfterValidator(_place)]
+"""Where parts go: a path that all share, or ``s3://BUCKET/PREFIX``; empty: through the broker."""
+
+
 class HostSelection(Frozen):
     """Which hosts measure: all that are alive, or those named, or those that are as asked for."""
 
@@ -166,7 +170,7 @@ class Campaign(Frozen):
     deadline_s: float = Field(300, gt=0, le=86_400, description="longest time of one trial")
     limits: Limits = Limits()
     image: Image = "tiny"
-    results: Annotated[str, AfterValidator(_place)] = Field(
+    results: Place = Field(
         "", max_length=1000, description="where parts go: a path that all share, or s3://BUCKET/PREFIX"
     )
     profiles: dict[Name, Profile] = {}

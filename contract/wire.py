@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from contract import CONTRACT_VERSION
-from contract.campaign import Frozen, Name
+from contract.campaign import Frozen, Name, Place
 from contract.errors import MessageError
 from contract.trial import MAX_ATTEMPT, Trial, decode_trial
 
@@ -47,7 +47,7 @@ class Message(Frozen):
     newer_than: int = Field(
         0, ge=0, le=MAX_ATTEMPT, description="a spooled part of a later attempt will do"
     )
-    results: str = Field("", max_length=1000, description="where the part goes; empty: the stream")
+    results: Place = Field("", max_length=1000, description="where the part goes; empty: the stream")
     issued_at_ns: int
     nonce: str = Field(min_length=16, max_length=64)
     trial: Trial
