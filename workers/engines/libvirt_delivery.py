@@ -14,6 +14,8 @@ from workers.ownership import NAME_PREFIX
 from workers.settings import HostSettings
 
 _PREFIX = f"{NAME_PREFIX}image-"
+_MOST_DISK_BYTES = 64 * 2**30
+"""Of a disk as its guest sees it: four times the largest image that is generated."""
 _BLOCK_BYTES = 512
 """Unit of ``st_blocks``, whatever the file system's own."""
 
@@ -107,11 +109,15 @@ def _refuse_other_files(part: Path, *, is_overlay: bool) -> None:
         found = json.loads(_qemu_img("info", "-f", "qcow2", "--output=json", part))
         outside = "data-file" in found.get("format-specific", {}).get("data", {})
         outside = outside or ("backing-filename" in found and not is_overlay)
-    except (ValueError, AttributeError) as error:
+        large = int(found["virtual-size"]) > _MOST_DISK_BYTES
+    except (ValueError, AttributeError, LookupError) as error:
         raise ImageError(f"a disk from the registry cannot be looked at: {error}") from error
     if outside:
         part.unlink(missing_ok=True)
         raise ImageError("a disk from the registry names files of this host: refused")
+    if large:
+        part.unlink(missing_ok=True)
+        raise ImageError(f"a disk from the registry is larger than {_MOST_DISK_BYTES // 2**30} GiB")
 
 
 def _allocated(path: Path) -> int:

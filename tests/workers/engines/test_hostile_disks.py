@@ -53,3 +53,10 @@ def test_what_is_no_disk_is_refused(tmp_path: Path) -> None:
     (tmp_path / "disk.part").write_bytes(b"#!/bin/sh\n" * 100)
     with pytest.raises(EngineError, match="not in qcow2 format"):
         _refuse_other_files(tmp_path / "disk.part", is_overlay=False)
+
+
+def test_a_disk_that_would_unfold_to_fill_the_host_is_refused(tmp_path: Path) -> None:
+    make("create", "-f", "qcow2", tmp_path / "disk.part", "1T")
+    assert (tmp_path / "disk.part").stat().st_size < 20_000_000
+    with pytest.raises(ImageError, match="larger than 64 GiB"):
+        _refuse_other_files(tmp_path / "disk.part", is_overlay=False)
