@@ -192,19 +192,19 @@ class Registry:
     ) -> Iterator[http.client.HTTPResponse]:
         """The answer to one request. Unless it ``streams``, all of it comes in 1.5 deadlines."""
         link, path = self._link(target)
-        cut = threading.Timer(_CUT_AFTER * self._deadline_s, _cut, [link])
-        cut.daemon = True
+        cut = None
         try:
             try:
-                if not streams:
-                    cut.start()
+                link.connect()
+                cut = None if streams else _cut_off(link.sock, _CUT_AFTER * self._deadline_s)
                 link.request(method, path, body, dict(headers))
                 answer = link.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise self._in_our_words(error) from error
             yield answer
         finally:
-            cut.cancel()
+            if cut is not None:
+                cut.cancel()
             link.close()
 
     def _link(self, target: str) -> tuple[http.client.HTTPConnection, str]:
@@ -258,11 +258,20 @@ class Registry:
 _ACCEPT = {"Accept": f"{MANIFEST_TYPE}, {PLAIN_TYPES}"}
 
 
-def _cut(link: http.client.HTTPConnection) -> None:
-    """End a connection under whoever waits for it."""
-    if link.sock is not None:
+def _cut_off(link: socket.socket, after_s: float) -> threading.Timer:
+    """End a connection under whoever waits for it, unless it is cancelled before.
+
+    The socket itself: the library's connection lets go of it when an answer has begun.
+    """
+
+    def cut() -> None:
         with suppress(OSError):
-            link.sock.shutdown(socket.SHUT_RDWR)
+            link.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(after_s, cut)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def see_that_it_fits(blob: Blob, folder: Path) -> None:

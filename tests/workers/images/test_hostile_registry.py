@@ -18,17 +18,24 @@ BYTES = b"content"
 DIGEST = f"sha256:{hashlib.sha256(BYTES).hexdigest()}"
 BLOB = Blob("x", DIGEST, len(BYTES))
 DEADLINE_S = 0.3
+DRIPS = 150
+"""Of 20 ms each: far more than what is waited for. Who waits longer is given what he asked for."""
+LAYER = {"mediaType": "x", "digest": DIGEST, "size": 7}
+GOOD = json.dumps({"config": LAYER, "layers": [LAYER]}).encode()
 Answer = Callable[[socket.socket, threading.Event], None]
 
 
-def say(*pieces: bytes, drip: bytes = b"") -> Answer:
-    """Send the pieces, then one and the same for ever, a little at a time."""
+def say(*pieces: bytes, drip: bytes = b"", end: bytes = b"") -> Answer:
+    """Send the pieces, then one and the same ``DRIPS`` times, a little at a time, and then the end."""
 
     def answer(link: socket.socket, over: threading.Event) -> None:
         for piece in pieces:
             link.sendall(piece)
-        while drip and not over.wait(0.02):
+        for _ in range(DRIPS if drip else 0):
+            if over.wait(0.02):
+                return
             link.sendall(drip)
+        link.sendall(end)
 
     return answer
 
@@ -64,9 +71,9 @@ MANY = b"Content-Length: 999999999999\r\n\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 MANIFESTS: dict[str, Answer] = {
-    "a head that drips": say(b"HTTP/1.1 200 OK\r\nX-A: ", drip=b"a"),
+    "a head that drips": say(OK + b"X-A: ", drip=b"a", end=b"\r\n\r\n" + GOOD),
     "heads without end": say(OK, drip=b"X-A: b\r\n" * 50),
-    "a body that drips": say(OK + MANY, drip=b" "),
+    "a body that drips": say(OK + b"\r\n", drip=b" ", end=GOOD),
     "a body without end": say(OK + MANY, drip=b" " * 1_000_000),
     "chunks that are none": say(OK + CHUNKED + b"zz\r\n"),
     "no HTTP at all": say(b"SSH-2.0-OpenSSH_9.2\r\n"),
@@ -130,9 +137,6 @@ def test_a_blob_that_fills_the_disk_by_its_own_word_is_not_begun(tmp_path: Path)
     registry = Registry("127.0.0.1:1", DEADLINE_S)
     with pytest.raises(ImageError, match="bytes left"):
         registry.fetch("a/b", Blob("x", DIGEST, 2**62), tmp_path / "blob", lambda: False)
-
-
-LAYER = {"mediaType": "x", "digest": DIGEST, "size": 7}
 
 
 @pytest.mark.parametrize(
