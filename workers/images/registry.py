@@ -201,7 +201,8 @@ class Registry:
                 answer = link.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise self._in_our_words(error) from error
-            yield answer
+            with answer:
+                yield answer
         finally:
             if cut is not None:
                 cut.cancel()
