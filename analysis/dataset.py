@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analysis.kept import Kept
+from analysis.odd import odd_content
 from contract.errors import DatasetError
 from contract.tables import SCHEMA_VERSION, TABLES, schema_of
 
@@ -25,6 +26,8 @@ MEMORY_LIMIT = "1GB"
 """What DuckDB may hold before it uses a temporary folder."""
 BATCH_ROWS = 100_000
 """Rows of one batch of a streamed answer."""
+_ODD = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What code meets that expects facts as workers write them, and finds others."""
 PARTITIONS = ("experiment", "host")
 
 
@@ -103,6 +106,8 @@ class Dataset:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, _ODD):
+            raise DatasetError(odd_content(self.path, error, trace)) from error
 
     def close(self) -> None:
         """Let go of DuckDB and its temporary folder."""

@@ -18,7 +18,7 @@ from contract.errors import ResultsError
 
 FORMATS = ("csv", "parquet", "json")
 _ARROW = {"string": pa.string(), "Int64": pa.int64(), "Float64": pa.float64(), "boolean": pa.bool_()}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A spreadsheet would run text that begins so."""
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
-import yaml
 from markupsafe import Markup
 
 from analysis import export, imported, palette, provenance, quantities, words_imported
@@ -17,6 +16,8 @@ from analysis.dataset import Dataset, open_dataset
 from analysis.diagnostics import section as diagnostics
 from analysis.section import Field, Figure, Section, ShownTable
 from analysis.tables import table_modules
+from contract.errors import CampaignError
+from contract.yaml_source import YamlSource
 
 MOST_MISSING = 100
 MOST_FILES = 60
@@ -156,10 +157,11 @@ def _opening(dataset: Dataset, shown: Sequence[str]) -> list[str]:
 def _description(campaign_file: str) -> str:
     """The campaign's own description, where its file has one."""
     try:
-        content = yaml.safe_load(campaign_file)
-    except yaml.YAMLError:
+        content = YamlSource(Path("campaign.yaml"), campaign_file).data
+    except CampaignError:
         return ""
-    return str(content.get("description") or "") if isinstance(content, dict) else ""
+    said = content.get("description") if isinstance(content, dict) else None
+    return said if isinstance(said, str) else ""
 
 
 def _moment(text: str) -> str:

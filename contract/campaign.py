@@ -19,6 +19,7 @@ from pydantic import (
 
 from contract.host_conditions import Condition, parse_condition
 from contract.places import check_place
+from contract.plain_text import plain_line
 from contract.yaml_source import YamlSource, load_yaml
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -34,9 +35,26 @@ def plain_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(plain_name)]
 """Names of campaigns, hosts and profiles: they become file, queue and label names."""
 
+
+def image_name(name: str) -> str:
+    """The name itself. Raises ValueError for one that could be an option, or leave where it begins."""
+    plain_line(name)
+    if name.startswith("-"):
+        raise ValueError("an image's name or absolute path, which does not begin with '-'")
+    if ".." in name.split("/"):
+        raise ValueError("an image's name or absolute path without '..'")
+    return name
+
+
+Image = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(image_name)]
+"""What instances are made from: ``tiny``, a name that the engine knows, or an absolute path."""
+
 Scalar = str | int | float | bool | None
 
 MAX_CELLS = 10_000
+"""Of one experiment's lists; all experiments of a campaign together may have twice as many."""
+MAX_TRIALS = 1_000_000
+"""Of one plan: a coordinator holds it in memory, some 1.4 KB per trial."""
 
 
 def _refuse_nesting(given: Any) -> Any:
@@ -63,6 +81,10 @@ def _condition(text: str) -> str:
 
 def _place(text: str) -> str:
     return check_place(text) if text else text
+
+
+Place = Annotated[str, AfterValidator(_place)]
+"""Where parts go: a path that all share, or ``s3://BUCKET/PREFIX``; empty: through the broker."""
 
 
 class HostSelection(Frozen):
@@ -110,7 +132,7 @@ class ExperimentEntry(Frozen):
     drivers: tuple[str, ...] = Field(min_length=1, description="drivers, or names of profiles")
     params: dict[str, Values] = {}
     limits: Limits | None = None
-    image: str | None = Field(None, description="overrides the campaign's image")
+    image: Image | None = Field(None, description="overrides the campaign's image")
     deadline_s: float | None = Field(None, gt=0, le=86_400)
 
     @field_validator("params")
@@ -147,8 +169,8 @@ class Campaign(Frozen):
     seed: int = Field(1, ge=0, lt=2**63, description="fixes every random order and choice")
     deadline_s: float = Field(300, gt=0, le=86_400, description="longest time of one trial")
     limits: Limits = Limits()
-    image: str = Field("tiny", min_length=1, max_length=1000)
-    results: Annotated[str, AfterValidator(_place)] = Field(
+    image: Image = "tiny"
+    results: Place = Field(
         "", max_length=1000, description="where parts go: a path that all share, or s3://BUCKET/PREFIX"
     )
     profiles: dict[Name, Profile] = {}

@@ -7,7 +7,6 @@ attempt, so what is left of a campaign can be told from a listing alone.
 
 import hashlib
 import io
-import json
 import os
 import re
 import uuid
@@ -17,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,16 +24,21 @@ from pydantic import Field
 
 from contract.campaign import Frozen
 from contract.errors import PartError, ResultsError
+from contract.part_tables import read_table
 from contract.rows import Rows
+from contract.strict_json import read_json
 from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
-from contract.trial import Outcome, Receipt, Trial, VerdictWord, canonical_json
+from contract.trial import MAX_ATTEMPT, Outcome, Receipt, Trial, VerdictWord, canonical_json
 
 IMPORTED = "imported"
 """Among a trial's facts: that others measured it, with format, files and what is known of its origin."""
 WRITERS = 8
 """Parts that are written at once: a file system writes what many wait for about as fast as one."""
 MAX_PART_BYTES = 512 * 1024 * 1024
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+"""Of a trial record: some 15 KiB are usual."""
 _RECORD = "trial.json"
+_ENTRIES = {_RECORD, "instances.parquet", "samples.parquet"}
 _OF_TRIAL = ("campaign", "host", "block", "order", "experiment", "driver", "profile", "image")
 _OF_RECORD = (
     *("attempt", "schema_version", "outcome", "verdict", "error_class", "error_text"),
@@ -42,6 +46,10 @@ _OF_RECORD = (
 )
 """Columns of the table of trials that are fields of a trial, or of its record, as they are."""
 _NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")
+
+
+Nanoseconds = Annotated[int, Field(gt=-(2**62), lt=2**62)]
+"""What columns and clocks can hold: some 146 years either way."""
 
 
 class TableCheck(Frozen):
@@ -61,7 +69,9 @@ class TrialRecord(Frozen):
 
     schema_version: int = SCHEMA_VERSION
     trial: Trial
-    attempt: int = Field(1, ge=0, description="0: the coordinator's word that nobody measured it")
+    attempt: int = Field(
+        1, ge=0, le=MAX_ATTEMPT, description="0: the coordinator's word that nobody measured it"
+    )
     outcome: Outcome
     verdict: VerdictWord
     reasons: tuple[str, ...] = ()
@@ -69,10 +79,10 @@ class TrialRecord(Frozen):
     error_text: str | None = None
     emulated: bool = False
     virtual: bool = False
-    started_at_ns: int | None = Field(description="host's wall clock, ns since 1970 UTC")
-    duration_ns: int | None = None
-    clock_offset_ns: int | None = None
-    clock_error_ns: int | None = None
+    started_at_ns: Nanoseconds | None = Field(description="host's wall clock, ns since 1970 UTC")
+    duration_ns: Nanoseconds | None = None
+    clock_offset_ns: Nanoseconds | None = None
+    clock_error_ns: Nanoseconds | None = None
     facts: dict[str, Any] = {}
     versions: dict[str, str] = {}
     tables: dict[str, TableCheck] = {}
@@ -189,7 +199,7 @@ def peek_record(part: Path | BinaryIO) -> TrialRecord:
     try:
         with zipfile.ZipFile(part) as archive:
             _refuse_bomb(archive)
-            return TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
+            return _record_in(archive)
     except _DAMAGE as error:
         raise PartError(f"a damaged part: {error!r:.300}") from error
 
@@ -256,6 +266,8 @@ def _parquet(table: pa.Table) -> bytes:
 def _refuse_bomb(archive: zipfile.ZipFile) -> None:
     """We never compress: what does may grow to any size before its declared one is noticed."""
     entries = archive.infolist()
+    if {entry.filename for entry in entries} - _ENTRIES or len(entries) > len(_ENTRIES):
+        raise PartError("a damaged part: it has entries that no part has")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise PartError("a damaged part: it has compressed entries")
     if sum(entry.file_size for entry in entries) > MAX_PART_BYTES:
@@ -267,13 +279,25 @@ def _checked(data: bytes) -> tuple[TrialRecord, dict[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _refuse_bomb(archive)
-            record = TrialRecord.model_validate(json.loads(archive.read(_RECORD)))
-            if record.schema_version != SCHEMA_VERSION:
-                raise PartError(f"schema version {record.schema_version}, expected {SCHEMA_VERSION}")
+            record = _record_in(archive)
             tables = {name: _checked_table(archive, name, record) for name in ("instances", "samples")}
     except _DAMAGE as error:
         raise PartError(f"a damaged part: {error!r:.300}") from error
     return record, tables
+
+
+def _record_in(archive: zipfile.ZipFile) -> TrialRecord:
+    size = archive.getinfo(_RECORD).file_size
+    if size > MAX_RECORD_BYTES:
+        raise PartError(f"a trial record of {size} bytes, where {MAX_RECORD_BYTES} are allowed")
+    content = read_json(archive.read(_RECORD), MAX_RECORD_BYTES)
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        raise PartError(
+            f"a part of schema version {version}, and this release reads {SCHEMA_VERSION}: use the "
+            "release of Tonnage that measured it"
+        )
+    return TrialRecord.model_validate(content)
 
 
 def _checked_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> bytes:
@@ -286,15 +310,10 @@ def _checked_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> 
 
 
 def _decoded(name: str, data: bytes, record: TrialRecord) -> pa.Table:
-    if record.tables[name].absent:
+    check = record.tables[name]
+    if check.absent:
         return schema_of(name).empty_table()
-    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)  # small: threads only cost
-    if not table.schema.equals(schema_of(name)):
-        raise PartError(f"its '{name}' table has another schema")
-    if table.num_rows != record.tables[name].rows:
-        rows = record.tables[name].rows
-        raise PartError(f"its '{name}' table has {table.num_rows} rows, the record says {rows}")
-    return table
+    return read_table(name, data, check.rows, record.trial.trial_id, record.attempt)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from contract.plain_text import plain_line
+
 _FORM = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._=/-]*)?(\?[A-Za-z0-9._=&:/-]*)?")
 _PARAMETERS = ("region", "scheme", "endpoint_override")
 
 
 def check_place(place: str) -> str:
     """The place of a campaign's ``results`` key, when it can be one. Raises ValueError that says how."""
+    plain_line(place)
     if place.startswith("/"):
         if ".." in Path(place).parts:
             raise ValueError("an absolute path without '..'")

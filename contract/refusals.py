@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from contract import CONTRACT_VERSION, wire
 from contract.campaign import Frozen
 from contract.errors import MessageError
+from contract.plain_text import printable
 from contract.signing import HostKey, is_sealed
 from contract.trial import Trial
 
@@ -40,7 +41,7 @@ CAUSES = {
 
 def plain_text(text: str) -> str:
     """Cut short, and without what a terminal would obey: it may be an attacker's."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:MAX_TEXT])
+    return printable(text[:MAX_TEXT]).replace("\n", " ")
 
 
 PlainText = Annotated[str, AfterValidator(plain_text)]

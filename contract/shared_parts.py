@@ -43,7 +43,10 @@ class _FolderParts(SharedParts):
 
     def get(self, name: str) -> bytes:
         try:
-            return (self._folder / name).read_bytes()
+            path = self._folder / name
+            if path.stat().st_size > MAX_PART_BYTES:
+                raise PartError(f"{self._folder}: {name} is larger than a part may be")
+            return path.read_bytes()
         except FileNotFoundError as error:
             raise PartError(f"{self._folder}: there is no {name}") from error
         except OSError as error:

@@ -3,14 +3,24 @@
 import hashlib
 import json
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from contract import CONTRACT_VERSION
-from contract.campaign import Frozen, Limits, Name, Scalar
+from contract.campaign import Frozen, Image, Limits, Name, Scalar
 from contract.errors import MessageError
+from contract.plain_text import plain_line
+from contract.strict_json import check_plain
 from contract.versions import refuse_other_version
+
+_Word = Annotated[str, Field(max_length=200), AfterValidator(plain_line)]
+_Small = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    check_plain(settings)
+    return settings
 
 
 class Trial(Frozen):
@@ -19,16 +29,18 @@ class Trial(Frozen):
     contract: int = CONTRACT_VERSION
     campaign: Name
     host: Name
-    block: int = Field(ge=0)
-    order: int = Field(ge=0, description="place within its block; not part of the id")
-    experiment: str
-    driver: str
-    profile: str
-    settings: dict[str, Any] = Field({}, description="the profile's settings, defaults filled in")
+    block: _Small
+    order: _Small = Field(description="place within its block; not part of the id")
+    experiment: _Word
+    driver: _Word
+    profile: _Word
+    settings: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(
+        {}, description="the profile's settings, defaults filled in"
+    )
     params: dict[str, Scalar] = Field({}, description="the experiment's, defaults filled in")
-    image: str = "tiny"
+    image: Image = "tiny"
     limits: Limits = Limits()
-    deadline_s: float = Field(gt=0)
+    deadline_s: float = Field(gt=0, le=10**9)
     seed: int = Field(ge=0, lt=2**63)
     group: tuple[Name, ...] = Field((), description="hosts that measure together; empty: this one alone")
 
@@ -77,11 +89,15 @@ NOT_APPLICABLE = "not_applicable"
 VerdictWord = Literal["valid", "suspect", "invalid"]
 
 
+MAX_ATTEMPT = 9999
+"""Of one trial: attempts have at most four digits in the names of parts."""
+
+
 class Receipt(Frozen):
     """The few fields that tell the coordinator that a part exists."""
 
     trial_id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    attempt: int = Field(ge=0)
+    attempt: int = Field(ge=0, le=MAX_ATTEMPT)
     host: Name
     outcome: Outcome
     verdict: VerdictWord
@@ -99,6 +115,7 @@ def decode_trial(content: object) -> Trial:
     """Check a trial that came over the wire. Raises MessageError that carries what came."""
     refuse_other_version(content, "coordinator", "worker")
     try:
+        check_plain(content)
         return Trial.model_validate(content)
-    except ValidationError as error:
+    except ValueError as error:
         raise MessageError(f"not a trial: {error}; the message was {content!r:.500}") from error

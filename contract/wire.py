@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError
 from contract import CONTRACT_VERSION
 from contract.broker_tls import tls_options
 from contract.broker_urls import Endpoint, client_url, read_broker
-from contract.campaign import Frozen, Name
+from contract.campaign import Frozen, Name, Place
 from contract.errors import MessageError
-from contract.trial import Trial, decode_trial
+from contract.trial import MAX_ATTEMPT, Trial, decode_trial
 from contract.versions import refuse_other_version
 
 TASK = "tonnage.enter"
@@ -46,9 +46,11 @@ class Message(Frozen):
     operation: Literal["trial"] = "trial"
     run: str = Field(pattern=r"^[0-9a-f]{32}$", description="one execution of `tonnage run`")
     host: Name
-    attempt: int = Field(ge=1)
-    newer_than: int = Field(0, ge=0, description="a spooled part of a later attempt will do")
-    results: str = Field("", max_length=1000, description="where the part goes; empty: the stream")
+    attempt: int = Field(ge=1, le=MAX_ATTEMPT)
+    newer_than: int = Field(
+        0, ge=0, le=MAX_ATTEMPT, description="a spooled part of a later attempt will do"
+    )
+    results: Place = Field("", max_length=1000, description="where the part goes; empty: the stream")
     issued_at_ns: int = Field(description="by the broker's clock")
     nonce: str = Field(min_length=16, max_length=64)
     trial: Trial

@@ -10,12 +10,16 @@ from pydantic_core import ErrorDetails
 
 from contract.errors import CampaignError
 from contract.nearest import did_you_mean, hinted
+from contract.plain_text import printable, unsafe_character
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
 MAX_NODES = 100_000
 """Values a file may hold, so that aliases of aliases cannot fill the memory."""
 MAX_INT_BITS = 64
+_MOST_DIGITS = 100
+"""Of what is read as anything but text: 1:1:1:… is a number to YAML, and takes long to add up."""
+_MOST_COMPLAINTS = 20
 
 _TYPE_WORDS = {
     "model_type": "a mapping",
@@ -32,6 +36,7 @@ _TYPE_WORDS = {
     "bool_parsing": "true or false",
     "too_short": "at least one entry",
 }
+_TEXT_TAG = "tag:yaml.org,2002:str"
 
 Location = tuple[str | int, ...]
 
@@ -67,9 +72,12 @@ class YamlSource:
 
     def _build_scalar(self, node: yaml.Node) -> Any:
         where = f"{self.path}:{node.start_mark.line + 1}"
+        self._refuse_unsafe(node)
+        if node.tag != _TEXT_TAG and ":" in node.value and len(node.value) > _MOST_DIGITS:
+            raise CampaignError(f"{where}: {_shown(node.value)} is longer than a number or date may be")
         try:
             value = yaml.SafeLoader("").construct_object(node)
-        except (ValueError, LookupError, AttributeError, yaml.YAMLError) as error:
+        except (ArithmeticError, ValueError, LookupError, AttributeError, yaml.YAMLError) as error:
             # PyYAML trips over `!!bool x` and the like in many ways
             kind = node.tag.removeprefix("tag:yaml.org,2002:")
             raise CampaignError(f"{where}: {_shown(node.value)} cannot be read as {kind}") from error
@@ -83,12 +91,19 @@ class YamlSource:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 raise CampaignError(f"{self.path}:{line}: a key that is not plain text")
+            self._refuse_unsafe(key_node)
             key = str(key_node.value)
             if key in found:
                 raise CampaignError(f"{self.path}:{line}: key '{show((*loc, key))}' stands here twice")
             self._lines[(*loc, key)] = line
             found[key] = self._build(value_node, (*loc, key))
         return found
+
+    def _refuse_unsafe(self, node: yaml.Node) -> None:
+        """What would steer the terminal of whoever is shown it, or cannot be written again."""
+        if found := unsafe_character(node.value):
+            where = f"{self.path}:{node.start_mark.line + 1}"
+            raise CampaignError(f"{where}: {_shown(node.value)} holds the control character {found}")
 
     def line(self, loc: Location) -> int:
         """The line of the key at ``loc``, or of the nearest key around it."""
@@ -120,9 +135,12 @@ class YamlSource:
         self, error: ValidationError, model: type[BaseModel], base: Location = ()
     ) -> CampaignError:
         """Turn complaints of pydantic about the ``model`` read at ``base`` into ours, a line each."""
-        lines = []
+        lines: list[str] = []
         problems = error.errors()
         for problem in problems:
+            if len(lines) == _MOST_COMPLAINTS:
+                lines.append(f"{self.path}: and more like these")
+                break
             loc = (*base, *problem["loc"])
             if problem["type"] == "too_short" and any(
                 _is_inside(p["loc"], problem["loc"]) for p in problems
@@ -197,4 +215,4 @@ def _shown(value: object) -> str:
 def _yaml_problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return str(error)
+    return printable(str(error))

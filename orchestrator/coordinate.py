@@ -175,12 +175,16 @@ class Coordination:
     def _take(self, deliveries: list[Delivery]) -> None:
         """Store what came in; only then may its sender forget it."""
         # What is not in the plan may be another coordinator's of the same campaign name.
-        ours = [delivery for delivery in deliveries if delivery.receipt.trial_id in self._by_id]
+        ours = [delivery for delivery in deliveries if self._is_ours(delivery.receipt)]
         self.results.keep([(d.receipt, d.data) for d in ours if not self._has(d.receipt)])
         for delivery in ours:
             self._note(delivery.receipt)
         if ours:
             self.dispatcher.confirm(ours)
+
+    def _is_ours(self, receipt: Receipt) -> bool:
+        trial = self._by_id.get(receipt.trial_id)
+        return trial is not None and trial.host == receipt.host
 
     def _note(self, receipt: Receipt) -> None:
         trial = self._by_id[receipt.trial_id]

@@ -27,7 +27,7 @@ from contract.broker_urls import read_broker
 from contract.errors import BrokerError, UseError
 from contract.signing import Keys, fingerprint
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
-from orchestrator.fleet import quarantine_host
+from orchestrator.fleet import quarantine_host, read_activity
 from orchestrator.rabbitmq_queues import rabbitmq_lengths
 from orchestrator.records import Records
 from orchestrator.trust import Trust
@@ -184,7 +184,7 @@ class CeleryDispatcher(Dispatcher):
             beats = self._client.mget([wire.heartbeat_key(name) for name in self._hosts])
             activities = self._client.mget([wire.activity_key(name) for name in self._hosts])
         return {
-            name: HostState(beat is not None, str(json.loads(activity or b"{}").get("driver", "")))
+            name: HostState(beat is not None, read_activity(activity))
             for name, beat, activity in zip(self._hosts, beats, activities, strict=True)
         }
 

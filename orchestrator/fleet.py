@@ -8,12 +8,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import redis
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from contract import CONTRACT_VERSION, wire
-from contract.campaign import Scalar
+from contract.campaign import Scalar, plain_name
 from contract.errors import KeyFileError, MessageError, UseError
 from contract.signing import Keys, is_sealed, unseal
+from contract.strict_json import read_json
+from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,14 @@ class HostEntry:
     """Whether it takes signed orders only, and signs what it says."""
     unbelieved: str = ""
     """Why a coordinator that has keys does not believe its registration; empty when it does."""
+    readable: bool = True
+    """Whether what it registered with is what workers say. If not, it is not alive either."""
 
     @property
     def state(self) -> str:
         """In one word; ``stale`` is registered without a heartbeat."""
+        if not self.readable:
+            return "unreadable"
         if not self.alive:
             return "stale"
         if self.contract != CONTRACT_VERSION:
@@ -66,7 +72,7 @@ class HostEntry:
             if isinstance(value, Scalar)
         }
         memory = self.facts.get("mem_bytes")
-        sizes = {"mem_gib": memory / 2**30} if memory is not None else {}
+        sizes = {"mem_gib": memory / 2**30} if isinstance(memory, int | float) else {}
         own = {name: value for name, value in self.facts.items() if isinstance(value, Scalar)}
         return own | sizes | of_engines
 
@@ -95,27 +101,29 @@ def read_fleet(
     for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
     return {
-        name: _entry(name, *_opened(name, known[name], keys), state)
+        name: _entry(name, _opened(name, known[name], keys), state)
         for name, *state in zip(names, *pipe.execute(), strict=True)
     }
 
 
 def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
     if only is None:
-        return {
-            name.decode(errors="replace"): entry for name, entry in client.hgetall(wire.REGISTRY).items()
-        }
+        named = ((_name(key), entry) for key, entry in client.hgetall(wire.REGISTRY).items())
+        return {name: entry for name, entry in named if name is not None}
     entries = client.hmget(wire.REGISTRY, list(only)) if only else []
     return {name: entry for name, entry in zip(only, entries, strict=True) if entry is not None}
 
 
 def read_boots(client: "redis.Redis[bytes]", but: Container[str]) -> dict[str, str]:
     """The registered hosts that are alive, except some, each with its worker's boot id."""
-    names = [
-        name for key in client.hkeys(wire.REGISTRY) if (name := key.decode(errors="replace")) not in but
-    ]
+    keys = map(_name, client.hkeys(wire.REGISTRY))
+    names = [name for name in keys if name is not None and name not in but]
     boots = client.mget([wire.owner_key(name) for name in names]) if names else []
-    return {name: boot.decode() for name, boot in zip(names, boots, strict=True) if boot is not None}
+    return {
+        name: boot.decode(errors="replace")
+        for name, boot in zip(names, boots, strict=True)
+        if boot is not None
+    }
 
 
 def quarantine_host(client: "redis.Redis[bytes]", name: str, why: str) -> None:
@@ -138,55 +146,66 @@ def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
         raise UseError(f"no host '{name}' is registered")
 
 
-def _opened(name: str, text: bytes, keys: Keys | None) -> tuple[dict[str, Any], dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Opened:
     """What a host registered with, and what is to be said of its signature."""
-    said = _parsed(text)
-    signed = is_sealed(said)
-    trust: dict[str, Any] = {"signs": signed}
-    inside = _parsed(said["text"]) if signed and said.get("contract") == CONTRACT_VERSION else said
+
+    said: Registration | None
+    signs: bool = False
+    unbelieved: str = ""
+
+
+def _opened(name: str, text: bytes, keys: Keys | None) -> _Opened:
+    outside: Any = None
+    with suppress(ValueError):
+        outside = read_json(text, MAX_BYTES)
+    signs = is_sealed(outside)
+    said, unbelieved = heard(Registration, text), ""
+    if signs and outside["contract"] == CONTRACT_VERSION:
+        said = heard(Registration, str(outside["text"]).encode(errors="replace"))
     if keys is not None:
         try:
-            unseal(keys.of(name), "registration", name, said)
+            unseal(keys.of(name), "registration", name, outside)
         except (MessageError, KeyFileError) as error:
-            trust["unbelieved"] = f"its registration is not believed: {error}"
-            inside = _of_use(inside)
-    return inside | {"contract": said.get("contract", 0)}, trust
+            unbelieved = f"its registration is not believed: {error}"
+    return _Opened(said, signs, unbelieved)
 
 
-def _parsed(text: Any) -> dict[str, Any]:
-    """A JSON object; an empty one for anything else, which is then of no version that we know."""
-    with suppress(ValueError, TypeError, RecursionError):
-        content = json.loads(text)
-        if isinstance(content, dict):
-            return content
-    return {}
+def read_activity(said: bytes | None) -> str:
+    """Driver of the trial that a host is at; empty when it is at none."""
+    activity = heard(Activity, said)
+    return activity.driver if activity is not None else ""
 
 
-def _of_use(content: dict[str, Any]) -> dict[str, Any]:
-    """What an unbelieved registration tells campaigns to select by, if it has the right shape."""
-    shapes: dict[str, Any] = {"labels": dict[str, str], "facts": dict[str, Scalar], "boot": str}
-    found: dict[str, Any] = {}
-    for name, shape in shapes.items():
-        with suppress(ValidationError):
-            found[name] = TypeAdapter(shape).validate_python(content.get(name), strict=True)
-    return found
-
-
-def _entry(
-    name: str, known: dict[str, Any], trust: dict[str, Any], state: list[bytes | None]
-) -> HostEntry:
+def _entry(name: str, opened: _Opened, state: list[bytes | None]) -> HostEntry:
+    said = opened.said or Registration()
     beat, activity, quarantine = state
+    why = (heard(Quarantine, quarantine) or Quarantine()) if quarantine is not None else None
     return HostEntry(
         name=name,
-        alive=beat is not None,
-        labels=known.get("labels", {}),
-        contract=known.get("contract", 0),
-        boot=known.get("boot", ""),
-        engines=known.get("engines", {}),
-        facts=known.get("facts", {}),
-        versions=known.get("versions", {}),
-        beat=json.loads(beat) if beat else {},
-        activity=json.loads(activity) if activity else {},
-        quarantine=json.loads(quarantine) if quarantine else {},
-        **trust,
+        alive=beat is not None and opened.said is not None,
+        labels=said.labels,
+        contract=said.contract,
+        boot=said.boot,
+        engines=said.engines,
+        facts=said.facts,
+        versions=said.versions,
+        beat=_plain(heard(Beat, beat)),
+        activity=_plain(heard(Activity, activity)),
+        quarantine=_plain(why),
+        readable=opened.said is not None,
+        signs=opened.signs,
+        unbelieved=opened.unbelieved,
     )
+
+
+def _plain(said: BaseModel | None) -> dict[str, Any]:
+    return said.model_dump() if said is not None else {}
+
+
+def _name(key: bytes) -> str | None:
+    """The host's name; None for what no host can be called."""
+    try:
+        return plain_name(key.decode())
+    except ValueError:
+        return None

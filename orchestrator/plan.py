@@ -6,6 +6,7 @@ interleaved trials): drift of the host then hits all alternatives alike.
 
 import hashlib
 import itertools
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.campaign import Campaign, ExperimentEntry, Limits, Name
+from contract.campaign import MAX_CELLS, MAX_TRIALS, Campaign, ExperimentEntry, Limits, Name
 from contract.catalog import Catalog, DriverInfo, ExperimentInfo
 from contract.errors import CampaignError
 from contract.trial import Trial, canonical_json
@@ -46,6 +47,7 @@ class Cell:
 
 def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tuple[Cell, ...]:
     """All cells of a campaign, checked against the catalog. Raises CampaignError with file and line."""
+    _refuse_many(campaign, source)
     cells: dict[str, Cell] = {}
     variants = _read_profiles(campaign, source, catalog)
     for index, entry in enumerate(campaign.experiments):
@@ -69,6 +71,17 @@ def plan_cells(campaign: Campaign, source: YamlSource, catalog: Catalog) -> tupl
     return tuple(cells.values())
 
 
+def _refuse_many(campaign: Campaign, source: YamlSource) -> None:
+    """Before the first cell is made: a few lists multiply to what no memory holds."""
+    count = 0
+    for index, entry in enumerate(campaign.experiments):
+        values = (value for value in entry.params.values() if isinstance(value, list))
+        count += len(entry.drivers) * math.prod(map(len, values))
+        if count > 2 * MAX_CELLS:
+            allowed = f"at most {2 * MAX_CELLS} cells in a campaign"
+            raise source.error(("experiments", index), f"{count} cells up to here", allowed)
+
+
 Groups = Mapping[str, tuple[str, ...]]
 """Hosts that measure together what all measure together, by driver."""
 
@@ -82,6 +95,11 @@ def plan_trials(
     two hosts could wait for each other in two trials at once. Without ``groups`` all hosts take part; a
     host outside the group of a driver has no such trials of it.
     """
+    if (count := len(cells) * campaign.blocks * len(hosts)) > MAX_TRIALS:
+        raise CampaignError(
+            f"{len(cells)} cells x {campaign.blocks} blocks x {len(hosts)} hosts are {count} trials; "
+            f"allowed: at most {MAX_TRIALS} in a plan; make several campaigns of it"
+        )
     everybody = tuple(sorted(map(_HOST_NAME.validate_python, hosts)))
     groups = {cell.driver: everybody for cell in cells} if groups is None else groups
     molds = [_mold(campaign, cell, groups) for cell in cells]

@@ -4,7 +4,9 @@ A hundred thousand trials are then some 15 MB, and those that are read again sha
 """
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -12,9 +14,13 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
+from contract import CONTRACT_VERSION
 from contract.campaign import Frozen, Name
 from contract.trial import Trial
 
+PLAN_VERSION = 1
+"""Of the layout of this file. One without a version is of the first releases, and of version 1."""
+_VERSION = re.compile(rb'\{\s*"version": ([0-9]{1,9}),')
 OWN = {"host", "block", "order", "seed"}
 """What trials of one cell differ in."""
 _SHARED = attrgetter(*sorted(set(Trial.model_fields) - OWN))
@@ -46,7 +52,7 @@ class PlannedTrial:
 
 
 def plan_text(trials: tuple[Trial, ...]) -> str:
-    """The plan as JSON: ``cells``, and ``trials`` that name theirs by its place."""
+    """The plan as JSON: its ``version``, ``cells``, and ``trials`` that name theirs by its place."""
     places: dict[tuple[object, ...], int] = {}
     cells: list[str] = []
     lines = []
@@ -56,18 +62,19 @@ def plan_text(trials: tuple[Trial, ...]) -> str:
             cells.append(json.dumps(trial.model_dump(mode="json", exclude=OWN)))
         own = {"trial_id": trial.trial_id, "cell": place, "host": trial.host, "block": trial.block}
         lines.append(json.dumps(own | {"order": trial.order, "seed": trial.seed}))
-    return f'{{"cells": [\n{_joined(cells)}],\n"trials": [\n{_joined(lines)}]}}\n'
+    head = f'"version": {PLAN_VERSION},\n"cells"'
+    return f'{{{head}: [\n{_joined(cells)}],\n"trials": [\n{_joined(lines)}]}}\n'
 
 
 def read_plan(path: Path) -> tuple[Trial, ...]:
     """All trials. Raises OSError, ValueError, TypeError or LookupError for what is no plan."""
-    content = json.loads(path.read_bytes())
+    content = _content(path)
     return tuple(_trials(content["cells"], _LINES.validate_python(content["trials"])))
 
 
 def read_outline(path: Path) -> list[PlannedTrial]:
     """The trials in short, their ids as they were written. Raises as ``read_plan`` does."""
-    content = json.loads(path.read_bytes())
+    content = _content(path)
     cells = content["cells"]
     return [
         PlannedTrial(
@@ -81,6 +88,38 @@ def read_outline(path: Path) -> list[PlannedTrial]:
         )
         for line in content["trials"]
     ]
+
+
+def refuse_newer(path: Path) -> None:
+    """Raises ValueError for a plan that a later release has written: no other may be put over it."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if found := _VERSION.match(file.read(100)):
+            _see_version(int(found[1]))
+
+
+def _content(path: Path) -> Any:
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict) or not {"cells", "trials"} <= content.keys():
+        raise ValueError(
+            f"{path.name} is laid out as no plan of version {PLAN_VERSION} is; use the release of "
+            "Tonnage that wrote it, or run the campaign into another folder"
+        )
+    _see_version(content.get("version", 1))
+    for cell in content["cells"]:
+        if cell["contract"] != CONTRACT_VERSION:
+            raise ValueError(
+                f"its trials are of contract version {cell['contract']!r}, and this release speaks "
+                f"{CONTRACT_VERSION}; use the release of Tonnage that planned them"
+            )
+    return content
+
+
+def _see_version(version: object) -> None:
+    if version != PLAN_VERSION:
+        raise ValueError(
+            f"its plan is of version {version!r}, and this release reads {PLAN_VERSION}; use the "
+            "release of Tonnage that wrote it, or run the campaign into another folder"
+        )
 
 
 def _shared(trial: Trial) -> tuple[object, ...]:

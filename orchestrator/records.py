@@ -84,7 +84,7 @@ class Records:
                 f"host '{receipt.host}' speaks of a trial of host '{owner}'", cause="foreign"
             )
         data = fields[b"part"] if b"part" in fields else self._fetch(receipt)
-        if hashlib.sha256(data).hexdigest() != receipt.sha256:
+        if len(data) != receipt.size_bytes or hashlib.sha256(data).hexdigest() != receipt.sha256:
             raise PartError("the part is not the one that the receipt is of")
         return data
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contract.errors import PartError, ResultsError
 from contract.parts import (
+    MAX_PART_BYTES,
     Part,
     TrialRecord,
     check_part,
@@ -17,7 +18,7 @@ from contract.parts import (
     store_parts,
 )
 from contract.trial import Receipt, Trial
-from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan
+from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan, refuse_newer
 from orchestrator.received import End, end_in, end_told, note_ends, read_ends
 
 
@@ -36,7 +37,7 @@ class Results:
         """Hold the folder for one coordinator. Raises ResultsError when it is held or unwritable."""
         try:
             self.parts.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            handle = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ResultsError(
                 f"results folder {self.folder} cannot be written: {error.strerror}; choose another "
@@ -57,12 +58,18 @@ class Results:
             os.close(handle)
 
     def freeze(self, campaign_text: str, trials: tuple[Trial, ...]) -> None:
-        """Keep the campaign as it was read, and the plan that came of it."""
+        """Keep the campaign as it was read, and the plan that came of it.
+
+        Raises ResultsError when that cannot be written, or would go over a later release's plan.
+        """
         try:
+            refuse_newer(self.folder / "plan.json")
             _replace(self.folder / "campaign.yaml", campaign_text)
             _replace(self.folder / "plan.json", plan_text(trials))
         except OSError as error:
             raise ResultsError(f"{self.folder} cannot be written: {error.strerror}") from error
+        except ValueError as error:
+            raise ResultsError(f"{self.folder} is another release's: {error}") from error
 
     def planned(self) -> tuple[Trial, ...]:
         """The plan of the last run. Raises ResultsError when there is none."""
@@ -127,6 +134,8 @@ class Results:
     def _setting_aside(self, trial_id: str, attempt: int) -> Iterator[bytes]:
         path = self.parts / part_name(trial_id, attempt)
         try:
+            if path.stat().st_size > MAX_PART_BYTES:
+                raise PartError(f"a part larger than {MAX_PART_BYTES} bytes")
             yield path.read_bytes()
         except PartError:
             aside = self.folder / "damaged"

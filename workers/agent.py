@@ -1,11 +1,16 @@
 """Speaking with the agent inside an instance: its beacon, and requests answered by one JSON line."""
 
 import asyncio
-import json
+import math
 from typing import Any
 
 from contract.errors import AgentError, AgentSilent
-from workers.console import Console
+from contract.strict_json import read_json
+from workers.console import MAX_LINE_BYTES, Console
+
+_MOST_SAID = 1000
+"""Characters of a refusal that are kept."""
+_MOST_UPTIME_S = 10**9
 
 
 class Agent:
@@ -20,7 +25,7 @@ class Agent:
     async def beacon(self, deadline_s: float) -> None:
         """Wait for the first words. Raises AgentSilent after ``deadline_s``, with the last lines."""
         spoken = await self._wait_for("beacon", self._nonce, deadline_s)
-        self.uptime_ns = _uptime_ns(spoken.get("uptime_s"))
+        self.uptime_ns = read_uptime_ns(spoken.get("uptime_s"))
 
     async def ask(self, request: str, *args: object, deadline_s: float = 10.0) -> dict[str, Any]:
         """Send a request, return its answer. Raises AgentSilent or AgentError."""
@@ -29,7 +34,8 @@ class Agent:
         await self._console.send(" ".join([ticket, request, *map(str, args)]))
         answer = await self._wait_for("re", ticket, deadline_s)
         if answer.get("ok") is not True:
-            raise AgentError(f"the agent refused '{request}': {answer.get('error', answer)}")
+            said = str(answer.get("error", answer))[:_MOST_SAID]
+            raise AgentError(f"the agent refused '{request}': {said}")
         return answer
 
     async def _wait_for(self, key: str, value: str, deadline_s: float) -> dict[str, Any]:
@@ -55,15 +61,16 @@ def parse_line(line: str) -> dict[str, Any] | None:
     if begin < 0:
         return None
     try:
-        spoken = json.loads(line[begin:])
+        spoken = read_json(line[begin:], MAX_LINE_BYTES)
     except ValueError:
         return None
     return spoken if isinstance(spoken, dict) else None
 
 
-def _uptime_ns(text: object) -> int | None:
+def read_uptime_ns(text: object) -> int | None:
     """Seconds with a decimal point, as /proc/uptime writes them; None where there is no guest."""
     try:
-        return round(float(str(text)) * 1e9) if text else None
+        seconds = float(str(text)) if text else math.nan
     except ValueError:
         return None
+    return round(seconds * 1e9) if 0 <= seconds < _MOST_UPTIME_S else None

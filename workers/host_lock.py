@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ def host_lock(state_dir: Path, who: str) -> Iterator[None]:
     path = state_dir / "host.lock"
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        refuse_open_to_all(state_dir, "--state-dir")
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        os.fchmod(handle, 0o600)  # who may read it could hold it, too
     except OSError as error:
         raise ResultsError(
             f"state folder {state_dir} cannot be written: {error.strerror}; "
@@ -37,6 +40,15 @@ def host_lock(state_dir: Path, who: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def refuse_open_to_all(folder: Path, option: str) -> None:
+    """Raises ResultsError for a folder in which every user of the host could put or replace files."""
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise ResultsError(
+            f"{folder} may be written by every user of this host, who could put files of theirs in "
+            f"place of ours: choose a folder of your own with {option}, or 'chmod o-w {folder}'"
+        )
 
 
 def lock_holder(state_dir: Path) -> str | None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from contract.campaign import Frozen, Scalar
+from contract.campaign import Frozen, Limits, Scalar
 from contract.errors import CampaignError, PolicyRefused
 from contract.trial import Trial
 from contract.yaml_source import load_yaml
-from workers.gauge import Gauge
+from workers.gauge import Gauge, read_gauge
 
 
 class Policy(Frozen):
@@ -29,6 +29,9 @@ class Policy(Frozen):
     max_deadline_s: float | None = Field(None, gt=0, description="longest deadline of a trial, seconds")
     max_cpus: float | None = Field(None, gt=0, description="largest CPU limit of an instance")
     max_memory_mib: int | None = Field(None, ge=1, description="largest memory limit of an instance")
+    max_image_mib: int | None = Field(
+        None, ge=1, description="largest image that a deployment may generate"
+    )
     limits_required: bool = Field(False, description="instances must have CPU and memory limits")
     min_available_mib: int | None = Field(
         None, ge=0, description="memory that must be available before a trial, MiB"
@@ -65,7 +68,9 @@ class Policy(Frozen):
             _see(f"settings.{trial.driver}.{name}", allowed, value in allowed, value)
 
     def _check_sizes(self, trial: Trial, planned: int) -> None:
-        limits = trial.limits
+        # Neighbours that are not 'limited' have none of the trial's limits.
+        limits = Limits() if trial.params.get("limited") is False else trial.limits
+        size_mib = trial.params.get("size_mib")
         complete = limits.cpus is not None and limits.memory_mib is not None
         _see("limits_required", "true", complete or not self.limits_required, "no limit")
         for rule, most, value in (
@@ -73,6 +78,7 @@ class Policy(Frozen):
             ("max_deadline_s", self.max_deadline_s, trial.deadline_s),
             ("max_cpus", self.max_cpus, limits.cpus),
             ("max_memory_mib", self.max_memory_mib, limits.memory_mib),
+            ("max_image_mib", self.max_image_mib, size_mib if isinstance(size_mib, int) else 0),
         ):
             # Where a size is bounded, one without a bound is too large.
             _see(rule, most, most is None or (value is not None and value <= most), value)
@@ -97,6 +103,13 @@ def load_policy(path: Path | None) -> Policy:
         raise PolicyRefused(
             f"this host's policy cannot be read, so nothing is allowed: {error}"
         ) from error
+
+
+def see_that_it_is_allowed(path: Path | None, trial: Trial, planned: int) -> None:
+    """Raises PolicyRefused. Read anew for every trial: an operator's change counts at once."""
+    policy = load_policy(path)
+    gauge = read_gauge() if policy.min_available_mib is not None else None
+    policy.check(trial, planned, gauge)
 
 
 def _see(rule: str, allowed: object, fine: bool, found: Any) -> None:

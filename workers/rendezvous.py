@@ -18,6 +18,7 @@ import redis
 from contract import wire
 from contract.broker import clock_offset
 from contract.errors import BrokerError, EngineTimeout, RendezvousError
+from contract.strict_json import read_json
 from workers.clock import Clock
 from workers.engine_threads import EngineThreads
 from workers.meeting import BEAT_S, Meeting, Release
@@ -33,6 +34,8 @@ SILENT_S = 10.0
 ABSENT_S = 30.0
 """A host whose worker has had no heartbeat for so long is not waited for."""
 CALL_DEADLINE_S = 30.0
+MAX_WORD_BYTES = 1 << 20
+"""Of what one host says to the others on one topic."""
 TTL_S = 3 * 24 * 3600
 """Of every key: longer than the longest wait for the others and the longest trial together."""
 
@@ -104,7 +107,10 @@ class Rendezvous(Meeting):
     async def hear(self, topic: str) -> dict[str, Any]:
         """Out of that hash."""
         found = await self._ask(self._client.hgetall, self._venue.key(f"said:{topic}"))
-        return {host.decode(): json.loads(content) for host, content in found.items()}
+        try:
+            return {h.decode(): read_json(content, MAX_WORD_BYTES) for h, content in found.items()}
+        except ValueError as error:
+            raise RendezvousError(f"another host's word on '{topic}' is none: {error}") from error
 
     def silent_ns(self, host: str) -> int:
         """As of the last look, at most ``BEAT_S`` ago while the broker answers."""

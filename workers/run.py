@@ -20,7 +20,7 @@ from contract.errors import (
     TonnageError,
     TrialCancelled,
 )
-from contract.parts import PackedPart, TrialRecord, pack_part
+from contract.parts import PackedPart, TrialRecord
 from contract.rows import InstanceRow
 from contract.trial import ELSEWHERE, NOT_APPLICABLE, Outcome, Trial
 from workers import host as machine
@@ -29,11 +29,11 @@ from workers.clock import Clock, HostClock, VirtualClock
 from workers.discover import find_driver, find_experiment
 from workers.drivers.base import AnyDriver
 from workers.experiments.base import Experiment
-from workers.gauge import read_gauge
 from workers.images.tree import is_tree, read_tree
 from workers.meeting import Alone, Meeting, Unmet
 from workers.ownership import Owner
-from workers.policy import load_policy
+from workers.packing import pack
+from workers.policy import see_that_it_is_allowed
 from workers.rendezvous import Rendezvous, Venue
 from workers.sampler import Sampler
 from workers.settings import HostSettings
@@ -124,7 +124,8 @@ def run_trial(assignment: Assignment) -> PackedPart:
         recorder = Recorder(None if virtual else assignment.wal)
         rows = experiment.plan_rows(params)
         recorder.plan(rows)
-        _see_that_it_is_allowed(assignment, len(rows))
+        asked = _as_it_will_be_done(assignment.trial, driver, params)
+        see_that_it_is_allowed(assignment.host.policy, asked, len(rows))
         rng = random.Random(assignment.trial.seed)
         bench = Bench(assignment.trial, driver, assignment.owner, clock, recorder, params, rng, meeting)
         try:
@@ -142,8 +143,7 @@ def run_trial(assignment: Assignment) -> PackedPart:
         raise TrialCancelled(found.error_text)
     found.rows = recorder.rows.instances
     _settle(found)
-    record = _record(assignment, found, started_at_ns, virtual=virtual)
-    packed = pack_part(record, recorder.rows)
+    packed = pack(_record(assignment, found, started_at_ns, virtual=virtual), recorder.rows)
     recorder.discard()
     return packed
 
@@ -158,11 +158,10 @@ def _meeting(assignment: Assignment, clock: Clock, *, virtual: bool) -> Meeting:
     return Rendezvous(me, group, assignment.venue, clock)
 
 
-def _see_that_it_is_allowed(assignment: Assignment, planned: int) -> None:
-    """Raises PolicyRefused. Read anew for every trial: an operator's change counts at once."""
-    policy = load_policy(assignment.host.policy)
-    gauge = read_gauge() if policy.min_available_mib is not None else None
-    policy.check(assignment.trial, planned, gauge)
+def _as_it_will_be_done(trial: Trial, driver: AnyDriver, params: Any) -> Trial:
+    """The trial with all defaults filled in, whatever its message left out or wrote in another way."""
+    settings = driver.settings.model_dump(mode="json")
+    return trial.model_copy(update={"settings": settings, "params": params.model_dump(mode="json")})
 
 
 def _assemble(assignment: Assignment) -> tuple[AnyDriver, Experiment, Any]:

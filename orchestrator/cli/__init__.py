@@ -6,6 +6,7 @@ import typer
 
 from contract.errors import CampaignError, TonnageError
 from contract.nearest import hinted
+from contract.plain_text import printable
 from orchestrator.cli import (
     campaigns,
     capacity,
@@ -73,5 +74,5 @@ def main() -> None:
 
 
 def _leave(why: object, code: int) -> None:
-    print(f"tonnage: {why}", file=sys.stderr)  # noqa: T201 - the one way out
+    print(f"tonnage: {printable(str(why))}", file=sys.stderr)  # noqa: T201 - the one way out
     sys.exit(code)

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.folders import gathered_in
 from orchestrator.cli.options import JsonOption
+from orchestrator.cli.outputs import say
 from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def capacity(
         typer.echo(json.dumps(written(found.answer), indent=2, ensure_ascii=False, allow_nan=False))
         return
     for line in _lines(found.answer):
-        typer.echo(line)
+        say(line)
     if out is not None:
         typer.echo(f"\nreport: {out / 'capacity.html'}")
 

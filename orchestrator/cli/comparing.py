@@ -10,7 +10,7 @@ import typer
 from contract.errors import UseError
 from orchestrator.cli.folders import dataset_in
 from orchestrator.cli.options import JsonOption
-from orchestrator.cli.outputs import STANDARD_OUTPUT, only_one, put_text
+from orchestrator.cli.outputs import STANDARD_OUTPUT, only_one, put_text, say
 from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
@@ -130,17 +130,17 @@ def parse_share(option: str, text: str) -> float:
 def _print(found: "Comparison", names: tuple[str, str], *, everything: bool) -> None:
     from analysis.compare import words
 
-    typer.echo(f"A: {names[0]}\nB: {names[1]}\n\n{words.summary(found)}\n")
+    say(f"A: {names[0]}\nB: {names[1]}\n\n{words.summary(found)}\n")
     shown, rest = (found.rows, ()) if everything else words.shown_and_rest(found.rows)
     if shown:
         for line in tabulate([words.COLUMNS, *(words.cells_of(row) for row in shown)]):
-            typer.echo(line)
+            say(line)
         typer.echo()
     if rest:
         typer.echo(f"{len(rest)} stages and tails are not shown: --all shows them.")
     if found.differs:
         typer.echo("What differs besides:")
         for line in tabulate([("", d.fact, f"{d.a} → {d.b}") for d in found.differs]):
-            typer.echo(line)
+            say(line)
     for sentence in (*found.alone, *found.notes, *words.method(found)):
-        typer.echo(sentence)
+        say(sentence)

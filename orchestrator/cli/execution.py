@@ -19,6 +19,7 @@ from contract.rows import InstanceRow
 from contract.shared_parts import shared_parts
 from contract.signing import Keys
 from contract.trial import Trial
+from orchestrator.cli.outputs import say
 from orchestrator.cli.watching import observed
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
@@ -214,7 +215,7 @@ def _say_summary(gathered: Gathered) -> None:
         text = f"{missing['driver']}: {missing['reason']}"
         reasons[text] = reasons.get(text, 0) + 1
     for text, count in sorted(reasons.items(), key=lambda item: -item[1])[:10]:
-        typer.echo(f"missing: {count} × {text}")
+        say(f"missing: {count} × {text}")
     if reasons:
         typer.echo("to measure failed trials again: the same command with --retry-failed")
 

@@ -13,6 +13,7 @@ from contract.errors import UseError
 from contract.nearest import did_you_mean
 from orchestrator.cli.folders import gathered_in
 from orchestrator.cli.options import JsonOption, counted
+from orchestrator.cli.outputs import say
 from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _list(dataset: "Dataset", *, as_json: bool) -> None:
         return
     rows = [(table.name, str(table.rows), table.meaning) for table in tables]
     for line in tabulate([("TABLE", "ROWS", "MEANING"), *rows]):
-        typer.echo(line)
+        say(line)
 
 
 def _write(tables: "Tables", names: list[str], form: ExportFormat | None, out: Path) -> dict[str, int]:

@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli.comparing import MarkdownOption, parse_share
 from orchestrator.cli.folders import dataset_in
 from orchestrator.cli.options import JsonOption
-from orchestrator.cli.outputs import STANDARD_OUTPUT, only_one, put_text
+from orchestrator.cli.outputs import STANDARD_OUTPUT, only_one, put_text, say
 from orchestrator.cli.tabulate import tabulate
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def gate(
     if as_json:
         typer.echo(json.dumps(shown.as_document(found, *names), indent=1, ensure_ascii=False))
     elif not any(to_output.values()):
-        typer.echo(f"{found.summary}\n")
+        say(f"{found.summary}\n")
         for line in tabulate([shown.COLUMNS, *shown.rows_of(found)]):
-            typer.echo(line)
+            say(line)
         for note in found.notes:
-            typer.echo(note)
+            say(note)
     if not found.passed:
         raise typer.Exit(EXIT_GATE)
 

@@ -16,6 +16,7 @@ from orchestrator.cli.options import (
     labels_from,
     takes_host,
 )
+from orchestrator.cli.outputs import say
 from orchestrator.cli.sweeping import sweep_by_workers
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
@@ -121,12 +122,12 @@ def _say_fleet(fleet: "dict[str, HostEntry]") -> None:
         if entry.unbelieved:
             typer.echo(f"{entry.name}: {entry.unbelieved}")
         if entry.quarantine:
-            typer.echo(f"{entry.name} is in quarantine: {entry.quarantine['why']}")
+            say(f"{entry.name} is in quarantine: {entry.quarantine['why']}")
 
 
 def _host_row(entry: "HostEntry") -> tuple[str, ...]:
     present = [
-        " ".join(filter(None, (name, engine.get("version"))))
+        f"{name} {engine.get('version') or ''}".rstrip()
         for name, engine in entry.engines.items()
         if engine.get("present")
     ]
@@ -181,20 +182,18 @@ def sweep(
         typer.echo(json.dumps({"found": [asdict(leftover) for leftover in found], "failed": failed}))
     else:
         for leftover in found:
-            typer.echo(
-                f"{leftover.driver:10} {leftover.kind:10} {leftover.name}  (host {leftover.host})"
-            )
+            say(f"{leftover.driver:10} {leftover.kind:10} {leftover.name}  (host {leftover.host})")
         done = "" if dry_run or not found else ", removed"
         typer.echo(f"{counted(len(found), 'leftover')}{done}")
     for text in failed:
-        typer.echo(f"not removed: {text}", err=True)
+        say(f"not removed: {text}", err=True)
     if failed:
         raise typer.Exit(1)
 
 
 def _say_error(text: str) -> None:
-    typer.echo(text, err=True)
+    say(text, err=True)
 
 
-def _gib(size_bytes: float | None) -> str:
-    return "n/a" if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"
+def _gib(size_bytes: object) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if isinstance(size_bytes, int | float) else "n/a"

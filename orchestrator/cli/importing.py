@@ -8,6 +8,7 @@ import typer
 
 from contract.errors import UseError
 from orchestrator.cli.options import JsonOption, counted
+from orchestrator.cli.outputs import say
 from orchestrator.importing import Form
 
 
@@ -48,7 +49,7 @@ def import_command(
     trials, rows = counted(len(found.records), "trial"), counted(found.rows, "row")
     typer.echo(f"{found.dataset}: {trials} with {rows}, {found.failed} of them failed.")
     if found.unused:
-        typer.echo(f"not used: {', '.join(found.unused)}")
+        say(f"not used: {', '.join(found.unused)}")
 
 
 def _checked(campaign: str | None) -> str | None:

@@ -5,14 +5,20 @@ from pathlib import Path
 import typer
 
 from contract.errors import ResultsError, UseError
+from contract.plain_text import printable
 
 STANDARD_OUTPUT = "-"
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Show a text that holds what others have said: a worker, a guest, a file. It steers no terminal."""
+    typer.echo(printable(text), err=err)
 
 
 def put_text(where: str, text: str) -> None:
     """Write a text into a file, or to standard output for ``-``. Raises ResultsError."""
     if where == STANDARD_OUTPUT:
-        typer.echo(text, nl=not text.endswith("\n"))
+        typer.echo(printable(text), nl=not text.endswith("\n"))
         return
     path = Path(where)
     temporary = path.with_name(f".{path.name}.part")

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from contract.plain_text import printable
 from contract.trial import Receipt, Trial
 from orchestrator.dispatch import HostState
 from orchestrator.observer import Event, Observer
@@ -99,7 +100,9 @@ class PlainProgress(Counts):
         self._say(text)
 
     def _say(self, text: str) -> None:
-        self._console.print(f"{self._name}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            f"{self._name}: {printable(text)}", markup=False, highlight=False, soft_wrap=True
+        )
 
 
 class LiveProgress(Counts):
@@ -137,7 +140,7 @@ class LiveProgress(Counts):
 
     def note(self, text: str, event: Event = "note", host: str = "") -> None:  # noqa: ARG002
         """Print it above the bar."""
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(printable(text), markup=False, highlight=False)
 
     def __rich__(self) -> RenderableType:
         return Group(self._bar, *self._host_lines())
@@ -145,7 +148,7 @@ class LiveProgress(Counts):
     def _host_lines(self) -> Iterator[Text]:
         shown = nsmallest(HOSTS_SHOWN, self.states.items(), key=lambda item: (item[1].alive, item[0]))
         for name, state in shown:
-            word = "away" if not state.alive else state.activity or "waiting"
+            word = "away" if not state.alive else printable(state.activity) or "waiting"
             style = "red" if not state.alive else "green" if state.activity else "dim"
             yield Text(f"  {name:24} {word:24} {self.per_host[name]:6} done", style=style)
         if len(self.states) > HOSTS_SHOWN:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contract.errors import UseError
+from contract.plain_text import printable
 from orchestrator.cli.options import BrokerOption, JsonOption, counted
+from orchestrator.cli.outputs import say
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
@@ -46,7 +49,7 @@ def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOp
         typer.echo(json.dumps(standing.as_dict() | {"states": states}))
         return
     for line in _lines(standing, fleet):
-        typer.echo(line)
+        say(line)
 
 
 def watch(results: FolderArgument, broker: BrokerOption = None) -> None:
@@ -62,7 +65,7 @@ def watch(results: FolderArgument, broker: BrokerOption = None) -> None:
     for standing in _until_done(reader):
         line = _headline(standing)
         if line != said:
-            typer.echo(line)
+            say(line)
             said = line
 
 
@@ -76,18 +79,28 @@ def cancel(
     """End a campaign on a fleet. What was measured is kept; `tonnage run` takes up the rest."""
     from contract import wire
     from contract.broker import broker_errors, connect
-    from contract.errors import UseError
 
     client = connect(str(broker))
     with broker_errors(str(broker)):
         said = client.get(wire.run_key(campaign))
         if said is None:
             raise UseError(f"no coordinator runs campaign '{campaign}' on this broker")
-        run: dict[str, Any] = json.loads(said)
+        run = _claim(said)
         word = wire.CANCEL_NOW if now else wire.CANCEL_QUEUED
         client.set(wire.cancel_key(run["run"]), word, ex=wire.STREAM_TTL_S)
     running = "running trials are ended" if now else "running trials are finished and kept"
-    typer.echo(f"{campaign}: cancelled at its coordinator on {run['machine']}; {running}")
+    say(f"{campaign}: cancelled at its coordinator on {run['machine']}; {running}")
+
+
+def _claim(said: bytes) -> dict[str, Any]:
+    """Who runs a campaign, as its coordinator left it on the broker. Raises UseError."""
+    from contract.strict_json import read_json
+
+    try:
+        run = read_json(said, max_bytes=10_000)
+        return {"run": str(run["run"]), "machine": str(run["machine"])}
+    except (ValueError, TypeError, LookupError) as error:
+        raise UseError(f"the claim on this campaign is none of ours: {error}") from error
 
 
 def _watch_live(reader: "StandingReader", broker: str | None) -> None:
@@ -98,7 +111,7 @@ def _watch_live(reader: "StandingReader", broker: str | None) -> None:
     with Live(console=Console(), auto_refresh=False) as live:
         for standing in _until_done(reader):
             fleet = _fleet(broker, [name for name, _ in _worst_first(standing)])
-            live.update(Text("\n".join(_lines(standing, fleet))), refresh=True)
+            live.update(Text(printable("\n".join(_lines(standing, fleet)))), refresh=True)
 
 
 def _until_done(reader: "StandingReader") -> "Iterator[Standing]":

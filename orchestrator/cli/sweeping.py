@@ -8,6 +8,7 @@ import typer
 
 from contract.errors import UseError
 from orchestrator.cli.options import counted
+from orchestrator.cli.outputs import say
 
 if TYPE_CHECKING:
     from contract.signing import Keys
@@ -39,7 +40,7 @@ def sweep_by_workers(
     else:
         _say(answers, dry_run=dry_run)
     for text in [*failed, *(f"{name}: no answer within {WAIT_S:g} s" for name in mute)]:
-        _say_error(f"not swept: {text}")
+        say(f"not swept: {text}", err=True)
     if failed or mute:
         raise typer.Exit(1)
 
@@ -69,9 +70,9 @@ def _say_error(text: str) -> None:
 def _say(answers: "list[SweepAnswer]", *, dry_run: bool) -> None:
     for answer in sorted(answers, key=lambda answer: answer.host):
         for one in answer.found:
-            typer.echo(f"{one.driver:10} {one.kind:10} {one.name}  (host {one.host})")
+            say(f"{one.driver:10} {one.kind:10} {one.name}  (host {one.host})")
         for note in answer.notes:
-            typer.echo(f"{answer.host}: {note}", err=True)
+            say(f"{answer.host}: {note}", err=True)
     count = sum(len(answer.found) for answer in answers)
     done = "" if dry_run or not count else ", removed"
     typer.echo(f"{counted(count, 'leftover')} on {counted(len(answers), 'host')}{done}")

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import pyarrow as pa
@@ -164,3 +165,17 @@ def test_damage_found_while_reading_is_a_dataset_error(tmp_path):
         shutil.rmtree(folder / "instances")
         with pytest.raises(DatasetError, match="cannot be read"):
             dataset.query("SELECT * FROM instances")
+
+
+@pytest.mark.parametrize("facts", ["[1]", '{"a": [2]}', '{"a": {"b": 1}}', "5"])
+def test_facts_that_no_worker_writes_end_in_words_and_not_in_a_traceback(folder, facts):
+    """As the analysis meets them: it counts what it takes for plain values."""
+    where = re.escape("test_dataset.py:")
+    refused = pytest.raises(DatasetError, match=f"facts, parameters or settings .* {where}")
+    with refused, open_dataset(folder):
+        assert {json.loads(facts)["a"]}
+
+
+def test_a_failed_assertion_is_no_odd_content(folder):
+    with pytest.raises(AssertionError, match="ours"), open_dataset(folder):
+        raise AssertionError("ours")

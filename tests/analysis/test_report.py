@@ -170,3 +170,12 @@ def test_every_table_lies_beside_the_page(tmp_path):
     } | {f"diagnostics-{name}" for name in ("course", "hosts", "variance", "agreement")}
     files = {path.name for path in Path(out / "tables").iterdir()} - {"columns.json"}
     assert files == {f"{name}.{kind}" for name in described for kind in ("csv", "parquet", "json")}
+
+
+def test_a_description_that_is_a_bomb_is_not_shown(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
+    bomb = "\n".join([*lines, "description: *a9"])
+    page = page_of(tmp_path, pair(3, 170, blocks=1), campaign_file=bomb)
+    assert "description: *a9" in page.root.text
+    assert page.root.text.count("'x'") == 0

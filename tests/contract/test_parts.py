@@ -119,7 +119,8 @@ def test_garbage_is_refused(garbage: bytes, place: int, cut: int) -> None:
 def test_another_schema_version_is_refused() -> None:
     data = rerecord(GOOD.data, lambda record: record.update(schema_version=SCHEMA_VERSION + 1))
     with pytest.raises(
-        PartError, match=f"schema version {SCHEMA_VERSION + 1}, expected {SCHEMA_VERSION}"
+        PartError,
+        match=f"schema version {SCHEMA_VERSION + 1}, and this release reads {SCHEMA_VERSION}: use the",
     ):
         read_part(data)
 

@@ -116,3 +116,31 @@ def test_an_impossible_receipt_is_refused(change: dict[str, Any]) -> None:
     Receipt.model_validate(good)
     with pytest.raises(ValueError, match=next(iter(change))):
         Receipt.model_validate(good | change)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image": "--privileged"},
+        {"image": "/srv/../etc"},
+        {"image": "a\nb"},
+        {"image": "\x1b[2J"},
+        {"image": "x" * 1001},
+        {"driver": "\x00"},
+        {"profile": "a\nb"},
+        {"experiment": "e" * 201},
+        {"settings": {"a": float("nan")}},
+        {"settings": {"a": 10**400}},
+        {"settings": {"a": [[[[]]]] * 2, "b": json.loads("[" * 100 + "]" * 100)}},
+        {"params": {"a": float("inf")}},
+        {"params": {"a": {"b": 1}}},
+        {"block": 2**31},
+        {"order": 2**40},
+        {"deadline_s": 1e300},
+        {"group": ["../h1"]},
+    ],
+    ids=str,
+)
+def test_a_hostile_order_is_refused_by_the_worker(changes: dict[str, Any]) -> None:
+    with pytest.raises(MessageError, match="not a trial"):
+        decode_trial(make_trial().model_dump(mode="json") | changes)

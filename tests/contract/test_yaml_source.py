@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from contract.campaign import load_campaign
 from contract.errors import CampaignError
 from contract.yaml_source import (
     MAX_BYTES,
@@ -175,3 +176,26 @@ def test_no_bytes_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, 
     path.write_bytes(data)
     with contextlib.suppress(CampaignError):
         load_yaml(path)
+
+
+@pytest.mark.parametrize("end", ["", ".5"])
+def test_a_number_of_base_60_that_takes_minutes_to_add_up_is_refused(end: str) -> None:
+    text = "a: 1" + ":1" * 200_000 + end
+    assert "is longer than a number or date may be" in refused(text)
+
+
+@pytest.mark.parametrize("escape", ["\\e[2J", "\\0", "\\ud800", "\\u202e", "\\x9b", "\\r"])
+@pytest.mark.parametrize("form", ['"{}": 1', 'a: "{}"', 'a: ["x{}"]'])
+def test_what_steers_a_terminal_is_refused_and_does_not_reach_it(escape: str, form: str) -> None:
+    complaint = refused(form.format(escape))
+    assert "holds the control character \\" in complaint
+    assert complaint.isprintable()
+
+
+def test_thousands_of_mistakes_are_told_in_a_few_lines(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("campaign: a\n" + "".join(f"k{i}: 1\n" for i in range(1000)))
+    with pytest.raises(CampaignError) as caught:
+        load_campaign(path)
+    assert str(caught.value).count("\n") == 20
+    assert str(caught.value).endswith("and more like these")

@@ -286,7 +286,13 @@ def test_help_imports_the_command_line_alone(arguments: list[str]) -> None:
     found = imported_by(*arguments)
     assert packages(found) <= (OF_PARSING if len(arguments) > 1 else OF_HELP)
     ours = {name for name in found if name.startswith(("contract.", "workers.", "orchestrator."))}
-    own = ("orchestrator.cli", "orchestrator.importing", "contract.errors", "contract.nearest")
+    own = (
+        "orchestrator.cli",
+        "orchestrator.importing",
+        "contract.errors",
+        "contract.nearest",
+        "contract.plain_text",
+    )
     assert {name for name in ours if not name.startswith(own)} == set()
 
 

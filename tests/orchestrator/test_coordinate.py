@@ -14,7 +14,7 @@ from contract.rows import InstanceRow
 from contract.trial import Trial
 from orchestrator import coordinate
 from orchestrator.coordinate import MAX_ATTEMPTS, MAX_SENT, Coordination
-from orchestrator.dispatch import Loss, Order
+from orchestrator.dispatch import Delivery, Loss, Order
 from orchestrator.results import Results
 
 PATIENCE_S = 60.0
@@ -347,3 +347,14 @@ def test_a_part_that_cannot_be_stored_is_not_confirmed(
     with pytest.raises(ResultsError, match="no space left"):
         run.conduct(fleet)
     assert fleet.confirmed == []
+
+
+def test_another_hosts_word_on_a_trial_counts_for_nothing(run: Run) -> None:
+    """A worker that is taken over can speak for its own trials only, as far as records go."""
+    fleet = Fleet(run.clock)
+    forged = delivery_of(TRIALS[0], 1, "failed")
+    receipt = forged.receipt.model_copy(update={"host": "h2"})
+    fleet.incoming.append(Delivery(receipt, forged.data))
+    run.conduct(fleet)
+    assert run.outcomes() == {"completed": len(TRIALS)}
+    assert TRIALS[0].trial_id in sent(fleet)

@@ -220,3 +220,30 @@ def sent(rig: Rig) -> bool:
     except BrokerError:
         return False
     return True
+
+
+def announce(rig: Rig, packed: PackedPart, **changes: object) -> None:
+    """Deliver a part with a receipt that says something else of it."""
+    receipt = packed.receipt.model_dump(mode="json") | changes
+    rig.client.xadd(rig.stream, {"receipt": json.dumps(receipt), "part": packed.data})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"sha256": "0" * 64}, {"size_bytes": 5}, {"attempt": 10_000}, {"host": "../h1"}]
+)
+def test_a_part_that_is_not_what_its_receipt_says_is_dropped(
+    rig: Rig, changes: dict[str, object]
+) -> None:
+    announce(rig, make_part(rig.trial(0)), **changes)
+    rig.deliver(make_part(rig.trial(1)))
+    (came,) = rig.dispatcher.receive(0)
+    assert came.receipt.trial_id == rig.trial(1).trial_id
+    assert rig.client.xlen(rig.stream) == 1
+
+
+@pytest.mark.parametrize("said", [b"[]", b"{", b"null", b'{"driver": 5}', b"[" * 100_000, b"\xff"])
+def test_what_a_host_says_it_is_at_ends_no_campaign(rig: Rig, said: bytes) -> None:
+    key = wire.activity_key(rig.host)
+    rig.client.set(key, said, ex=60)
+    assert rig.dispatcher.hosts()[rig.host].activity == ""
+    rig.client.delete(key)

@@ -268,3 +268,23 @@ def test_every_plan_is_complete(instances: list[int], blocks: int, hosts: set[st
     text = f"{ENTRY}    params: {{instances: {instances}}}\nblocks: {blocks}\n"
     trials = plan(text, *hosts)
     assert len(set(ids(trials))) == len(trials) == len(instances) * blocks * len(hosts)
+
+
+def many(lists: int, values: int = 100) -> str:
+    """Experiments with two long lists each."""
+    numbers = f"[{', '.join(map(str, range(1, values + 1)))}]"
+    entry = f"  - {{experiment: lifecycle, drivers: [simulated], params: {{instances: {numbers}, "
+    entries = [entry + f"concurrency: {numbers}}}, image: i{n}}}\n" for n in range(lists)]
+    return "campaign: many\nblocks: 10000\nexperiments:\n" + "".join(entries)
+
+
+def test_lists_that_multiply_to_what_no_memory_holds_are_refused_before_a_cell_is_made() -> None:
+    assert "c.yaml:6: 'experiments[2]': found '30000 cells up to here'" in refused(many(4))
+
+
+def test_a_plan_of_more_trials_than_a_coordinator_holds_is_refused_before_it_is_made() -> None:
+    campaign, cells = cells_of(many(1, 15))
+    with pytest.raises(CampaignError, match="225 cells x 10000 blocks x 1 hosts are 2250000 trials"):
+        plan_trials(campaign, cells, ["h1"])
+    with pytest.raises(CampaignError, match="at most 1000000 in a plan; make several"):
+        plan_trials(campaign, cells[:1], [f"h{n}" for n in range(1000)])

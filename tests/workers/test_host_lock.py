@@ -59,3 +59,31 @@ def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with refused, host_lock(tmp_path / "file" / "state", "us"):
         pass
     assert lock_holder(tmp_path / "file" / "state") is None
+
+
+def test_nobody_else_can_hold_the_lock(tmp_path: Path) -> None:
+    """Who may read a file may lock it, too."""
+    path = tmp_path / "host.lock"
+    path.touch()
+    path.chmod(0o644)  # of an earlier release
+    with host_lock(tmp_path, "us"):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "host.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(ResultsError, match="cannot be written"), host_lock(tmp_path, "us"):
+        pass
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_state_folder_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    with (
+        pytest.raises(ResultsError, match="written by every user of this host"),
+        host_lock(folder, "us"),
+    ):
+        pass
+    assert list(folder.iterdir()) == []

@@ -102,3 +102,95 @@ def test_a_refused_trial_is_a_skipped_record_and_an_allowed_one_is_measured(
     assert [row["outcome"] for row in instances(part)] == ["skipped"] * 3
     path.write_text("max_instances: 3")
     assert measure(host).record.outcome == "completed"
+
+
+STRICT = """\
+drivers: [docker, simulated]
+images: [tiny, "registry.example/team/*", "/srv/images/*"]
+experiments: [lifecycle, isolation, density, deployment, overhead]
+commands: []
+settings:
+  docker: {network: [none], userns: [default], seccomp: [default], runtime: [null, crun]}
+limits_required: true
+max_memory_mib: 128
+max_cpus: 1
+max_instances: 50
+max_image_mib: 100
+"""
+MODEST = LIMITED | {"driver": "docker", "settings": {"network": "none"}, "deadline_s": 60}
+
+ATTACKS: dict[str, tuple[dict[str, Any], str]] = {
+    "the host's network": ({"settings": {"network": "host"}}, "settings.docker.network"),
+    "the network of the default, left out": ({"settings": {"userns": "host"}}, "settings.docker.userns"),
+    "no filter of system calls": ({"settings": {"seccomp": "unconfined"}}, "settings.docker.seccomp"),
+    "a runtime of its own": ({"settings": {"runtime": "kata"}}, "settings.docker.runtime"),
+    "another driver's settings": ({"driver": "podman"}, "drivers"),
+    "a program of the host": ({"driver": "process", "settings": {}, "image": "/bin/sh"}, "drivers"),
+    "the same image by another name": ({"image": "docker.io/library/tiny"}, "images"),
+    "the image in capitals": ({"image": "TINY"}, "images"),
+    "the image by digest": ({"image": f"tiny@sha256:{'0' * 64}"}, "images"),
+    "another registry": ({"image": "registry.example.evil.org/team/web"}, "images"),
+    "very many residents": ({"params": {"instances": 1, "residents": 10_000}}, "max_instances"),
+    "a climb without end": (
+        {"experiment": "density", "params": {"max_instances": 100_000}},
+        "max_instances",
+    ),
+    "a huge image of its own": (
+        {"experiment": "deployment", "params": {"size_mib": 16_384}},
+        "max_image_mib",
+    ),
+    "neighbours without limits": (
+        {"experiment": "isolation", "params": {"stress": "alloc", "limited": False}},
+        "limits_required",
+    ),
+    "a command": (
+        {"experiment": "overhead", "params": {"work": "command", "command": "rm -rf /"}},
+        "commands",
+    ),
+    "another experiment": (
+        {"experiment": "recovery", "params": {"fault": "engine_restart"}},
+        "experiments",
+    ),
+    "no limits": ({"limits": {}}, "limits_required"),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_campaign_that_tries_to_break_the_policy_is_skipped(
+    name: str, host_settings: HostSettings, tmp_path: Path
+) -> None:
+    """Before anything of the engine is asked: none of these engines needs to be here."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(STRICT)
+    changes, rule = ATTACKS[name]
+    part = measure(host_settings.model_copy(update={"policy": path}), **(MODEST | changes))
+    assert (part.record.outcome, part.record.error_class) == ("skipped", "policy"), (
+        part.record.error_text
+    )
+    assert f"rule '{rule}'" in str(part.record.error_text)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"privileged": True}, {"binds": ["/:/host"]}, {"devices": ["/dev/kvm"]}, {"pid": "host"}],
+)
+def test_what_no_driver_offers_cannot_be_asked_for(
+    settings: dict[str, Any], host_settings: HostSettings
+) -> None:
+    part = measure(host_settings, **(MODEST | {"settings": settings}))
+    assert (part.record.outcome, part.record.error_class) == ("failed", "campaign")
+
+
+def test_a_setting_is_judged_as_it_will_be_used_and_not_as_it_is_written(
+    host_settings: HostSettings, tmp_path: Path
+) -> None:
+    """A message may leave a setting out, so that its default is used."""
+    path = tmp_path / "policy.yaml"
+    path.write_text("settings: {docker: {network: [null, bridge]}}")
+    part = measure(host_settings.model_copy(update={"policy": path}), **(MODEST | {"settings": {}}))
+    assert "rule 'settings.docker.network' allows None, bridge, not none" in str(part.record.error_text)
+
+
+def test_a_way_out_of_an_allowed_folder_is_no_images_name() -> None:
+    with pytest.raises(ValueError, match=r"without '\.\.'"):
+        make_trial(image="/srv/images/../../etc")

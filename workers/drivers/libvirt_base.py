@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import metadata
@@ -138,6 +139,11 @@ def make_folder(folder: Path) -> None:
     """Make a folder of ours. Raises EngineError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_mode & stat.S_IWOTH:
+            raise EngineError(
+                f"{folder} may be written by every user of this host, who could take the place of a "
+                f"console: 'chmod o-w {folder}'"
+            )
     except OSError as error:
         raise EngineError(f"{folder} cannot be made ({error.strerror})") from error
 

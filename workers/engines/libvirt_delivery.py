@@ -1,5 +1,6 @@
 """Disks of virtual machines, brought from a registry as blobs and put together on this host."""
 
+import json
 from pathlib import Path
 
 from contract.errors import EngineError, ImageError
@@ -13,6 +14,8 @@ from workers.ownership import NAME_PREFIX
 from workers.settings import HostSettings
 
 _PREFIX = f"{NAME_PREFIX}image-"
+_MOST_DISK_BYTES = 64 * 2**30
+"""Of a disk as its guest sees it: four times the largest image that is generated."""
 _BLOCK_BYTES = 512
 """Unit of ``st_blocks``, whatever the file system's own."""
 
@@ -56,6 +59,8 @@ class LibvirtDelivery(RegistryDelivery):
         kinds = {layer.media_type for layer in manifest.layers}
         if not kinds or not kinds <= {DISK_TYPE, PACKED_DISK_TYPE}:
             raise ImageError(f"{reference} is no disk of a virtual machine: it is made of {kinds}")
+        if len({layer.digest for layer in manifest.layers}) < len(manifest.layers):
+            raise ImageError(f"{reference} names a disk twice: it would be its own base")
         wire = len(manifest.content)
         missing = [layer for layer in manifest.layers if not self._place(layer).exists()]
         for layer in missing:
@@ -74,6 +79,7 @@ class LibvirtDelivery(RegistryDelivery):
     def _unpack(self, layer: Blob, below: Path | None) -> None:
         """Make a fetched blob usable under its final name: what has that is whole."""
         part, place = self._part(layer), self._place(layer)
+        _refuse_other_files(part, is_overlay=below is not None)
         if below is not None:
             _qemu_img("rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", below, part)
         elif layer.media_type == PACKED_DISK_TYPE:
@@ -90,8 +96,28 @@ class LibvirtDelivery(RegistryDelivery):
         return self._place(layer).with_suffix(".part")
 
 
-def _qemu_img(*arguments: str | Path) -> None:
-    shell.run(["qemu-img", *arguments], deadline_s=PROGRAM_DEADLINE_S)
+def _qemu_img(*arguments: str | Path) -> str:
+    return shell.run(["qemu-img", *arguments], deadline_s=PROGRAM_DEADLINE_S).stdout
+
+
+def _refuse_other_files(part: Path, *, is_overlay: bool) -> None:
+    """Files of the host that a disk names would be read with QEMU's rights, and be seen by its guest.
+
+    An overlay's base is replaced by the one that came with it. Raises ImageError.
+    """
+    try:
+        found = json.loads(_qemu_img("info", "-f", "qcow2", "--output=json", part))
+        outside = "data-file" in found.get("format-specific", {}).get("data", {})
+        outside = outside or ("backing-filename" in found and not is_overlay)
+        large = int(found["virtual-size"]) > _MOST_DISK_BYTES
+    except (ValueError, AttributeError, LookupError) as error:
+        raise ImageError(f"a disk from the registry cannot be looked at: {error}") from error
+    if outside:
+        part.unlink(missing_ok=True)
+        raise ImageError("a disk from the registry names files of this host: refused")
+    if large:
+        part.unlink(missing_ok=True)
+        raise ImageError(f"a disk from the registry is larger than {_MOST_DISK_BYTES // 2**30} GiB")
 
 
 def _allocated(path: Path) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from contract.rows import Sample
+from workers.agent import read_uptime_ns
 from workers.bench import Bench
 from workers.experiments.stages import Running
 
@@ -53,7 +54,7 @@ class GuestClock:
         before = self._bench.now()
         answer = await self._running.agent.ask("uptime")
         after = self._bench.now()
-        text = answer.get("uptime_s")
-        if not text:
+        uptime_ns = read_uptime_ns(answer.get("uptime_s"))
+        if uptime_ns is None:
             return None
-        return _Look(float(text) * 1e9, (before + after) / 2, (after - before) / 2 + _STEP_NS)
+        return _Look(uptime_ns, (before + after) / 2, (after - before) / 2 + _STEP_NS)

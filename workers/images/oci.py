@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.errors import ImageError
+from contract.strict_json import read_json
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -19,6 +20,8 @@ DISK_TYPE = "application/vnd.tonnage.disk.qcow2"
 PACKED_DISK_TYPE = "application/vnd.tonnage.disk.qcow2.compressed"
 """The same with its clusters compressed, to be unpacked where it is used."""
 
+MAX_MANIFEST_BYTES = 4 << 20
+_MOST_LAYERS = 1000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -90,8 +93,10 @@ def make_manifest(config: Blob, layers: tuple[Blob, ...]) -> Manifest:
 def read_manifest(content: bytes) -> Manifest:
     """A manifest as a registry gave it. Raises ImageError for what is none, or an unsafe digest."""
     try:
-        found = json.loads(content)
+        found = read_json(content, MAX_MANIFEST_BYTES)
         config = _described(found["config"])
+        if not 0 < len(found["layers"]) <= _MOST_LAYERS:
+            raise ValueError(f"{len(found['layers'])} layers, where 1 to {_MOST_LAYERS} are usual")
         return Manifest(content, config, tuple(_described(layer) for layer in found["layers"]))
     except (ValueError, KeyError, TypeError) as error:
         raise ImageError(f"the registry gave a manifest that is none: {error!r}") from error

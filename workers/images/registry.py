@@ -7,19 +7,31 @@ import hashlib
 import http.client
 import ipaddress
 import json
+import shutil
+import socket
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, ClassVar
 from urllib.parse import urljoin, urlsplit
 
 from contract.errors import ImageError, RegistryError
-from workers.images.oci import MANIFEST_TYPE, Blob, Manifest, Release, Stopped, read_manifest
+from workers.images.oci import (
+    MANIFEST_TYPE,
+    MAX_MANIFEST_BYTES,
+    Blob,
+    Manifest,
+    Release,
+    Stopped,
+    read_manifest,
+)
 
 PLAIN_TYPES = "application/vnd.docker.distribution.manifest.v2+json"
 _CHUNK_BYTES = 1 << 20
-_MAX_MANIFEST_BYTES = 4 << 20
 _MOST_REDIRECTS = 3
+_CUT_AFTER = 1.5
+"""Deadlines after which an answer that comes byte by byte is cut off; silence ends at one."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -62,7 +74,7 @@ class Registry:
             if answer.status == 404:
                 raise ImageError(f"the registry {self.host} has no {what}")
             self._expect(answer, (200,), what)
-            return read_manifest(answer.read(_MAX_MANIFEST_BYTES))
+            return read_manifest(self._read(answer, MAX_MANIFEST_BYTES + 1))
 
     def fetch(self, repository: str, blob: Blob, path: Path, stopped: Stopped) -> int:
         """Bring a blob to a file, verified by its digest. Returns the bytes that came over the wire.
@@ -70,6 +82,7 @@ class Registry:
         Nothing is left at ``path`` when that fails.
         """
         try:
+            see_that_it_fits(blob, path.parent)
             with path.open("wb") as file:
                 received, digest = self._receive(repository, blob, file, stopped)
             if (received, digest) != (blob.size_bytes, blob.digest):
@@ -109,7 +122,7 @@ class Registry:
         assert blob.path is not None, "a blob that lies nowhere cannot be pushed"
         with self._answer("POST", f"/v2/{repository}/blobs/uploads/") as answer:
             self._expect(answer, (202,), f"an upload to {repository}")
-            place = urljoin(self._origin, answer.headers.get("Location", ""))
+            place = self._sent_to(f"/v2/{repository}/blobs/uploads/", answer)
         target = f"{place}{'&' if '?' in place else '?'}digest={blob.digest}"
         headers = {
             "Content-Type": "application/octet-stream",
@@ -117,7 +130,9 @@ class Registry:
         }
         with (
             blob.path.open("rb") as file,
-            self._answer("PUT", target, headers, _chunks(file, self.host, stopped)) as answer,
+            self._answer(
+                "PUT", target, headers, _chunks(file, self.host, stopped), streams=True
+            ) as answer,
         ):
             self._expect(answer, (201,), f"blob {blob.digest}")
         return blob.size_bytes
@@ -131,7 +146,7 @@ class Registry:
             if answer.status == 404:
                 raise ImageError(f"the registry {self.host} has no blob {blob.digest}")
             self._expect(answer, (200,), f"blob {blob.digest}")
-            while received <= blob.size_bytes and (chunk := self._read(answer)):
+            while received <= blob.size_bytes and (chunk := self._read_some(answer)):
                 if stopped():
                     raise RegistryError(f"the registry {self.host} was given up on at {received} bytes")
                 seen.update(chunk)
@@ -139,10 +154,18 @@ class Registry:
                 file.write(chunk)
         return received, f"sha256:{seen.hexdigest()}"
 
-    def _read(self, answer: http.client.HTTPResponse) -> bytes:
+    def _read(self, answer: http.client.HTTPResponse, most_bytes: int = _CHUNK_BYTES) -> bytes:
+        """All of a small answer, or as much of a large one."""
         try:
-            return answer.read(_CHUNK_BYTES)
-        except (OSError, http.client.HTTPException) as error:
+            return answer.read(most_bytes)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._in_our_words(error) from error
+
+    def _read_some(self, answer: http.client.HTTPResponse) -> bytes:
+        """What has come: who waits for all of a chunk may be kept for ever by a byte now and then."""
+        try:
+            return answer.read1(_CHUNK_BYTES)
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._in_our_words(error) from error
 
     @contextmanager
@@ -150,11 +173,11 @@ class Registry:
         """The answer to a GET, wherever the registry keeps its blobs."""
         place = target
         for _ in range(_MOST_REDIRECTS + 1):
-            with self._answer("GET", place) as answer:
+            with self._answer("GET", place, streams=True) as answer:
                 if answer.status not in _REDIRECTS:
                     yield answer
                     return
-                place = urljoin(urljoin(self._origin, place), answer.headers.get("Location", ""))
+                place = self._sent_to(place, answer)
         raise RegistryError(f"the registry {self.host} sends us from place to place")
 
     @contextmanager
@@ -164,24 +187,53 @@ class Registry:
         target: str,
         headers: Mapping[str, str] = {},
         body: bytes | Iterator[bytes] | None = None,
+        *,
+        streams: bool = False,
     ) -> Iterator[http.client.HTTPResponse]:
-        parts = urlsplit(urljoin(self._origin, target))
-        kind = self.links.get(parts.scheme)
-        if kind is None:
-            raise RegistryError(
-                f"'{self._origin}' names no registry: give HOST:PORT, or http:// before it"
-            )
-        link = kind(parts.netloc, timeout=self._deadline_s)
-        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        """The answer to one request. Unless it ``streams``, all of it comes in 1.5 deadlines."""
+        link, path = self._link(target)
+        cut = None
         try:
             try:
+                link.connect()
+                cut = None if streams else _cut_off(link.sock, _CUT_AFTER * self._deadline_s)
                 link.request(method, path, body, dict(headers))
                 answer = link.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raise self._in_our_words(error) from error
-            yield answer
+            with answer:
+                yield answer
         finally:
+            if cut is not None:
+                cut.cancel()
             link.close()
+
+    def _link(self, target: str) -> tuple[http.client.HTTPConnection, str]:
+        """A connection to where a target is, and its path there. Raises RegistryError."""
+        try:
+            parts = urlsplit(urljoin(self._origin, target))
+            kind = self.links.get(parts.scheme)
+            if kind is None:
+                raise RegistryError(
+                    f"'{parts.scheme}://{parts.netloc}' names no registry: give HOST:PORT, or http:// "
+                    "before it"
+                )
+            link = kind(parts.netloc, timeout=self._deadline_s)
+        except (http.client.HTTPException, ValueError) as error:
+            raise self._in_our_words(error) from error
+        return link, f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+
+    def _sent_to(self, place: str, answer: http.client.HTTPResponse) -> str:
+        """Where an answer sends us from ``place``: anywhere, but from TLS to no TLS."""
+        try:
+            here = urljoin(self._origin, place)
+            there = urljoin(here, answer.headers.get("Location", ""))
+            downgraded = urlsplit(here).scheme == "https" and urlsplit(there).scheme != "https"
+        except ValueError as error:
+            raise self._in_our_words(error) from error
+        if downgraded:
+            raise RegistryError(f"the registry {self.host} sends us to a place without TLS: refused")
+        return there
 
     def _expect(self, answer: http.client.HTTPResponse, wanted: tuple[int, ...], what: str) -> None:
         if answer.status in wanted:
@@ -207,6 +259,31 @@ class Registry:
 _ACCEPT = {"Accept": f"{MANIFEST_TYPE}, {PLAIN_TYPES}"}
 
 
+def _cut_off(link: socket.socket, after_s: float) -> threading.Timer:
+    """End a connection under whoever waits for it, unless it is cancelled before.
+
+    The socket itself: the library's connection lets go of it when an answer has begun.
+    """
+
+    def cut() -> None:
+        with suppress(OSError):
+            link.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(after_s, cut)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def see_that_it_fits(blob: Blob, folder: Path) -> None:
+    """Raises ImageError for a blob that would fill the disk, by its own word."""
+    free = shutil.disk_usage(folder).free
+    if blob.size_bytes > free:
+        raise ImageError(
+            f"blob {blob.digest} has {blob.size_bytes} bytes, and {folder} has {free} bytes left"
+        )
+
+
 def _usual_scheme(host: str) -> str:
     """http for this machine, as engines have it, else https."""
     name = host.rpartition(":")[0] or host
@@ -227,6 +304,6 @@ def _chunks(file: IO[bytes], host: str, stopped: Stopped) -> Iterator[bytes]:
 def _message(body: bytes) -> str:
     """What a registry says in the form of its errors, or as it came."""
     try:
-        return str(json.loads(body)["errors"][0]["message"])
-    except (ValueError, KeyError, IndexError, TypeError):
+        return str(json.loads(body)["errors"][0]["message"])[:300]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return body.decode("utf-8", "replace").strip()[:300] or "nothing more"
