@@ -9,7 +9,7 @@ from contract.errors import UseError
 from orchestrator.cli.hosts import _host_row
 from orchestrator.cli.standing import _claim
 from orchestrator.cli.tabulate import tabulate
-from orchestrator.fleet import HostEntry, _entry, _name, read_activity
+from orchestrator.fleet import HostEntry, _entry, _name, _opened, read_activity
 from orchestrator.heard import MAX_BYTES
 
 GOOD = {
@@ -23,11 +23,16 @@ BEAT = {"mem_available_bytes": 2**33, "clock_offset_ns": 1500, "clock_error_ns":
 
 def entry(registered: Any, beat: Any = BEAT, activity: Any = None, quarantine: Any = None) -> HostEntry:
     said = [None if one is None else _raw(one) for one in (beat, activity, quarantine)]
-    return _entry("h1", _raw(registered), said)
+    return _entry("h1", _opened("h1", _raw(registered), None), said)
 
 
 def _raw(said: Any) -> bytes:
     return said if isinstance(said, bytes) else json.dumps(said).encode()
+
+
+def begins(said: bytes) -> str:
+    """A name for what may be long."""
+    return repr(said[:20])
 
 
 def shown(host: HostEntry) -> str:
@@ -62,7 +67,9 @@ def test_a_registration_that_is_none_takes_part_in_nothing(registered: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "said", [b"[]", b"{", b'{"clock_offset_ns": "x", "since_ns": [], "why": 5}', b"[" * 100_000, b"\xff"]
+    "said",
+    [b"[]", b"{", b'{"clock_offset_ns": "x", "since_ns": [], "why": 5}', b"[" * 100_000, b"\xff"],
+    ids=begins,
 )
 def test_other_words_that_are_none_are_passed_over(said: bytes) -> None:
     host = entry(GOOD, beat=said, activity=said, quarantine=said)
@@ -95,7 +102,7 @@ def test_what_no_host_can_be_called_is_none(key: bytes) -> None:
     assert _name(key) is None
 
 
-@pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"run": "r"}', b"[" * 20_000])
+@pytest.mark.parametrize("said", [b"", b"[]", b"{}", b'{"run": "r"}', b"[" * 20_000], ids=begins)
 def test_a_claim_that_is_none_is_told(said: bytes) -> None:
     with pytest.raises(UseError, match="none of ours"):
         _claim(said)
