@@ -12,7 +12,7 @@ from orchestrator.cli import main
 
 
 def tonnage(*arguments: str, cwd: Path) -> "CompletedProcess[str]":
-    """Run a command as its entry point does, in a folder, without this process's settings for Tonnage."""
+    """Run a command as its entry point does, in a folder, without what the environment tells Tonnage."""
     said, complained = io.StringIO(), io.StringIO()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TONNAGE_")}
     with (

@@ -287,6 +287,7 @@ def test_every_message_comes_twice(fleet: RealFleet, monkeypatch: pytest.MonkeyP
         cells=plan_cells(campaign, source, build_catalog()),
         folder=fleet.results,
         rerun="",
+        reported=False,
     ).run_on_fleet(fleet.broker.url)
     assert len(sent) == fleet.planned
     fleet.is_exact()
