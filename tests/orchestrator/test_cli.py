@@ -1,6 +1,7 @@
 """The installed command: exit codes tell causes apart, messages are plain, and it resumes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
