@@ -11,6 +11,7 @@ import redis
 from contract import CONTRACT_VERSION, wire
 from contract.campaign import Scalar
 from contract.errors import UseError
+from contract.json_text import loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class HostEntry:
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"state": self.state}
+        return {name: getattr(self, name) for name in _FIELDS} | {"state": self.state}
 
     @property
     def traits(self) -> dict[str, Any]:
@@ -70,6 +71,9 @@ class HostEntry:
         return None
 
 
+_FIELDS = tuple(field.name for field in fields(HostEntry))
+
+
 def read_fleet(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) -> dict[str, HostEntry]:
     """Registered hosts by name, all of them or only some: two round trips, however many there are."""
     known = _registered(client, only)
@@ -80,7 +84,7 @@ def read_fleet(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) 
     for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
     return {
-        name: _entry(name, json.loads(known[name]), state)
+        name: _entry(name, loads(known[name]), state)
         for name, *state in zip(names, *pipe.execute(), strict=True)
     }
 
@@ -130,7 +134,7 @@ def _entry(name: str, known: dict[str, Any], state: list[bytes | None]) -> HostE
         engines=known.get("engines", {}),
         facts=known.get("facts", {}),
         versions=known.get("versions", {}),
-        beat=json.loads(beat) if beat else {},
-        activity=json.loads(activity) if activity else {},
-        quarantine=json.loads(quarantine) if quarantine else {},
+        beat=loads(beat) if beat else {},
+        activity=loads(activity) if activity else {},
+        quarantine=loads(quarantine) if quarantine else {},
     )

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter
 
 from contract.campaign import Frozen, Name
+from contract.json_text import loads
 from contract.trial import Trial
 
 OWN = {"host", "block", "order", "seed"}
@@ -64,7 +65,7 @@ def read_plan(path: Path) -> tuple[Trial, ...]:
 
 def read_outline(path: Path) -> list[PlannedTrial]:
     """The trials in short, their ids as they were written. Raises as ``read_plan`` does."""
-    content = json.loads(path.read_bytes())
+    content = loads(path.read_bytes())
     cells = content["cells"]
     return [
         PlannedTrial(

@@ -77,7 +77,9 @@ def hosts(
         with uncollected():
             fleet = read_fleet(client)
     if as_json:
-        typer.echo(json.dumps({name: entry.as_dict() for name, entry in fleet.items()}))
+        from contract.json_text import dumps
+
+        typer.echo(dumps({name: entry.as_dict() for name, entry in fleet.items()}))
         return
     if not fleet:
         typer.echo("no host is registered; start `tonnage worker --broker URL` on each")
