@@ -24,7 +24,7 @@ from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.plan import plan_cells
 from workers.discover import build_catalog
 
-pytestmark = [pytest.mark.long, pytest.mark.redis, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long(minutes=5), pytest.mark.redis, pytest.mark.timeout(600)]
 
 HOSTS = ("r1", "r2", "r3")
 

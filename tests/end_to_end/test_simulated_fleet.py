@@ -15,7 +15,7 @@ from fleet import Broker, Process, alive, own_broker, running, wait_until
 from contract.parts import list_parts
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.redis,
     pytest.mark.timeout(240),

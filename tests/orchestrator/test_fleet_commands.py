@@ -14,7 +14,7 @@ from contract.parts import list_parts
 from orchestrator.fleet import quarantine_host
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.redis,
     pytest.mark.timeout(200),
