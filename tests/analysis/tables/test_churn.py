@@ -28,9 +28,9 @@ SIMULATED = {
     "experiments": [
         {
             "experiment": "churn",
-            "drivers": [driver],
+            "drivers": ["narrow", "tight"],
             "params": {
-                "rate_per_s": rates,
+                "rate_per_s": [*RATES],
                 "duration_s": 120,
                 "residents": 2,
                 "max_in_flight": 100_000,
@@ -38,7 +38,6 @@ SIMULATED = {
                 "drain_s": 600,
             },
         }
-        for driver, rates in {"narrow": [*RATES], "tight": [RATES[-1]]}.items()
     ],
 }
 
