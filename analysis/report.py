@@ -22,7 +22,9 @@ from contract.yaml_source import YamlSource
 MOST_MISSING = 100
 MOST_FILES = 60
 EMBEDDED_BYTES = 60_000
-"""A table whose CSV is no larger is also carried inside the page."""
+"""A table whose CSV is no larger may also be carried inside the page."""
+EMBEDDED_TOTAL_BYTES = 600_000
+"""So much CSV is carried in all, small tables first: many middling ones would be most of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def write_page(
     """
     tables, fields = exported
     export.export_tables(page.parent / "tables", tables, fields)
-    downloads = [_download(page.parent / "tables", name, table) for name, table in tables.items()]
+    downloads = _downloads(page.parent / "tables", tables)
     export.write_file(page, _render(dataset, sections, downloads).encode())
     return page
 
@@ -173,10 +175,19 @@ def _moment(text: str) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _download(folder: Path, name: str, table: pd.DataFrame) -> Download:
-    """The links of a table that has been exported, with its CSV as it was written."""
-    written = folder / f"{name}.csv"
-    if not 0 < written.stat().st_size <= EMBEDDED_BYTES:
-        return Download(name, len(table), None)
-    embedded = f"data:text/csv;base64,{base64.b64encode(written.read_bytes()).decode()}"
-    return Download(name, len(table), embedded)
+def _downloads(folder: Path, tables: dict[str, pd.DataFrame]) -> list[Download]:
+    """The links of tables that have been exported, with the CSV of those that the page has room for."""
+    sizes = {name: (folder / f"{name}.csv").stat().st_size for name in tables}
+    carried, total_bytes = set(), 0
+    for name, size_bytes in sorted(sizes.items(), key=lambda item: (item[1], item[0])):
+        total_bytes += size_bytes
+        if 0 < size_bytes <= EMBEDDED_BYTES and total_bytes <= EMBEDDED_TOTAL_BYTES:
+            carried.add(name)
+    return [
+        Download(name, len(table), _as_link(folder / f"{name}.csv") if name in carried else None)
+        for name, table in tables.items()
+    ]
+
+
+def _as_link(file: Path) -> str:
+    return f"data:text/csv;base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: deploy/test.sh [--fast] [--no-install] [PYTEST ARGUMENT…]
 #
-# Sets up everything the tests need, runs all checks, then all tests, on real engines: Redis, RabbitMQ,
-# Docker, Podman, libvirt. As root on Debian or Ubuntu it installs what is missing. The tests start engines of their own
-# (tests/engines.py), or use those that TONNAGE_TEST_DOCKER_SOCKET and TONNAGE_TEST_LIBVIRT_URI name. An
-# engine that cannot be had skips its tests, or fails them where CI=true.
+# Sets up everything the tests need, and runs all tests on real engines (Redis, RabbitMQ, Docker, Podman, libvirt) and
+# all checks beside them. As root on Debian or Ubuntu it installs what is missing. The tests start engines of
+# their own (tests/engines.py), or use those that TONNAGE_TEST_DOCKER_SOCKET and TONNAGE_TEST_LIBVIRT_URI
+# name. An engine that cannot be had skips its tests, or fails them where CI=true.
 #
 #   --fast         checks, and the tests that need no engine
 #   --no-install   touch no package
@@ -19,6 +19,7 @@ WITHOUT_ENGINES='not (redis or rabbitmq or docker or podman or libvirt or fleet 
 FAST=
 ARGUMENTS=()
 LOGS=
+CHECKING=    # process of the checks
 
 read_arguments() {
   while (($#)); do
@@ -40,6 +41,7 @@ has_browser() {
 
 clean_up() {
   local status=$?
+  [[ -z $CHECKING ]] || kill "$CHECKING" 2>/dev/null || true
   release_services
   rm -rf "$LOGS"
   return "$status"
@@ -65,12 +67,17 @@ main() {
   exec 9<&-
   cd "$ROOT"
   printf '\n'
-  deploy/check.sh || checks=1
-  printf '\n'
+  # Beside the tests, which wait for engines half of their time. What they say comes last, in one piece.
+  deploy/check.sh >"$LOGS/checks" 2>&1 &
+  CHECKING=$!
   # Four at a time, as most of them wait for engines; tests/conftest.py says which stay together.
   ARGUMENTS=(-n 4 --dist loadgroup --no-loadscope-reorder "${ARGUMENTS[@]}")
   [[ -z $FAST ]] || ARGUMENTS=(-m "$WITHOUT_ENGINES" "${ARGUMENTS[@]}")
   "$VENV/bin/python" -m pytest "${ARGUMENTS[@]}" </dev/null || tests=$?
+  wait "$CHECKING" || checks=1
+  CHECKING=
+  printf '\n'
+  cat "$LOGS/checks"
   ((checks == 0)) || warn 'a check above failed'
   ((tests == 0 && checks == 0))
 }

@@ -60,7 +60,7 @@ class HostEntry:
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"state": self.state}
+        return {name: getattr(self, name) for name in _FIELDS} | {"state": self.state}
 
     @property
     def traits(self) -> dict[str, Any]:
@@ -84,6 +84,9 @@ class HostEntry:
         if not engine.get("present"):
             return f"host '{self.name}' has no {driver}: {engine.get('reason', 'no reason given')}"
         return None
+
+
+_FIELDS = tuple(field.name for field in fields(HostEntry))
 
 
 def read_fleet(

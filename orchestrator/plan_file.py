@@ -98,7 +98,7 @@ def refuse_newer(path: Path) -> None:
 
 
 def _content(path: Path) -> Any:
-    content = json.loads(path.read_bytes())
+    content = loads(path.read_bytes())
     if not isinstance(content, dict) or not {"cells", "trials"} <= content.keys():
         raise ValueError(
             f"{path.name} is laid out as no plan of version {PLAN_VERSION} is; use the release of "

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contract.errors import PartError
+from contract.json_text import loads
 from contract.parts import TrialRecord, peek_record
 from contract.trial import Receipt
 
@@ -69,8 +70,17 @@ def read_ends(file: Path, parts: Path) -> dict[str, End]:
 
 
 def _lines(text: str) -> Iterator[list[Any]]:
-    for line in text.splitlines():
-        with suppress(ValueError):  # cut short: nobody waited for the disk
-            said = json.loads(line)
-            if isinstance(said, list) and len(said) == 5 and isinstance(said[0], str):
-                yield said
+    lines = text.splitlines()
+    try:
+        every = loads(f"[{','.join(lines)}]")
+    except ValueError:  # a line was cut short: nobody waited for the disk
+        every = filter(None, map(_read, lines))
+    for said in every:
+        if isinstance(said, list) and len(said) == 5 and isinstance(said[0], str):
+            yield said
+
+
+def _read(line: str) -> Any:
+    with suppress(ValueError):
+        return loads(line)
+    return None

@@ -41,12 +41,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 class LongFirst:
-    """Files that take minutes begin first, or the others would be done and wait for them."""
+    """Files that take minutes begin first, the longest at once, or the others would wait for them."""
 
     @pytest.hookimpl(trylast=True)  # after pytest-randomly
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Sort; whatever is alike keeps its order."""
-        items.sort(key=lambda item: item.get_closest_marker("long") is None)
+        items.sort(key=lambda item: -_minutes(item))
+
+
+def _minutes(item: pytest.Item) -> int:
+    """About what the file, or what stays together with it, takes: its marker says so."""
+    marker = item.get_closest_marker("long")
+    return 0 if marker is None else int(marker.kwargs.get("minutes", 1))
 
 
 @pytest.fixture(scope="session")

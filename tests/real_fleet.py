@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command
 import duckdb
 import psutil
 import yaml
@@ -117,11 +118,9 @@ class Host:
 
     def leftovers(self) -> str:
         """What a sweep of this host would find."""
-        log = self.folder / "sweep.log"
-        log.unlink(missing_ok=True)
         options = ("--state-dir", str(self.state), "--run-dir", str(self.folder / "run"), *self.engines)
-        Process(log, "sweep", "--dry-run", "--host", self.name, *options).wait()
-        said = log.read_text()
+        swept = command.tonnage("sweep", "--dry-run", "--host", self.name, *options, cwd=self.folder)
+        said = swept.stderr + swept.stdout
         return "nothing" if "0 leftovers\n" in said else said
 
 
@@ -149,10 +148,11 @@ class RealFleet:
         return BLOCKS * len(self.hosts)
 
     def run(self, *options: str) -> Process:
-        """Start a coordinator."""
+        """Start a coordinator. What it measured is the test, not how it is drawn."""
         where = ("--broker", self.broker.url, "--results", str(self.results))
         patience = ("--patience", str(self.patience_s))
-        return Process(self.folder / "run.log", "run", str(self.file), *where, *patience, *options)
+        words = ("run", str(self.file), "--no-report", *where, *patience, *options)
+        return Process(self.folder / "run.log", *words)
 
     def finish(self, coordinator: Process, code: int = 0) -> str:
         """Wait for its end by itself. Returns what it has said."""

@@ -11,8 +11,11 @@ from analysis.figures import MOST_PANELS, by, dressed, left_out, under
 from analysis.section import Figure
 from analysis.shown import Row, marked
 
-MOST_POINTS = 2000
-"""With more points in a figure each is the median of all staircases at that number of instances."""
+MOST_POINTS = 800
+"""With more points in a figure each is the median of all staircases at that number of instances.
+
+A point is some 150 bytes of the page, and there are three such figures.
+"""
 
 Rows = Sequence[Row]
 

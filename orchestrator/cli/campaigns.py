@@ -86,6 +86,9 @@ def run(
         typer.Option("--patience", min=1, help="Seconds to wait for a host or broker that is away."),
     ] = 60.0,
     keys: KeysOption = None,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="End with the dataset; `tonnage report` makes the page.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a campaign, or what is left of it: running it again is how it is resumed."""
@@ -108,6 +111,7 @@ def run(
         retry_failed=retry_failed,
         only=chooser(only or []),
         patience_s=patience_s,
+        reported=not no_report,
         as_json=as_json,
         keys=Keys(keys) if keys and not local else None,
         observing=observing,

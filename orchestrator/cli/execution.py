@@ -76,6 +76,7 @@ class Execution:
     retry_failed: bool = False
     only: Callable[[Trial], bool] = lambda _: True
     patience_s: float = 60.0
+    reported: bool = True
     as_json: bool = False
     keys: Keys | None = None
     """Keys of the fleet's hosts; None believes everybody who can write to the broker."""
@@ -188,21 +189,28 @@ class Execution:
         raise typer.Exit(EXIT_INTERRUPTED)
 
     def _report(self, results: Results, gathered: Gathered, trials: tuple[Trial, ...]) -> None:
-        from analysis.report import write_report
-
-        report = write_report(results.dataset, results.report)
+        report = self._write_report(results)
         if self.as_json:
             summary = {"planned": gathered.planned, "outcomes": gathered.outcomes}
             summary |= {"verdicts": gathered.verdicts, "missing": gathered.missing}
-            summary |= {"dataset": str(results.dataset), "report": str(report)}
+            summary |= {"dataset": str(results.dataset), "report": report}
             typer.echo(json.dumps(summary))
         else:
             _say_summary(gathered)
             typer.echo(f"dataset: {results.dataset}")
-            typer.echo(f"report: {report}")
+            if report:
+                typer.echo(f"report: {report}")
         meant = {trial.trial_id for trial in trials if self.only(trial)}
         if any(missing["trial_id"] in meant for missing in gathered.missing):
             raise typer.Exit(EXIT_MISSING)
+
+    def _write_report(self, results: Results) -> str | None:
+        """Where the page is; None when it was not wanted. What draws it takes seconds to import."""
+        if not self.reported:
+            return None
+        from analysis.report import write_report
+
+        return str(write_report(results.dataset, results.report))
 
 
 def _say_summary(gathered: Gathered) -> None:

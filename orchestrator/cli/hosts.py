@@ -106,7 +106,9 @@ def hosts(
         with uncollected():
             fleet = read_fleet(client, keys=known)
     if as_json:
-        typer.echo(json.dumps({name: entry.as_dict() for name, entry in fleet.items()}))
+        from contract.json_text import dumps
+
+        typer.echo(dumps({name: entry.as_dict() for name, entry in fleet.items()}))
         return
     _say_fleet(fleet)
 

@@ -1,6 +1,5 @@
 """status, watch, cancel: a campaign that is under way, seen from beside its coordinator."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -38,6 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
     """Say how far a campaign is: per host, what failed and why, and what hosts do now."""
+    from contract.json_text import dumps
     from orchestrator.results import Results
     from orchestrator.standing import StandingReader
 
@@ -46,7 +46,7 @@ def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOp
     fleet = _fleet(broker, None if as_json else [name for name, _ in _worst_first(standing)])
     if as_json:
         states = {name: fleet[name].state for name in standing.hosts if name in fleet}
-        typer.echo(json.dumps(standing.as_dict() | {"states": states}))
+        typer.echo(dumps(standing.as_dict() | {"states": states}))
         return
     for line in _lines(standing, fleet):
         say(line)

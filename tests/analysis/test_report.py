@@ -1,12 +1,16 @@
+import base64
 import json
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from make_dataset import Design, Variant, pair, write_dataset
 from page import Page, check_page
 
-from analysis.report import write_report
+from analysis.dataset import open_dataset
+from analysis.report import EMBEDDED_BYTES, EMBEDDED_TOTAL_BYTES, write_page, write_report
+from analysis.section import Field
 from contract.errors import DatasetError, ResultsError
 
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>"
@@ -179,3 +183,24 @@ def test_a_description_that_is_a_bomb_is_not_shown(tmp_path):
     page = page_of(tmp_path, pair(3, 170, blocks=1), campaign_file=bomb)
     assert "description: *a9" in page.root.text
     assert page.root.text.count("'x'") == 0
+
+
+def test_many_middling_tables_do_not_make_a_large_page(tmp_path):
+    tables = {f"t{n:02}": pd.DataFrame({"text": ["x" * 999] * n}) for n in (70, *range(40, 9, -1))}
+    fields = dict.fromkeys(tables, (Field("text", "string", "words"),))
+    with open_dataset(write_dataset(tmp_path / "d", pair(3, 170))) as dataset:
+        page = write_page(dataset, tmp_path / "out" / "page.html", [], (tables, fields))
+    links = Page(page.read_text()).all("a")
+    carried = {
+        link.attributes["download"]: base64.b64decode(link.attributes["href"].partition(",")[2])
+        for link in links
+        if "download" in link.attributes
+    }
+    sizes = [len(content) for content in carried.values()]
+    assert max(sizes) <= EMBEDDED_BYTES
+    assert EMBEDDED_TOTAL_BYTES - EMBEDDED_BYTES < sum(sizes) <= EMBEDDED_TOTAL_BYTES
+    left_out = tables.keys() - {name.removesuffix(".csv") for name in carried}
+    assert min(len(tables[name]) for name in left_out) > max(
+        len(tables[name.removesuffix(".csv")]) for name in carried
+    )
+    assert {f"tables/{name}.csv" for name in tables} <= {link.attributes.get("href") for link in links}

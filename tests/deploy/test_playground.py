@@ -23,7 +23,7 @@ experiments:
 """
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.fleet,
     pytest.mark.timeout(400),

@@ -45,10 +45,11 @@ def write_campaign(folder: Path, name: str, drivers: list[str], **rest: Any) -> 
     return path
 
 
-def run(campaign: Path, *options: str, wait_s: float = 240) -> Ran:
-    """``tonnage run`` to its end, bounded."""
+def run(campaign: Path, *options: str, wait_s: float = 240, reported: bool = False) -> Ran:
+    """``tonnage run`` to its end, bounded; without its report unless that is what is looked at."""
     results = campaign.with_suffix("")
     command = [TONNAGE, "run", str(campaign), "--results", str(results), *options]
+    command += [] if reported else ["--no-report"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=wait_s)
     last_line = done.stdout.strip().rpartition("\n")[2]
     return Ran(done.returncode, done.stdout + done.stderr, last_line, results)

@@ -83,7 +83,7 @@ def _true_median_ms(host_factors: np.ndarray, median_ms: float) -> float:
 @pytest.mark.redis
 @pytest.mark.timeout(240)
 def test_medians_and_failure_shares_come_back_within_their_intervals(fleet: str, tmp_path: Path) -> None:
-    ran = run(_campaign(tmp_path), "--broker", fleet, wait_s=200)
+    ran = run(_campaign(tmp_path), "--broker", fleet, wait_s=200, reported=True)
 
     assert ran.code == 0, ran.said
     assert len(ran.trials()) == HOSTS * 20

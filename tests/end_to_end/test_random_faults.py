@@ -129,6 +129,7 @@ def run(folder: Path, results: Path, broker: Broker) -> None:
         cells=plan_cells(campaign, source, build_catalog()),
         folder=results,
         rerun="",
+        reported=False,
         patience_s=UP_S,
     ).run_on_fleet(broker.url)
 

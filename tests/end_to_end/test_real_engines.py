@@ -45,7 +45,7 @@ def test_process_container_and_machine_in_one_campaign(
 ) -> None:
     where = [*here, *docker, "--libvirt-uri", libvirt_engine]
     campaign = write_campaign(tmp_path, "trio", ["process", "docker", "libvirt"], limits=LIMITS)
-    ran = run(campaign, "--local", "--name", "e2e-trio", *where)
+    ran = run(campaign, "--local", "--name", "e2e-trio", *where, reported=True)
 
     assert ran.code == 0, ran.said
     assert ran.last_line.startswith("report: ")

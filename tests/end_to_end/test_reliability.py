@@ -24,7 +24,7 @@ from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.plan import plan_cells
 from workers.discover import build_catalog
 
-pytestmark = [pytest.mark.long, pytest.mark.redis, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long(minutes=5), pytest.mark.redis, pytest.mark.timeout(600)]
 
 HOSTS = ("r1", "r2", "r3")
 
@@ -287,6 +287,7 @@ def test_every_message_comes_twice(fleet: RealFleet, monkeypatch: pytest.MonkeyP
         cells=plan_cells(campaign, source, build_catalog()),
         folder=fleet.results,
         rerun="",
+        reported=False,
     ).run_on_fleet(fleet.broker.url)
     assert len(sent) == fleet.planned
     fleet.is_exact()

@@ -15,7 +15,7 @@ from fleet import Broker, Process, alive, own_broker, running, wait_until
 from contract.parts import list_parts
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.redis,
     pytest.mark.timeout(240),
@@ -55,7 +55,15 @@ class Campaign:
         self.file.write_text(yaml.safe_dump(CAMPAIGN | changes))
         self.results = folder / "results"
         self._log = folder / "coordinator.log"
-        self._options = ["--broker", broker, "--results", str(self.results), "--patience", "60"]
+        self._options = [
+            "--broker",
+            broker,
+            "--results",
+            str(self.results),
+            "--patience",
+            "60",
+            "--no-report",
+        ]
 
     def coordinator(self) -> Process:
         return Process(self._log, "run", str(self.file), *self._options)
@@ -87,10 +95,10 @@ class Campaign:
         assert all(row["attempt"] == attempts[row["trial_id"]] for row in instances)
 
 
-def finish(coordinator: Process) -> None:
+def finish(coordinator: Process, at_last: str = "dataset: ") -> None:
     try:
         assert coordinator.wait(150) == 0, coordinator.said()[-3000:]
-        assert "report: " in coordinator.said().splitlines()[-1]
+        assert at_last in coordinator.said().splitlines()[-1]
     finally:
         coordinator.kill()
 
@@ -135,7 +143,10 @@ def test_a_fleet_measures_what_one_host_would(
 
     alone = tmp_path / "alone"
     options = ["--local", "--name", "sim-0003", "--state-dir", str(tmp_path / "alone-state")]
-    finish(Process(tmp_path / "alone.log", "run", str(campaign.file), "--results", str(alone), *options))
+    finish(
+        Process(tmp_path / "alone.log", "run", str(campaign.file), "--results", str(alone), *options),
+        "report: ",
+    )
     of_host = [{**row, "host": ""} for row in campaign.rows("instances") if row["host"] == "sim-0003"]
     here = [{**row, "host": ""} for row in campaign.rows("instances", alone)]
     assert len(here) == TRIALS_PER_HOST * INSTANCES

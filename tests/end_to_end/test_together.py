@@ -13,7 +13,7 @@ from real_fleet import Engines, RealFleet, real_fleet
 
 HOSTS = ("h1", "h2", "h3")
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.redis,
     pytest.mark.timeout(600),

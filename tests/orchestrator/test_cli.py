@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import command
 import engines
 import pytest
 from fleet import TONNAGE, running, wait_until
@@ -47,6 +48,10 @@ class Here:
         self.campaign.write_text(text)
 
     def tonnage(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return command.tonnage(*arguments, cwd=self.folder)
+
+    def installed(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """The same as a process of its own, from the script that pip has made."""
         return subprocess.run(
             [TONNAGE, *arguments],
             capture_output=True,
@@ -68,7 +73,7 @@ def here(tmp_path: Path) -> Iterator[Here]:
 
 
 def test_a_local_run_ends_with_its_report(here: Here) -> None:
-    ran = here.tonnage(*here.local)
+    ran = here.installed(*here.local)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[0] == "trials: 2 planned; 2 completed"
     assert ran.stdout.splitlines()[-1] == f"report: {here.results / 'report' / 'report.html'}"
@@ -101,6 +106,15 @@ def test_running_again_measures_only_what_is_missing(here: Here) -> None:
     summary = json.loads(again.stdout)
     assert (summary["planned"], summary["outcomes"], summary["missing"]) == (3, {"completed": 3}, [])
     assert Path(summary["report"]).exists()
+
+
+def test_a_run_without_a_report_ends_with_its_dataset(here: Here) -> None:
+    ran = here.tonnage(*here.local, "--no-report")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == f"dataset: {here.results / 'dataset'}"
+    assert not (here.results / "report").exists()
+    summary = json.loads(here.tonnage(*here.local, "--no-report", "--json").stdout)
+    assert (summary["planned"], summary["report"]) == (2, None)
 
 
 def test_trials_that_failed_are_exit_code_3(here: Here) -> None:
@@ -216,7 +230,7 @@ def test_a_bad_campaign_is_exit_code_2(here: Here, command: str) -> None:
 
 
 def test_a_campaign_that_is_not_there_is_exit_code_2(here: Here) -> None:
-    ran = here.tonnage("validate", "absent.yaml")
+    ran = here.installed("validate", "absent.yaml")
     assert (ran.returncode, ran.stderr) == (
         2,
         "tonnage: absent.yaml: cannot be read: No such file or directory\n",

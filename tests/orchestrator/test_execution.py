@@ -55,7 +55,7 @@ def measured_before(folder: Path, hosts: str, *names: str) -> Results:
 def run(folder: Path, broker: Broker) -> tuple[int, str, dict[str, Any]]:
     """Exit code, output and manifest of a run."""
     results = folder / "results"
-    options = ["--broker", broker.url, "--results", str(results), "--patience", "1"]
+    options = ["--broker", broker.url, "--results", str(results), "--patience", "1", "--no-report"]
     process = Process(folder / "log", "run", str(folder / "c.yaml"), *options)
     code = process.wait()
     manifest = results / "dataset" / "manifest.json"

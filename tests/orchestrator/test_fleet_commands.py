@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import command
 import pytest
 from fleet import Broker, Process, alive, own_broker, running, wait_until
 
@@ -13,7 +14,7 @@ from contract.parts import list_parts
 from orchestrator.fleet import quarantine_host
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.redis,
     pytest.mark.timeout(200),
@@ -47,18 +48,14 @@ class Bed:
         self.results = folder / "results"
 
     def call(self, *words: str) -> tuple[int, str]:
-        log = self.folder / "call.log"
-        log.unlink(missing_ok=True)
-        process = Process(log, *words, "--broker", self.broker.url)
-        return process.wait(), process.said()
+        done = command.tonnage(*words, "--broker", self.broker.url, cwd=self.folder)
+        return done.returncode, done.stderr + done.stdout
 
     def run(self, text: str, *options: str) -> Process:
         file = self.folder / "c.yaml"
         file.write_text(text)
-        return Process(
-            self.folder / "run.log",
-            *("run", str(file), "--broker", self.broker.url, "--results", str(self.results), *options),
-        )
+        where = ("--broker", self.broker.url, "--results", str(self.results))
+        return Process(self.folder / "run.log", "run", str(file), "--no-report", *where, *options)
 
     def worker(self, *options: str) -> Process:
         return Process(self.folder / "worker.log", "worker", "--broker", self.broker.url, *options)

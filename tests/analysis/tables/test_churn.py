@@ -10,6 +10,8 @@ from analysis.dataset import open_dataset
 from analysis.tables import churn, table_modules
 from analysis.words import records
 
+pytestmark = pytest.mark.timeout(300)
+
 SERVICE_S = np.array([0.020, 0.030, 0.020, 0.020])
 """Of the calls create, start, stop and remove: together 90 ms, so 11.1 lives per second."""
 LEAK_SHARE = 0.02
