@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from contract import CONTRACT_VERSION
 from contract.campaign import Frozen, Name
+from contract.json_text import loads
 from contract.trial import Trial
 
 PLAN_VERSION = 1
