@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# usage: deploy/broker.sh make DIR --name NAME… [--host HOST]… [--simulated N] [--port N] [--files-at DIR]
+# usage: deploy/broker.sh make DIR --name NAME… [--host HOST]… [--simulated N] [--port N]
+#          [--files-at DIR] [--no-keys]
 #        deploy/broker.sh add-host DIR HOST…
 #        deploy/broker.sh remove-host DIR HOST…
 #        deploy/broker.sh renew DIR [--name NAME]…
@@ -21,7 +22,7 @@
 #   --simulated   one user for simulated hosts, and signing keys for this many
 #   --port        port of the broker, 6380
 #   --files-at    where a machine will keep its files, /etc/tonnage
-#   --keys        keys for signed messages as well, made by `tonnage keys`; --no-keys is the default
+#   --no-keys     no keys: whoever can write to the broker is believed
 #
 # In DIR: ca.key (take it off the machine), ca.pem; redis/ is the working folder of the broker; hosts/HOST,
 # coordinator, viewer (a dashboard), events (of Celery) and simulated hold what those machines need.
@@ -36,7 +37,7 @@ CA_DAYS=3650 SERVER_DAYS=730
 RULES=$ROOT/deploy/broker
 OUTLIVE=1
 NAMES=() HOSTS=()
-DIR='' PORT='' FILES_AT='' SIMULATED='' KEYS=
+DIR='' PORT='' FILES_AT='' SIMULATED='' KEYS=1
 
 read_arguments() {
   while (($#)); do
@@ -47,7 +48,6 @@ read_arguments() {
       --simulated) SIMULATED=$2 && shift ;;
       --port) PORT=$2 && shift ;;
       --files-at) FILES_AT=$2 && shift ;;
-      --keys) KEYS=1 ;;
       --no-keys) KEYS= ;;
       -*) fail "there is no option '$1'" ;;
       *) HOSTS+=("$1") ;;
@@ -180,15 +180,16 @@ bracketed() {
   [[ $1 != *:* ]] && printf %s "$1" || printf '[%s]' "$1"
 }
 
-# give_keys FOLDER HOST…: keys for signed messages, to the hosts' folders and the coordinator's.
+# give_keys FOLDER HOST…: keys for signed messages, as `tonnage keys` makes them, to hosts and coordinator.
 give_keys() {
-  local folder=$1 host
+  local folder=$1 host key
   shift
-  [[ -n $KEYS ]] && (($#)) || return 0
-  "$VENV/bin/tonnage" keys make "$@" --dir "$DIR/coordinator/keys" >"$LOG" 2>&1 || failed 'tonnage makes no keys'
+  [[ -n $KEYS ]] || return 0
   for host; do
-    mkdir -p "${folder/HOST/$host}"
-    cp -n "$DIR/coordinator/keys/$host.key" "${folder/HOST/$host}/"
+    key=$DIR/coordinator/keys/$host.key
+    install -d -m 700 "${key%/*}" "${folder/HOST/$host}"
+    [[ -f $key ]] || openssl rand -hex 32 | write "$key"
+    install -m 600 "$key" "${folder/HOST/$host}/"
   done
 }
 
