@@ -2,10 +2,15 @@
 
 import json
 import math
+from contextlib import suppress
 from typing import Any
+
+import orjson
 
 MAX_DEPTH = 40
 MAX_INT_BITS = 64
+_MOST = 2.0**63
+"""A number from here on may be a whole one of more bits, of which the fast reader has made a float."""
 
 
 def read_json(text: str | bytes, max_bytes: int) -> Any:
@@ -18,6 +23,10 @@ def read_json(text: str | bytes, max_bytes: int) -> Any:
         raise ValueError(f"JSON of {len(text)} bytes, where {max_bytes} are allowed")
     if isinstance(text, bytes):
         text = text.decode()
+    with suppress(ValueError):  # what is wrong, if anything, is said below
+        value = orjson.loads(text)
+        check_plain(value, _MOST)
+        return value
     try:
         value = json.loads(text)
     except RecursionError as error:
@@ -28,8 +37,11 @@ def read_json(text: str | bytes, max_bytes: int) -> Any:
     return value
 
 
-def check_plain(value: Any) -> None:
-    """Raises ValueError for data that is nested too deeply, or has numbers too large, or none."""
+def check_plain(value: Any, most: float = math.inf) -> None:
+    """Raises ValueError for data that is nested too deeply, or has numbers too large, or none.
+
+    Floats must be smaller than ``most``.
+    """
     level, depth = [value], 0
     while level:
         depth += 1
@@ -42,12 +54,12 @@ def check_plain(value: Any) -> None:
             elif isinstance(item, list | tuple):
                 inner += item
             else:
-                _check_number(item)
+                _check_number(item, most)
         level = inner
 
 
-def _check_number(item: Any) -> None:
+def _check_number(item: Any, most: float) -> None:
     if isinstance(item, int) and item.bit_length() > MAX_INT_BITS:
         raise ValueError(f"a whole number of more than {MAX_INT_BITS} bits")
-    if isinstance(item, float) and not math.isfinite(item):
+    if isinstance(item, float) and not -most < item < most:
         raise ValueError(f"{item} is not a number")

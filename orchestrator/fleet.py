@@ -15,7 +15,7 @@ from contract.campaign import Scalar, plain_name
 from contract.errors import KeyFileError, MessageError, UseError
 from contract.signing import Keys, is_sealed, unseal
 from contract.strict_json import read_json
-from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, heard
+from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, checked, heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def _opened(name: str, text: bytes, keys: Keys | None) -> _Opened:
     with suppress(ValueError):
         outside = read_json(text, MAX_BYTES)
     signs = is_sealed(outside)
-    said, unbelieved = heard(Registration, text), ""
+    said, unbelieved = checked(Registration, outside), ""
     if signs and outside["contract"] == CONTRACT_VERSION:
         said = heard(Registration, str(outside["text"]).encode(errors="replace"))
     if keys is not None:

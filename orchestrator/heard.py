@@ -1,5 +1,6 @@
 """What workers leave on the broker about themselves, checked: others may have written it."""
 
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -64,7 +65,14 @@ def heard(kind: type[M], said: bytes | None) -> M | None:
     """What was said, as it should be; None for nothing, and for what is none of it."""
     if said is None:
         return None
+    with suppress(ValueError):
+        return checked(kind, read_json(said, MAX_BYTES))
+    return None
+
+
+def checked(kind: type[M], content: object) -> M | None:
+    """The same of what was read already."""
     try:
-        return kind.model_validate(read_json(said, MAX_BYTES))
-    except (ValueError, ValidationError):
+        return kind.model_validate(content)
+    except ValidationError:
         return None

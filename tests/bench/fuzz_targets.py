@@ -27,7 +27,7 @@ from contract.sweeping import decode_order
 from contract.trial import Receipt
 from orchestrator.cli.hosts import _host_row
 from orchestrator.cli.tabulate import tabulate
-from orchestrator.fleet import _entry
+from orchestrator.fleet import _entry, _opened
 from orchestrator.heard import Activity, heard
 from orchestrator.importing.mapping import ColumnsMapping, HyperfineMapping, load_mapping
 from orchestrator.plan import plan_cells, plan_trials
@@ -173,7 +173,7 @@ def _take_receipt(_: Path, case: Any) -> object:
 
 def _see_host(_: Path, case: Any) -> object:
     raw = as_json(case)
-    entry = _entry("h1", raw, [raw, raw, raw])
+    entry = _entry("h1", _opened("h1", raw, None), [raw, raw, raw])
     heard(Activity, raw)
     shown = "\n".join(tabulate([_host_row(entry)]))
     assert "\x1b" not in shown
