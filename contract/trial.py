@@ -113,7 +113,8 @@ def canonical_json(value: Any) -> str:
 
 def decode_trial(content: object) -> Trial:
     """Check a trial that came over the wire. Raises MessageError that carries what came."""
-    refuse_other_version(content, "coordinator", "worker")
+    if isinstance(content, dict):
+        refuse_other_version(content, "coordinator", "worker")
     try:
         check_plain(content)
         return Trial.model_validate(content)

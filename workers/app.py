@@ -6,6 +6,7 @@ from typing import Any
 from celery import Celery  # noqa: TID251 - one of the two places
 from celery.platforms import SecurityWarning  # noqa: TID251
 from celery.signals import setup_logging, worker_shutdown  # noqa: TID251
+from celery.worker import state  # noqa: TID251
 from kombu.entity import Exchange, Queue
 
 from contract import wire
@@ -65,7 +66,8 @@ def run_celery(arguments: list[str]) -> bool:
     Celery's own ``worker_main`` keeps its exit code to itself.
     """
     app.worker_main(arguments)
-    return not any(_exit_codes)
+    was_told = state.should_stop is not None  # by a signal; an interrupt's exit code is that of an error
+    return was_told or not any(_exit_codes)
 
 
 _turns = {"Request": OneMessageRequest, "acks_late": True} if waits_its_turn(config) else {}

@@ -33,7 +33,9 @@ def message(body: object = None, headers: Any = HEADERS, **changes: Any) -> Mess
 
 def test_what_our_coordinator_sends_is_taken() -> None:
     app = Celery(broker="memory://")
-    app.conf.update(wire.celery_settings("memory://"), broker_transport_options={})
+    app.conf.update(
+        wire.celery_settings("redis://127.0.0.1/0"), broker_url="memory://", broker_transport_options={}
+    )
     app.conf.task_queues = [Queue("host.h1")]
     app.send_task(wire.TASK, args=[{"a": 1}], queue="host.h1", argsrepr="f" * 32, kwargsrepr="")
     with app.connection_for_read() as connection:

@@ -136,7 +136,7 @@ def test_all_other_events_are_counted(scene: Scene) -> None:
     scene.tally.add({"event": "part_delivered", "when": "late", "size_bytes": 9000})
     scene.tally.add({"event": "leftovers_swept", "when": "before", "count": 3})
     page = scene.page()
-    assert page["tonnage_messages_refused_total"]["message",] == 1
+    assert page["tonnage_messages_refused_total"]["unsigned",] == 1
     assert page["tonnage_leases_lost_total"][()] == 1
     assert page["tonnage_orders_dropped_total"]["elsewhere",] == 1
     assert page["tonnage_parts_delivered_total"] == {("at_once",): 0, ("late",): 1}
