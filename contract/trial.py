@@ -113,8 +113,7 @@ def canonical_json(value: Any) -> str:
 
 def decode_trial(content: object) -> Trial:
     """Check a trial that came over the wire. Raises MessageError that carries what came."""
-    if isinstance(content, dict):
-        refuse_other_version(content, "coordinator", "worker")
+    refuse_other_version(content, "coordinator", "worker")
     try:
         check_plain(content)
         return Trial.model_validate(content)

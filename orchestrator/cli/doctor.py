@@ -26,7 +26,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check this host: settings, rights, folders, engines, broker, clock; say what to do about it."""
-    from orchestrator.cli.findings.settings import settings_of
+    from orchestrator.cli.findings.settings import DEFAULT, settings_of
 
     settings = settings_of(ctx, host.model_dump())
     findings = _examine(host, broker, settings)
@@ -38,8 +38,8 @@ def doctor(
         typer.echo(json.dumps(said))
         return
     for setting in settings:
-        value = "-" if setting.value is None else setting.value
-        typer.echo(f"set {setting.key:22} {value}  ({setting.source})")
+        if setting.source != DEFAULT:
+            typer.echo(f"set {setting.key:22} {setting.value}  ({setting.source})")
     for finding in findings:
         typer.echo(f"{'ok ' if finding.fine else 'no '} {finding.what:22} {finding.text}")
         if finding.advice:

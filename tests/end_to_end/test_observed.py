@@ -61,7 +61,7 @@ def page_of(process: Process) -> dict[str, float]:
 
 def send_nonsense(broker: str, host: str) -> None:
     """An order that is none, in the host's own queue."""
-    body = [[{"contract": 1, "host": host, "trial": "x"}], {}, {"callbacks": None}]
+    body = [[{"contract": 1, "host": host, "trial": {"contract": 1}}], {}, {"callbacks": None}]
     headers = {"task": wire.TASK, "id": "f" * 32, "lang": "py", "root_id": None, "parent_id": None}
     options = {"global_keyprefix": wire.PREFIX}
     with Connection(broker, transport_options=options) as connection:

@@ -15,6 +15,9 @@ from orchestrator.cli.settings_file import LINES, key_of
 _SECRET = ("key", "keys")
 """Settings that name a file, or a folder of files, that nobody else may read."""
 
+DEFAULT = "default"
+"""Source of what nobody has set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -45,7 +48,7 @@ def settings_of(ctx: typer.Context, defaults: dict[str, Any]) -> list[Setting]:
             "ENVIRONMENT": str(variable),
             "DEFAULT_MAP": lines.get(key, "the file"),
         }
-        source = said.get(getattr(ctx.get_parameter_source(name), "name", ""), "default")
+        source = said.get(getattr(ctx.get_parameter_source(name), "name", ""), DEFAULT)
         value = ctx.params.get(name)
         found.append(Setting(key, _shown(defaults.get(name) if value is None else value), source))
     return found
