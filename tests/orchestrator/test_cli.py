@@ -261,7 +261,7 @@ OF_HELP |= {"attr", "attrs"}  # rich looks whether they are there
 OF_PARSING = OF_HELP | {"pydantic", "pydantic_core", "annotated_types"}
 OF_PARSING |= {"typing_extensions", "typing_inspection"}
 """What typer takes to read a command's options."""
-OF_VALIDATE = OF_PARSING | {"yaml", "cython_runtime", "psutil"}
+OF_VALIDATE = OF_PARSING | {"yaml", "cython_runtime", "psutil", "orjson"}
 
 IMPORTS = """
 import sys
