@@ -163,6 +163,7 @@ def test_an_interrupted_pilot_ends_and_lets_its_trial_tidy_up(
     tonnage: Tonnage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
 
     def interrupted(assignment: Assignment) -> PackedPart:
         os.kill(os.getpid(), signal.SIGINT)
@@ -174,7 +175,7 @@ def test_an_interrupted_pilot_ends_and_lets_its_trial_tidy_up(
     assert asked == [True]  # and no further trial
     assert ran.exit_code == 5
     assert "the whole of it" not in ran.stdout
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def lifecycle(tmp_path: Path, **params: int) -> Cell:

@@ -60,7 +60,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(measured: Path) -> Iterator[Browser]:
+    """After what is measured in this process: a browser's event loop runs until it is closed."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium")
