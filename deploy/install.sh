@@ -92,10 +92,22 @@ check_arguments() {
   RECORD=$DEST$PREFIX/installed
 }
 
+# is_for_all PROGRAM: whether every user can get at it: an interpreter in root's home is for root alone.
+is_for_all() {
+  local path
+  path=$(realpath -- "$1")
+  while [[ $path != / ]]; do
+    [[ $(stat -c %A -- "$path") == *[xt] ]] || return 1
+    path=$(dirname -- "$path")
+  done
+}
+
 # make_environment: Tonnage and what it needs, in an environment of its own.
 make_environment() {
   local extras=docker
   find_python || fail 'Python 3.11 or later is needed: apt install python3 python3-venv'
+  is_for_all "$PYTHON" || TONNAGE_PYTHON=/usr/bin/python3 find_python
+  is_for_all "$PYTHON" || fail "$PYTHON cannot be reached by other users than root: TONNAGE_PYTHON names another"
   VENV=$DEST$PREFIX/venv
   if [[ ! -x $VENV/bin/python ]]; then
     if ! "$PYTHON" -m venv "$VENV" >>"$LOG" 2>&1; then
