@@ -28,7 +28,7 @@ class Use:
         return cls(
             cpu_s=sum(_cpu_s(member.pid) for member in family),
             pss_bytes=sum(_pss_bytes(member.pid) for member in family),
-            rss_bytes=sum(member.memory_info().rss for member in family),
+            rss_bytes=sum(_rss_bytes(member) for member in family),
             processes=len(family),
         )
 
@@ -44,16 +44,29 @@ def cpus_of(pids: dict[str, int], seconds: float) -> dict[str, float]:
 
 def _cpu_s(pid: int) -> float:
     ns = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
+    for task in _threads(pid):
         with suppress(OSError):  # it ended meanwhile
             ns += int((task / "schedstat").read_text().split()[0])
     return ns / 1e9
 
 
+def _threads(pid: int) -> list[Path]:
+    with suppress(OSError):
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    return []
+
+
+def _rss_bytes(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_info().rss)
+    return 0
+
+
 def _pss_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
+    with suppress(OSError):  # it ended meanwhile
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
     return 0
 
 
