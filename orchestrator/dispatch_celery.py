@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from amqp.exceptions import AMQPError
-from celery import Celery  # noqa: TID251 - one of the two places
+from celery import Celery  # noqa: TID251 - one of the few places
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from celery import Celery  # noqa: TID251 - one of the two places
+from celery import Celery  # noqa: TID251 - one of the few places
 from celery.platforms import SecurityWarning  # noqa: TID251
 from celery.signals import setup_logging, worker_shutdown  # noqa: TID251
 from celery.worker import state  # noqa: TID251

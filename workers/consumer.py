@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from celery.worker.consumer import Consumer  # noqa: TID251 - one of the three places
+from celery.worker.consumer import Consumer  # noqa: TID251 - one of the few places
 from kombu import compression
 
 from contract.broker import connect

@@ -1,4 +1,4 @@
-"""``tonnage hosts`` and ``tonnage status`` with thousands of hosts registered, in under a second.
+"""``tonnage hosts`` and ``tonnage status`` with thousands of hosts registered, against a second.
 
 The limit reads the same keys with redis-py alone, in an interpreter of its own.
 """
