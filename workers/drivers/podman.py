@@ -68,13 +68,18 @@ class Driver(docker.Driver):
         its restart policy then does nothing any more. For a moment the record still says that it runs.
         """
         record = await self._inspect(instance)
-        if record is None or not (record["State"].get("Running") and _lives(record["State"]["Pid"])):
+        if record is None or not _runs(record):
             raise EngineError(f"podman: '{instance.spec.name}' does not run, so it has no console")
         return await self.attach(instance)
 
     async def stop(self, instance: Instance, *, graceful: bool) -> None:
         """As Docker does it, then wait for Podman to tidy up: nothing can be asked of it before."""
-        await super().stop(instance, graceful=graceful)
+        try:
+            await super().stop(instance, graceful=graceful)
+        except EngineError:  # one that has just died, and is not on record as such, cannot be killed
+            record = await self._inspect(instance)
+            if record is not None and _runs(record):
+                raise
         try:
             async with asyncio.timeout(self.host.engine_deadline_s):
                 while _is_ending(await self._inspect(instance)):
@@ -114,6 +119,11 @@ class Driver(docker.Driver):
 def _is_ending(record: Record | None) -> bool:
     """Whether its first process has ended, or is about to, and Podman has not put that on record yet."""
     return record is not None and record["State"].get("Status") in ("running", "stopping", "stopped")
+
+
+def _runs(record: Record) -> bool:
+    """Whether it runs, not only on record."""
+    return bool(record["State"].get("Running")) and _lives(record["State"]["Pid"])
 
 
 def _lives(pid: int) -> bool:

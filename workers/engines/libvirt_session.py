@@ -1,8 +1,9 @@
-"""Connections to one libvirt daemon: several for calls, one for events, all of this process alone.
+"""Connections to one libvirt daemon: one per call in flight, one for events, all of this process alone.
 
-A connection serves few requests at a time (five on a stock daemon), so calls in flight spread over
-several. A connection that broke is dropped, and the next call opens another: no domain object outlives
-its call, domains are looked up by UUID.
+No two calls share a connection. A thread that waits for its answer would read those of the others too,
+and the client library (9.0.0) then misses some until its next keepalive: seconds later, as if a removal
+had taken that long. A connection that broke is dropped, and the next call opens another, in less than a
+millisecond: no domain object outlives its call, domains are looked up by UUID.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from contract.errors import EngineAbsent, EngineError
@@ -18,10 +18,6 @@ from workers.drivers.base import Hear
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-CALLS_PER_CONNECTION = 4
-"""One less than a stock daemon serves at once, so that keepalive answers are not held up."""
-MAX_CONNECTIONS = 6
 
 _KEEPALIVE_INTERVAL_S = 5
 _KEEPALIVE_COUNT = 3
@@ -50,19 +46,14 @@ class NotRunning(EngineError):
     """The domain is not in a state for this: for our calls, it does not run."""
 
 
-@dataclass(slots=True, eq=False)
-class _Pooled:
-    connection: Any
-    in_flight: int = 0
-
-
 class LibvirtSession:
     """One process's way to one libvirt daemon. Methods block, unless they are coroutines."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._lock = threading.Lock()
-        self._pool: list[_Pooled] = []
+        self._idle: list[Any] = []
+        self._is_closed = False
         self._events: Any = None
         self._callbacks: list[int] = []
         self._stops: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = {}
@@ -74,8 +65,13 @@ class LibvirtSession:
         Raises EngineAbsent when the daemon cannot be reached, NoSuchDomain, NotRunning, or EngineError
         with libvirt's words.
         """
-        with self._borrowed(_library()) as connection, in_our_words(function.__name__):
-            return function(connection, *args, **kwargs)
+        libvirt = _library()
+        connection = self._take_idle() or _open(libvirt, self._uri)
+        try:
+            with in_our_words(function.__name__):
+                return function(connection, *args, **kwargs)
+        finally:
+            self._give_back(connection)
 
     def listen(self) -> None:
         """Open the connection for events, or a new one when it broke. Raises EngineAbsent."""
@@ -107,10 +103,10 @@ class LibvirtSession:
         return lambda: _forget(self._ears, uuid)
 
     def close(self) -> None:
-        """Close all connections. Domains go on."""
+        """Close all connections, those of calls in flight when these end. Domains go on."""
         with self._lock:
-            connections = [pooled.connection for pooled in self._pool]
-            self._pool.clear()
+            self._is_closed = True
+            connections, self._idle = self._idle, []
             if self._events is not None:
                 # A callback keeps its connection open.
                 for callback in self._callbacks:
@@ -122,27 +118,20 @@ class LibvirtSession:
         if connections:
             _turn_event_loop(_library())
 
-    @contextmanager
-    def _borrowed(self, libvirt: Any) -> Iterator[Any]:
+    def _take_idle(self) -> Any:
         with self._lock:
-            pooled = self._least_busy(libvirt)
-            pooled.in_flight += 1
-        try:
-            yield pooled.connection
-        finally:
-            with self._lock:
-                pooled.in_flight -= 1
-                if pooled in self._pool and not pooled.connection.isAlive():
-                    self._pool.remove(pooled)
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.isAlive():
+                    return connection
+        return None
 
-    def _least_busy(self, libvirt: Any) -> _Pooled:
-        self._pool = [pooled for pooled in self._pool if pooled.in_flight or pooled.connection.isAlive()]
-        least = min(self._pool, key=lambda pooled: pooled.in_flight, default=None)
-        full = least is None or least.in_flight >= CALLS_PER_CONNECTION
-        if least is None or (full and len(self._pool) < MAX_CONNECTIONS):
-            least = _Pooled(_open(libvirt, self._uri))
-            self._pool.append(least)
-        return least
+    def _give_back(self, connection: Any) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._idle.append(connection)
+                return
+        _quietly(connection.close)
 
     def _on_lifecycle(
         self, _connection: Any, domain: Any, event: int, _detail: int, libvirt: Any

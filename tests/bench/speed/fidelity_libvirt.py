@@ -151,8 +151,8 @@ def _many(batches: TrialBatches, uri: str, template: Template, rounds: int) -> F
         "s",
         found["one"],
         "one client's connection",
-        note="a stock daemon serves five requests of a client at a time; Tonnage spreads calls over "
-        "several connections, four on each",
+        note="a stock daemon serves five requests of a client at a time, and the client library is late "
+        "with answers of calls that share a connection: in Tonnage none do",
     )
 
 

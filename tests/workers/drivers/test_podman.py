@@ -1,6 +1,8 @@
 """What is particular to Podman, on a real service."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +125,36 @@ def test_a_console_that_is_taken_too_early_does_not_stop_a_restart(
                 except EngineError:
                     await asyncio.sleep(0.02)
         await Agent(again, "n0").ask("ping", deadline_s=10)
+
+    run(host, work)
+
+
+def test_one_that_died_unseen_can_be_stopped(host: HostSettings) -> None:
+    """While conmon has not written down that it ended, Podman cannot kill it and says that it runs."""
+
+    async def work(driver: podman.Driver) -> None:
+        instance = await driver.create(
+            InstanceSpec(0, owner(host).instance_name(0), "tiny", "n0", Limits())
+        )
+        console = await driver.attach(instance)
+        await driver.start(instance)
+        await Agent(console, "n0").beacon(30)
+        pid = await driver.pid(instance)
+        assert pid is not None
+        conmon = int(status(pid, "PPid"))
+        os.kill(conmon, signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            stopping = asyncio.ensure_future(driver.stop(instance, graceful=False))
+            await asyncio.wait({stopping}, timeout=1)
+            assert not stopping.done()  # nobody can have seen the end yet
+        finally:
+            os.kill(conmon, signal.SIGCONT)
+        await stopping
+        console.close()
+        again = await driver.attach(instance)
+        await driver.start(instance)
+        await Agent(again, "n0").beacon(30)
 
     run(host, work)
 

@@ -15,8 +15,6 @@ import pytest
 from contract.errors import EngineAbsent, EngineError
 from workers.engines import libvirt_session
 from workers.engines.libvirt_session import (
-    CALLS_PER_CONNECTION,
-    MAX_CONNECTIONS,
     LibvirtSession,
     NoSuchDomain,
     NotRunning,
@@ -133,17 +131,34 @@ def test_calls_in_a_row_share_one_connection(library: Library) -> None:
     assert not library.opened[0].alive
 
 
-def test_calls_at_once_spread_over_connections_up_to_a_bound(library: Library) -> None:
+def test_no_two_calls_at_once_share_a_connection(library: Library) -> None:
+    """The client library can be seconds late with answers of calls that share one."""
     session = LibvirtSession("qemu:///system")
-    calls = CALLS_PER_CONNECTION * MAX_CONNECTIONS + 3
+    calls = 20
     together = threading.Barrier(calls)
 
-    def wait(_: Connection) -> None:
+    def wait(connection: Connection) -> Connection:
         together.wait(20)
+        return connection
 
     with ThreadPoolExecutor(calls) as pool:
-        list(pool.map(lambda _: session.call(wait), range(calls)))
-    assert len(library.opened) == MAX_CONNECTIONS
+        used = list(pool.map(lambda _: session.call(wait), range(calls)))
+    assert len({id(connection) for connection in used}) == calls
+    session.call(lambda _: None)
+    assert len(library.opened) == calls
+    session.close()
+    assert not any(connection.alive for connection in library.opened)
+
+
+def test_a_connection_in_use_is_closed_when_its_call_ends(library: Library) -> None:
+    session = LibvirtSession("qemu:///system")
+
+    def close_meanwhile(connection: Connection) -> bool:
+        session.close()
+        return connection.alive
+
+    assert session.call(close_meanwhile)
+    assert not library.opened[0].alive
 
 
 def test_a_broken_connection_is_replaced(library: Library) -> None:
