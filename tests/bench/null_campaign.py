@@ -8,8 +8,9 @@ Prints what it took, as JSON: wall and CPU seconds of planning and of the loop, 
 import json
 import resource
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def write_campaign(folder: Path, name: str, blocks: int) -> Path:
         "  - {experiment: lifecycle, drivers: [simulated], params: {instances: 1}}\n"
     )
     return file
+
+
+def null_trials(hosts: Sequence[str], blocks: int) -> tuple[Trial, ...]:
+    """Null trials for all hosts, ordered by block."""
+    with tempfile.TemporaryDirectory(prefix="tng-null-") as folder:
+        campaign, source = load_campaign(write_campaign(Path(folder), "nulls", blocks))
+    cells = plan_cells(campaign, source, build_catalog())
+    return tuple(sorted(plan_trials(campaign, cells, hosts), key=lambda trial: trial.block))
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:

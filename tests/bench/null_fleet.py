@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from celery import Celery
 from kombu import Exchange, Queue
-from null_worker import DONE, NOTHING
+from null_campaign import null_trials
+from null_worker import DONE, NOTHING, TRIAL
 
 from contract import wire
 from contract.broker import connect
@@ -52,6 +54,11 @@ def names(hosts: int) -> list[str]:
     return [f"sim-{number:04d}" for number in range(1, hosts + 1)]
 
 
+def wire_queues(hosts: int) -> list[str]:
+    """Their queues."""
+    return [f"host.{name}" for name in names(hosts)]
+
+
 def wait_until(reached: Callable[[], bool], what: str, wait_s: float, poll_s: float = 0.02) -> None:
     """Poll until something is so. Raises TimeoutError."""
     deadline = time.monotonic() + wait_s
@@ -70,23 +77,36 @@ class NullFleet:
         self._client = connect(broker)
 
     def bare(self, count: int) -> Ran:
-        """A loop of ``send_task`` over all queues, one after another, until the worker has run all."""
+        """A loop of ``send_task`` over all queues of a task that does nothing."""
+        queues = wire_queues(self.hosts)
+        return self._loop(NOTHING, [(queues[place % len(queues)], [count]) for place in range(count)])
+
+    def bare_trials(self, per_host: int) -> Ran:
+        """The same loop of a task that measures a null trial, and of so many of these per host."""
+        trials = null_trials(names(self.hosts), per_host)
+        contents = [(trial.host, trial.model_dump(mode="json")) for trial in trials]
+        return self._loop(TRIAL, [(f"host.{host}", [len(trials), body]) for host, body in contents])
+
+    def _loop(self, task: str, messages: list[tuple[str, list[Any]]]) -> Ran:
+        """Send all, queue after queue, and wait until the worker has run all."""
         app = Celery("bare", set_as_current=False)
         app.conf.update(wire.celery_settings(self.broker))
-        queues = [f"host.{name}" for name in names(self.hosts)]
+        queues = wire_queues(self.hosts)
         app.conf.task_queues = [Queue(q, Exchange(q, type="direct"), routing_key=q) for q in queues]
         app.conf.task_default_queue = queues[0]
         self._client.delete(DONE)
         before = self._cpu()
         begun, cpu = time.monotonic(), time.process_time()
-        for place in range(count):
-            app.send_task(NOTHING, args=[count], queue=queues[place % len(queues)], retry=False)
+        for queue, arguments in messages:
+            app.send_task(task, args=arguments, queue=queue, retry=False)
         sent = time.process_time() - cpu
-        done = lambda: bool(self._client.exists(DONE))  # noqa: E731
-        wait_until(done, "all no-ops have run", UP_S + count * PER_TRIAL_S, 0.002)
+        done = lambda: not runs(self._worker) or bool(self._client.exists(DONE))  # noqa: E731
+        wait_until(done, f"all of {task} have run", UP_S + len(messages) * PER_TRIAL_S, 0.002)
         wall = time.monotonic() - begun
         app.close()
-        return Ran(count, wall, sent, *self._since(before))
+        if not runs(self._worker):
+            raise RuntimeError("the worker has ended")
+        return Ran(len(messages), wall, sent, *self._since(before))
 
     def ours(self, per_host: int) -> Ran:
         """A coordinator process with a campaign of so many null trials per host."""

@@ -3,8 +3,8 @@
     PYTHONPATH=. python tests/bench/null_worker.py BROKER HOSTS FIRST measure|answer
 
 ``measure`` is ``tonnage worker --simulate``. ``answer`` delivers one ready-made part for every order and
-measures nothing: what is left is dispatch. The other task, ``bench.nothing``, does nothing, in the same
-process, from the same queues: the bare loop's.
+measures nothing: what is left is dispatch. The bare loops' tasks are in the same process, on the same
+queues: ``bench.nothing`` does nothing, ``bench.trial`` measures the trial that it is sent.
 """
 
 import os
@@ -19,14 +19,15 @@ from contract.parts import PackedPart, TrialRecord, pack_part
 from contract.rows import InstanceRow, Rows
 from contract.trial import Receipt, Trial
 from workers.delivery import deliver
-from workers.launch import _serve
+from workers.launch import NOTHING_SHOWN, _present, _serve
 from workers.presence import probe_engine
+from workers.run import Assignment, run_trial
 from workers.service import WorkerConfig
 from workers.settings import HostSettings
 
-NOTHING = "bench.nothing"
+NOTHING, TRIAL = "bench.nothing", "bench.trial"
 DONE = "bench:done"
-"""Set once all no-ops of a loop have run."""
+"""Set once all tasks of a bare loop have run."""
 
 
 def null_part(trial: Trial) -> PackedPart:
@@ -54,6 +55,40 @@ class Answering:
         deliver(self._client, receipt, self._part.data, trial.campaign)
 
 
+def add_bare_tasks(config: WorkerConfig) -> None:
+    """Tasks of bare loops. Each is told how many there are in all."""
+    import workers.app
+    import workers.consumer
+
+    guard = workers.consumer.take_in  # which believes orders alone
+
+    def let_bare_ones_in(message: Any) -> None:
+        if message.headers.get("task") not in (NOTHING, TRIAL):
+            guard(message)
+
+    workers.consumer.take_in = let_bare_ones_in
+    client = connect(config.broker)
+    hosts = {host.name: host for host in config.hosts}
+    seen = 0
+
+    def count_one(total: int) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == total:
+            seen = 0
+            client.set(DONE, 1)
+
+    @workers.app.app.task(name=NOTHING, ignore_result=True)  # type: ignore[untyped-decorator]
+    def nothing(total: int) -> None:
+        count_one(total)
+
+    @workers.app.app.task(name=TRIAL, ignore_result=True)  # type: ignore[untyped-decorator]
+    def measure(total: int, content: dict[str, Any]) -> None:
+        trial = Trial.model_validate(content)
+        run_trial(Assignment(trial, 1, hosts[trial.host], config.boot))
+        count_one(total)
+
+
 def main() -> None:
     """Be the worker until told to stop."""
     broker, count, first, how = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
@@ -67,19 +102,9 @@ def main() -> None:
 
     if how == "answer":
         workers.app.Service = Answering  # type: ignore[misc,assignment]
-    client = connect(broker)
-
-    seen = 0
-
-    @workers.app.app.task(name=NOTHING, ignore_result=True)  # type: ignore[untyped-decorator]
-    def nothing(total: int) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == total:
-            seen = 0
-            client.set(DONE, 1)
-
-    _serve(config, {"simulated": probe_engine("simulated", base)}, ["--pool", "solo"])
+    add_bare_tasks(config)
+    with _present(config, NOTHING_SHOWN) as presence:
+        _serve(config, presence, {"simulated": probe_engine("simulated", base)}, ["--pool", "solo"])
 
 
 if __name__ == "__main__":

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from null_campaign import write_campaign
+from null_campaign import null_trials, write_campaign
 from null_fleet import Ran, names
 from null_worker import null_part
 from speed import dispatch
-from speed.broker_memory import null_trials
 
 from contract.campaign import load_campaign
 from contract.parts import read_part
@@ -48,7 +47,7 @@ def test_a_null_trial_is_one_instance_on_the_simulated_driver(tmp_path: Path) ->
     campaign, source = load_campaign(write_campaign(tmp_path, "nulls", 3))
     (cell,) = plan_cells(campaign, source, build_catalog())
     assert (cell.experiment, cell.driver, cell.params["instances"]) == ("lifecycle", "simulated", 1)
-    trials = null_trials(2, 3)
+    trials = null_trials(names(2), 3)
     assert [(trial.block, trial.host) for trial in trials] == [
         (block, host) for block in range(3) for host in names(2)
     ]

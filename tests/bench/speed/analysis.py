@@ -29,8 +29,9 @@ MOST_TIMES, MOST_MIB = 2.0, 2048.0
 """Budgets: of the full set of tables against bare scans, and of the memory of a report."""
 BUDGET_FROM = 100_000_000
 """Rows that the first of them is about: of few rows the statistics take longer than any scan."""
-PANDAS_UP_TO = 10_000_000
-"""Beyond it pandas takes more memory than a small machine has."""
+EXACT_UP_TO = 10_000_000
+"""Rows beyond which pandas takes more memory than a small machine has, and DuckDB's exact quantiles more
+than ours may."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ def ways(amount: Amount, size: Size) -> list[str]:
     """What is measured of so many rows."""
     if size is Size.SMOKE:
         return ["scans", "pandas", "tables", "compare", "report"]
-    limits = [name for name in LIMITS if name != "pandas" or amount.rows <= PANDAS_UP_TO]
+    limits = [
+        name for name in LIMITS if name not in ("pandas", "quantiles") or amount.rows <= EXACT_UP_TO
+    ]
     return [*limits, *OURS]
 
 

@@ -12,19 +12,15 @@ import redis
 from celery import Celery
 from figure import Figure, Size
 from kombu import Exchange, Queue
-from null_campaign import write_campaign
+from null_campaign import null_trials
 from null_fleet import names
 from null_worker import NOTHING, null_part
 
 from contract import wire
 from contract.broker import connect
-from contract.campaign import load_campaign
-from contract.trial import Trial
 from orchestrator.dispatch import Order
 from orchestrator.dispatch_celery import CeleryDispatcher
-from orchestrator.plan import plan_cells, plan_trials
 from workers.delivery import deliver
-from workers.discover import build_catalog
 from workers.presence import Presence, probe_engines
 from workers.service import WorkerConfig
 from workers.settings import HostSettings
@@ -55,14 +51,6 @@ def registered(broker: str, hosts: int) -> Iterator[None]:
             presence.end()
 
 
-def null_trials(hosts: int, blocks: int) -> tuple[Trial, ...]:
-    """Null trials for all hosts, ordered by block."""
-    with tempfile.TemporaryDirectory(prefix="tng-null-") as folder:
-        campaign, source = load_campaign(write_campaign(Path(folder), "nulls", blocks))
-    cells = plan_cells(campaign, source, build_catalog())
-    return tuple(sorted(plan_trials(campaign, cells, names(hosts)), key=lambda trial: trial.block))
-
-
 def used(client: "redis.Redis[bytes]") -> int:
     """Bytes that the broker's data take now, its clients' buffers left out."""
     time.sleep(0.3)
@@ -84,7 +72,7 @@ def measure(size: Size) -> Iterator[Figure]:
         dispatcher = CeleryDispatcher(broker, "nulls", names(hosts))
         held = [with_hosts]
         for block in range(3):
-            for trial in null_trials(hosts, 3):
+            for trial in null_trials(names(hosts), 3):
                 if trial.block == block:
                     dispatcher.send(Order(trial, 1))
             held.append(used(client))
@@ -117,7 +105,7 @@ def _bare(hosts: int) -> tuple[float, float]:
 
 
 def _results(client: "redis.Redis[bytes]", hosts: int) -> Iterator[Figure]:
-    parts = [null_part(trial) for trial in null_trials(min(hosts, 1000), 1)]
+    parts = [null_part(trial) for trial in null_trials(names(min(hosts, 1000)), 1)]
     before = used(client)
     for part in parts:
         deliver(client, part.receipt, part.data, "nulls")

@@ -13,8 +13,10 @@ from pathlib import Path
 import engines
 from figure import Figure, Size
 from interleaved import in_turn, medians
+from null_campaign import null_trials
+from null_fleet import names
 from null_worker import null_part
-from speed.broker_memory import null_trials, registered
+from speed.broker_memory import registered
 
 from contract.parts import part_name
 from orchestrator.received import End, note_ends
@@ -56,7 +58,7 @@ def measured_campaign(results: Results, hosts: int, per_host: int) -> None:
 
     All parts hold the same bytes, since status opens none of them, and none is synced.
     """
-    trials = null_trials(hosts, per_host)
+    trials = null_trials(names(hosts), per_host)
     results.parts.mkdir(parents=True)
     results.freeze("campaign: nulls\n", trials)
     part, ended = null_part(trials[0]), {}

@@ -17,8 +17,10 @@ from pathlib import Path
 import engines
 from figure import Figure, Size
 from interleaved import in_turn, medians
+from null_campaign import null_trials
+from null_fleet import names
 from null_worker import null_part
-from speed.broker_memory import null_trials, registered
+from speed.broker_memory import registered
 from speed.hosts_and_status import measured_campaign
 
 from contract.parts import part_name
@@ -102,7 +104,8 @@ def _fill(root: Path, size: Size) -> Results:
 
 def _ends_seen_s(port: int, results: Results, size: Size) -> list[float]:
     """Store parts one by one, each when the page shows the one before."""
-    trials = [t for t in null_trials(HOSTS[size], TRIALS_PER_HOST) if t.block == TRIALS_PER_HOST - 1]
+    all_of_them = null_trials(names(HOSTS[size]), TRIALS_PER_HOST)
+    trials = [trial for trial in all_of_them if trial.block == TRIALS_PER_HOST - 1]
     done = len(results.attempts())
     part = null_part(trials[0])
     stream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
