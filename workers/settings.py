@@ -27,13 +27,17 @@ Command = Annotated[tuple[str, ...], BeforeValidator(_words)]
 """A program of the operator's and its arguments."""
 
 
+Folder = Annotated[Path, AfterValidator(Path.absolute)]
+"""Whole, since engines and instances have working directories of their own."""
+
+
 class HostSettings(Frozen):
     """One host as its worker knows it. Campaigns never set any of this."""
 
     name: Name
-    state_dir: Path = Path("/var/lib/tonnage")
+    state_dir: Folder = Path("/var/lib/tonnage")
     """Spool, write-ahead files, built images and the host lock."""
-    run_dir: Path = Path("/run/tonnage")
+    run_dir: Folder = Path("/run/tonnage")
     """Console sockets: kept short, since a socket's path may have 107 bytes at most."""
     docker_socket: Path = Path("/var/run/docker.sock")
     podman_socket: Path = Path("/run/podman/podman.sock")

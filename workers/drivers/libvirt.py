@@ -66,8 +66,8 @@ class Driver(LocalLibvirtDriver[LibvirtSettings]):
 
     def __init__(self, settings: LibvirtSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner, settings.uri)
-        self._disks = host.state_dir.absolute() / "libvirt"
-        self._sockets = host.run_dir.absolute() / "libvirt"
+        self._disks = host.state_dir / "libvirt"
+        self._sockets = host.run_dir / "libvirt"
         self._boots = BootSources(host, settings.boot)
         self._delivery = LibvirtDelivery(host, self._threads, self._boots.delivered)
         self._engine: Engine | None = None

@@ -79,7 +79,7 @@ class Driver(LocalLibvirtDriver[LxcSettings]):
     def __init__(self, settings: LxcSettings, host: HostSettings, owner: Owner) -> None:
         super().__init__(settings, host, owner, settings.uri)
         self._cgroups = Cgroups()
-        self._roots = host.state_dir.absolute() / self.name
+        self._roots = host.state_dir / self.name
         self._emulator = ""
 
     async def open(self) -> None:

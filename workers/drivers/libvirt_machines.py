@@ -63,8 +63,8 @@ class MachineDriver(LibvirtDriver[S]):
         assert isinstance(settings, MachineSettings)
         super().__init__(settings, host, owner, settings.uri)
         self._machine: MachineSettings = settings
-        self._records = host.state_dir.absolute() / self.name
-        self._sockets = host.run_dir.absolute() / self.name
+        self._records = host.state_dir / self.name
+        self._sockets = host.run_dir / self.name
 
     async def open(self) -> None:
         """See that what the hypervisor needs is here, and connect."""

@@ -168,7 +168,7 @@ class RegistryDelivery(Delivery):
 
     def _begin_workplace(self, recipe: Recipe) -> Path:
         """An empty folder to build in; those of builders that were killed are removed."""
-        top = self.host.state_dir.absolute() / "images" / "builds"
+        top = self.host.state_dir / "images" / "builds"
         try:
             top.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(top)

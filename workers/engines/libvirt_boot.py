@@ -56,7 +56,7 @@ class BootSources:
             if image == "tiny":
                 self._tiny(engine)
             elif is_tree(image):
-                self.trees[image] = tree_disk(self._host.state_dir.absolute(), read_tree(image))
+                self.trees[image] = tree_disk(self._host.state_dir, read_tree(image))
             elif image not in self._disks:
                 self._disks[image] = _users_disk(image, engine.qemu_user)
 
@@ -85,7 +85,7 @@ class BootSources:
         self, chain: tuple[Path, ...], nonce: str, overlay: Path, engine: Engine
     ) -> tuple[DirectBoot, OverlayDisk]:
         """Kernel and initramfs stay with the host: only the disk travels."""
-        guest = disk_guest(self._host.state_dir.absolute(), self._host.kernel)
+        guest = disk_guest(self._host.state_dir, self._host.kernel)
         for path in (guest.kernel, chain[0]):
             see_that_qemu_reaches(path, engine.qemu_user, "state_dir")
         boot = DirectBoot(guest.kernel, guest.initramfs, command_line(nonce))
@@ -106,7 +106,7 @@ class BootSources:
         if wanted == "tcg":
             return Chosen("tcg", "the profile asks for it")
         try:
-            guest = initramfs_guest(self._host.state_dir.absolute(), self._host.kernel)
+            guest = initramfs_guest(self._host.state_dir, self._host.kernel)
             verdict = judge_kvm(guest, engine.emulator, engine.qemu_version, self._host.state_dir)
             if self._boot == "initramfs":
                 self.guest = guest
@@ -117,7 +117,7 @@ class BootSources:
     def _tiny(self, engine: Engine) -> Guest:
         if self.guest is None:
             build = disk_guest if self._boot == "disk" else initramfs_guest
-            guest = build(self._host.state_dir.absolute(), self._host.kernel)
+            guest = build(self._host.state_dir, self._host.kernel)
             see_that_qemu_reaches(guest.kernel, engine.qemu_user, "state_dir")
             self.guest = guest
         return self.guest

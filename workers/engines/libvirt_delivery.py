@@ -30,14 +30,14 @@ class LibvirtDelivery(RegistryDelivery):
     ) -> None:
         """``delivered`` is told of every disk that is here: its chain, the highest first."""
         super().__init__(host, threads)
-        self._disks = host.state_dir.absolute() / "libvirt" / host.name
+        self._disks = host.state_dir / "libvirt" / host.name
         self._delivered = delivered
 
     def make(
         self, recipe: Recipe, variants: tuple[int, ...], folder: Path, stopped: Stopped
     ) -> list[Manifest]:
         """Disks in qcow2."""
-        return build_disks(recipe, variants, folder, self.host.state_dir.absolute(), stopped)
+        return build_disks(recipe, variants, folder, self.host.state_dir, stopped)
 
     async def pull(self, reference: str, note: Note, deadline_s: float) -> Pulled:
         """Fetch the blobs that are not here; then unpack them: decompress, or name an overlay's base."""

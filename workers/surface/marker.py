@@ -31,7 +31,7 @@ def marked(state_dir: Path, owner: Owner) -> Iterator[Marker]:
     Its folder lies among those of bare processes and says whose it is: what a worker that was killed
     leaves is found and removed by that driver's sweep. Raises EngineError when it cannot be made.
     """
-    top = state_dir.absolute() / "process"
+    top = state_dir / "process"
     folder = top / f"{owner.name_prefix}{_MARKER}-{secrets.token_hex(8)}"
     content = secrets.token_hex(32).encode()
     try:
