@@ -2,20 +2,19 @@
 
 import json
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
 import redis
-from pydantic import BaseModel
 
 from contract import CONTRACT_VERSION, wire
-from contract.campaign import Scalar, plain_name
 from contract.errors import KeyFileError, MessageError, UseError
-from contract.signing import Keys, is_sealed, unseal
+from contract.names import plain_name
+from contract.signing import Keys, unseal
 from contract.strict_json import read_json
-from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, checked, heard
+from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,8 @@ class HostEntry:
     @property
     def traits(self) -> dict[str, Any]:
         """Facts that campaigns select by: the host's own, and each engine's as ``docker.runtime``."""
+        from contract.campaign import Scalar
+
         of_engines = {
             f"{driver}.{name}": value
             for driver, facts in self.engines.items()
@@ -96,17 +97,22 @@ def read_fleet(
 
     With keys, each registration is compared with its signature.
     """
+    return {entry.name: entry for entry in each_host(client, only, keys)}
+
+
+def each_host(
+    client: "redis.Redis[bytes]", only: Sequence[str] | None = None, keys: Keys | None = None
+) -> Iterator[HostEntry]:
+    """The same one by one in order of their names: for who needs no more than one at a time."""
     known = _registered(client, only)
     names = sorted(known)
     if not names:
-        return {}
+        return
     pipe = client.pipeline(transaction=False)
     for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
-    return {
-        name: _entry(name, _opened(name, known[name], keys), state)
-        for name, *state in zip(names, *pipe.execute(), strict=True)
-    }
+    for name, *state in zip(names, *pipe.execute(), strict=True):
+        yield _entry(name, _opened(name, known[name], keys), state)
 
 
 def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
@@ -159,19 +165,25 @@ class _Opened:
 
 
 def _opened(name: str, text: bytes, keys: Keys | None) -> _Opened:
+    said = heard(Registration, text)
+    signs = said is not None and said.mac != ""
+    inside, unbelieved = said.text if said is not None and signs else None, ""
+    if keys is not None:
+        try:
+            inside = _unsealed(name, text, keys)
+        except (MessageError, KeyFileError) as error:
+            unbelieved = f"its registration is not believed: {error}"
+    if said is not None and inside is not None and said.contract == CONTRACT_VERSION:
+        said = heard(Registration, inside.encode())
+    return _Opened(said, signs, unbelieved)
+
+
+def _unsealed(name: str, text: bytes, keys: Keys) -> str:
+    """The text that the host's key was put to: this is believed, not what another reader finds."""
     outside: Any = None
     with suppress(ValueError):
         outside = read_json(text, MAX_BYTES)
-    signs = is_sealed(outside)
-    said, unbelieved = checked(Registration, outside), ""
-    if signs and outside["contract"] == CONTRACT_VERSION:
-        said = heard(Registration, str(outside["text"]).encode(errors="replace"))
-    if keys is not None:
-        try:
-            unseal(keys.of(name), "registration", name, outside)
-        except (MessageError, KeyFileError) as error:
-            unbelieved = f"its registration is not believed: {error}"
-    return _Opened(said, signs, unbelieved)
+    return unseal(keys.of(name), "registration", name, outside)
 
 
 def read_activity(said: bytes | None) -> str:
@@ -202,8 +214,8 @@ def _entry(name: str, opened: _Opened, state: list[bytes | None]) -> HostEntry:
     )
 
 
-def _plain(said: BaseModel | None) -> dict[str, Any]:
-    return said.model_dump() if said is not None else {}
+def _plain(said: Beat | Activity | Quarantine | None) -> dict[str, Any]:
+    return said.as_dict() if said is not None else {}
 
 
 def _name(key: bytes) -> str | None:

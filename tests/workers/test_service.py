@@ -20,6 +20,7 @@ import workers.service
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
 from contract.errors import BrokerError, HostBusy, KeyFileError
+from contract.message import Message
 from contract.parts import PackedPart, read_part
 from contract.refusals import last_refusals
 from contract.signing import HostKey, Keys, make_keys, seal, unseal
@@ -59,7 +60,7 @@ class Rig:
     def body(self, trial: Trial | None = None, **changes: Any) -> dict[str, Any]:
         content = {"run": self.run, "host": self.host.name, "attempt": 1, "nonce": "n" * 16}
         content |= {"trial": (trial or self.trial()).model_dump(mode="json"), "issued_at_ns": 1}
-        return wire.Message.model_validate(content | changes).model_dump(mode="json")
+        return Message.model_validate(content | changes).model_dump(mode="json")
 
     def handle(self, body: object) -> None:
         Service(self.config).handle(body)
