@@ -19,10 +19,10 @@ Text = Annotated[str, msgspec.Meta(max_length=2000)]
 
 def _nested(levels: int) -> Any:
     leaf: Any = None | bool | Whole | float | str
-    kind = leaf
-    for _ in range(levels):
-        kind = leaf | list[kind] | dict[Text, kind]
-    return kind
+    if not levels:
+        return leaf
+    inner: Any = _nested(levels - 1)
+    return leaf | list[inner] | dict[Text, inner]
 
 
 Plain: Any = _nested(MAX_LEVELS)

@@ -68,12 +68,14 @@ M = TypeVar("M", bound=_Heard)
 
 def heard(kind: type[M], said: bytes | str | None) -> M | None:
     """What was said, as it should be; None for nothing, and for what is none of it."""
-    if said is not None:
-        with suppress(ValueError):
-            return read_shape(_decoder(kind), said, MAX_BYTES)
+    if said is None:
+        return None
+    decoder: msgspec.json.Decoder[M] = _decoder(kind)
+    with suppress(ValueError):
+        return read_shape(decoder, said, MAX_BYTES)
     return None
 
 
 @cache
-def _decoder(kind: type[M]) -> "msgspec.json.Decoder[M]":
+def _decoder(kind: type[_Heard]) -> Any:
     return msgspec.json.Decoder(kind)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contract.errors import PartError
-from contract.parts import part_name, peek_record
-from orchestrator.plan_file import PlannedTrial
+from contract.part_names import part_name
+from orchestrator.outline import Line, Outline
 from orchestrator.received import End, end_of
 from orchestrator.results import Results
 
@@ -79,33 +79,39 @@ class StandingReader:
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._outline: list[PlannedTrial] = []
+        self._outline = Outline([], [])
         self._outline_is_of: object = None
         self._known: dict[str, End] | None = None
 
     def read(self) -> Standing:
         """The campaign as the folder has it now."""
-        trials = self._planned()
-        if self._known is None:
-            self._known = self._results.ends()
-        attempts = self._results.attempts()
-        standing = Standing(trials[0].campaign if trials else self._results.folder.name)
-        ended: list[End] = []
-        for trial in trials:
-            if (host := standing.hosts.get(trial.host)) is None:  # 100,000 trials, and fewer hosts
-                host = standing.hosts[trial.host] = HostStanding()
-            host.planned += 1
-            had = attempts.get(trial.trial_id)
-            end = self._end_of(self._known, part_name(trial.trial_id, had[-1])) if had else None
-            if end is not None:
-                host.outcomes[end.outcome] += 1
-                ended.append(end)
-                if end.outcome != "completed":
-                    standing.reasons[f"{trial.driver}: {end.why}"] += 1
-        standing.verdicts.update(end.verdict for end in ended)
+        plan = self._planned()
+        standing = Standing(plan.campaign or self._results.folder.name)
+        for host, planned in Counter(line.host for line in plan.lines).items():
+            standing.hosts[host] = HostStanding(planned)
+        ended = self._ended(plan)
+        standing.verdicts.update(end.verdict for _, end in ended)
+        for (host, outcome), count in Counter((line.host, end.outcome) for line, end in ended).items():
+            standing.hosts[host].outcomes[outcome] = count
+        standing.reasons.update(
+            f"{plan.cells[line.cell].driver}: {end.why}"
+            for line, end in ended
+            if end.outcome != "completed"
+        )
         return standing
 
-    def _planned(self) -> list[PlannedTrial]:
+    def _ended(self, plan: Outline) -> list[tuple[Line, End]]:
+        """The trials that have ended, each by its last attempt."""
+        if self._known is None:
+            self._known = self._results.ends()
+        attempts, known = self._results.attempts(), self._known
+        last = ((line, attempts.get(line.trial_id)) for line in plan.lines)
+        ends = (
+            (line, self._end_of(known, part_name(line.trial_id, had[-1]))) for line, had in last if had
+        )
+        return [(line, end) for line, end in ends if end is not None]
+
+    def _planned(self) -> Outline:
         now = self._results.plan_written()
         if now is None or now != self._outline_is_of:
             self._outline, self._outline_is_of = self._results.outline(), now
@@ -114,6 +120,8 @@ class StandingReader:
     def _end_of(self, known: dict[str, End], name: str) -> End | None:
         """How a trial ended; None for a part that cannot be read."""
         if name not in known:
+            from contract.parts import peek_record
+
             try:
                 known[name] = end_of(peek_record(self._results.parts / name))
             except PartError:

@@ -109,14 +109,16 @@ def hosts(
 
 
 def _say_as_json(fleet: "Iterable[HostEntry]") -> None:
-    from contract.json_text import dumps
+    from contract.json_text import dump_bytes
 
-    typer.echo(f"{{{','.join(f'{dumps(entry.name)}:{dumps(entry.as_dict())}' for entry in fleet)}}}")
+    said = (dump_bytes(entry.name) + b":" + dump_bytes(entry.as_dict()) for entry in fleet)
+    typer.echo(b"{" + b",".join(said) + b"}")
 
 
 def _say_fleet(fleet: "Iterable[HostEntry]") -> None:
     heads = ("HOST", "STATE", "ENGINES", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
-    rows, notes = [heads], []
+    rows: list[tuple[str, ...]] = [heads]
+    notes = []
     for entry in fleet:
         rows.append(_host_row(entry))
         if entry.unbelieved:

@@ -37,19 +37,19 @@ def add_to(app: typer.Typer) -> None:
 
 def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
     """Say how far a campaign is: per host, what failed and why, and what hosts do now."""
-    from contract.json_text import dumps
+    from contract.json_text import dump_bytes
     from orchestrator.results import Results
     from orchestrator.standing import StandingReader
 
     with uncollected():
         standing = StandingReader(Results(results)).read()
-    fleet = _fleet(broker, None if as_json else [name for name, _ in _worst_first(standing)])
-    if as_json:
-        states = {name: fleet[name].state for name in standing.hosts if name in fleet}
-        typer.echo(dumps(standing.as_dict() | {"states": states}))
-        return
-    for line in _lines(standing, fleet):
-        say(line)
+        if as_json:
+            states = {host.name: host.state for host in _fleet(broker, None)}
+            known = {name: states[name] for name in standing.hosts if name in states}
+            typer.echo(dump_bytes(standing.as_dict() | {"states": known}))
+            return
+        for line in _lines(standing, _seen(broker, standing)):
+            say(line)
 
 
 def watch(results: FolderArgument, broker: BrokerOption = None) -> None:
@@ -110,8 +110,8 @@ def _watch_live(reader: "StandingReader", broker: str | None) -> None:
 
     with Live(console=Console(), auto_refresh=False) as live:
         for standing in _until_done(reader):
-            fleet = _fleet(broker, [name for name, _ in _worst_first(standing)])
-            live.update(Text(printable("\n".join(_lines(standing, fleet)))), refresh=True)
+            said = "\n".join(_lines(standing, _seen(broker, standing)))
+            live.update(Text(printable(said)), refresh=True)
 
 
 def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
@@ -123,15 +123,21 @@ def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
         time.sleep(WATCH_EVERY_S)
 
 
-def _fleet(broker: str | None, only: Sequence[str] | None) -> "dict[str, HostEntry]":
+def _seen(broker: str | None, standing: "Standing") -> "dict[str, HostEntry]":
+    """Those hosts that are shown, as the broker has them."""
+    shown = [name for name, _ in _worst_first(standing)]
+    return {host.name: host for host in _fleet(broker, shown)}
+
+
+def _fleet(broker: str | None, only: Sequence[str] | None) -> "Iterator[HostEntry]":
     if broker is None:
-        return {}
+        return
     from contract.broker import broker_errors, connect
-    from orchestrator.fleet import read_fleet
+    from orchestrator.fleet import each_host
 
     client = connect(broker)
-    with broker_errors(broker), uncollected():
-        return read_fleet(client, only)
+    with broker_errors(broker):
+        yield from each_host(client, only)
 
 
 def _headline(standing: "Standing") -> str:

@@ -183,7 +183,7 @@ def _see_host(_: Path, case: Any) -> object:
 def _read_plan(folder: Path, case: Any) -> object:
     (folder / "plan.json").write_bytes(case if isinstance(case, bytes) else as_json(case))
     results = Results(folder)
-    results.outline()
+    results.outline().planned()
     return [trial.trial_id for trial in results.planned()]
 
 

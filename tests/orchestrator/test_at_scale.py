@@ -11,12 +11,12 @@ import redis
 from scripted_fleet import Clock, Fleet, Watcher
 from trials import make_part, make_trial
 
-from contract import CONTRACT_VERSION, wire
+from contract import CONTRACT_VERSION, parts, wire
 from contract.broker import connect
 from contract.campaign import Campaign
 from contract.rows import InstanceRow
 from contract.trial import Trial
-from orchestrator import coordinate, dispatch_celery, muster, standing
+from orchestrator import coordinate, dispatch_celery, muster
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Delivery, HostState, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
@@ -218,7 +218,7 @@ def test_standing_reads_neither_plan_nor_parts_of_what_was_noted(
     results.received.rename(tmp_path / "ends")
     slowly = StandingReader(results).read()
     (tmp_path / "ends").rename(results.received)
-    monkeypatch.setattr(standing, "peek_record", refuse)
+    monkeypatch.setattr(parts, "peek_record", refuse)
     monkeypatch.setattr(results, "planned", refuse)
     assert StandingReader(results).read() == slowly
     assert slowly.outcomes == {outcome: 8}
