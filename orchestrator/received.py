@@ -69,26 +69,20 @@ def note_ends(file: Path, ends: Mapping[str, tuple[int, End]]) -> None:
 def read_ends(file: Path, parts: Path) -> dict[str, End]:
     """Ends by name of those parts that are there in the size that was noted; of two lines the later."""
     try:
-        noted = {line[0]: line for line in _lines(file.read_bytes())}
+        lines = _lines(file.read_bytes())
         folder = os.open(parts, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return {}
+    ends: dict[str, End] = {}
+    made = cache(End)  # thousands end alike
     try:
-        return {
-            name: End(outcome, verdict, why)
-            for name, size, outcome, verdict, why in noted.values()
-            if _size_bytes(name, folder) == size
-        }
+        for name, size, outcome, verdict, why in lines:
+            with suppress(OSError, ValueError):  # one by one is cheaper than a listing with sizes
+                if os.stat(name, dir_fd=folder).st_size == size:
+                    ends[name] = made(outcome, verdict, why)
     finally:
         os.close(folder)
-
-
-def _size_bytes(name: str, folder: int) -> int:
-    """Of a file in the open folder; -1 without one. One by one is cheaper than a listing."""
-    try:
-        return os.stat(name, dir_fd=folder).st_size
-    except (OSError, ValueError):
-        return -1
+    return ends
 
 
 def _lines(text: bytes) -> Iterable[_Line]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contract.errors import PartError, ResultsError
-from contract.part_names import list_parts, part_name
+from contract.part_names import last_parts, list_parts, part_name
 from orchestrator.outline import Outline, read_outline
 from orchestrator.received import End, end_in, end_told, note_ends, read_ends
 
@@ -95,6 +95,10 @@ class Results:
     def attempts(self) -> dict[str, tuple[int, ...]]:
         """Which trials have parts, and of which attempts. One listing."""
         return list_parts(self.parts)
+
+    def last_parts(self) -> dict[str, str]:
+        """Which trials have parts, and the name of each one's last."""
+        return last_parts(self.parts)
 
     def store(self, name: str, data: bytes) -> None:
         """Publish a part that has come in, and note how its trial ended."""

@@ -1,12 +1,12 @@
 """How far a campaign is: its plan against the parts that are there. Reads files, changes none."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from contract.errors import PartError
-from contract.part_names import part_name
-from orchestrator.outline import Line, Outline
+from orchestrator.outline import Outline
 from orchestrator.received import End, end_of
 from orchestrator.results import Results
 
@@ -87,29 +87,28 @@ class StandingReader:
         """The campaign as the folder has it now."""
         plan = self._planned()
         standing = Standing(plan.campaign or self._results.folder.name)
-        for host, planned in Counter(line.host for line in plan.lines).items():
-            standing.hosts[host] = HostStanding(planned)
-        ended = self._ended(plan)
-        standing.verdicts.update(end.verdict for _, end in ended)
-        for (host, outcome), count in Counter((line.host, end.outcome) for line, end in ended).items():
-            standing.hosts[host].outcomes[outcome] = count
-        standing.reasons.update(
-            f"{plan.cells[line.cell].driver}: {end.why}"
-            for line, end in ended
-            if end.outcome != "completed"
-        )
+        hosts, cells = [line.host for line in plan.lines], [line.cell for line in plan.lines]
+        for (name, cell, end), count in Counter(
+            zip(hosts, cells, self._ends(plan), strict=True)
+        ).items():
+            if (host := standing.hosts.get(name)) is None:
+                host = standing.hosts[name] = HostStanding()
+            host.planned += count
+            if end is not None:
+                host.outcomes[end.outcome] += count
+                standing.verdicts[end.verdict] += count
+                if end.outcome != "completed":
+                    standing.reasons[f"{plan.cells[cell].driver}: {end.why}"] += count
         return standing
 
-    def _ended(self, plan: Outline) -> list[tuple[Line, End]]:
-        """The trials that have ended, each by its last attempt."""
+    def _ends(self, plan: Outline) -> list[End | None]:
+        """How each trial ended, by its last attempt; None for one that has not."""
         if self._known is None:
             self._known = self._results.ends()
-        attempts, known = self._results.attempts(), self._known
-        last = ((line, attempts.get(line.trial_id)) for line in plan.lines)
-        ends = (
-            (line, self._end_of(known, part_name(line.trial_id, had[-1]))) for line, had in last if had
-        )
-        return [(line, end) for line, end in ends if end is not None]
+        last, known = self._results.last_parts(), self._known
+        for name in last.values() - known.keys():
+            self._look_into(known, name)
+        return [known.get(last.get(line.trial_id, "")) for line in plan.lines]
 
     def _planned(self) -> Outline:
         now = self._results.plan_written()
@@ -117,13 +116,9 @@ class StandingReader:
             self._outline, self._outline_is_of = self._results.outline(), now
         return self._outline
 
-    def _end_of(self, known: dict[str, End], name: str) -> End | None:
-        """How a trial ended; None for a part that cannot be read."""
-        if name not in known:
-            from contract.parts import peek_record
+    def _look_into(self, known: dict[str, End], name: str) -> None:
+        """Learn how a trial ended. A part that cannot be read is as if it were not there."""
+        from contract.parts import peek_record
 
-            try:
-                known[name] = end_of(peek_record(self._results.parts / name))
-            except PartError:
-                return None
-        return known[name]
+        with suppress(PartError):
+            known[name] = end_of(peek_record(self._results.parts / name))
