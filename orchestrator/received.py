@@ -73,16 +73,23 @@ def read_ends(file: Path, parts: Path) -> dict[str, End]:
         folder = os.open(parts, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return {}
-    ends: dict[str, End] = {}
     made = cache(End)  # thousands end alike
     try:
-        for name, size, outcome, verdict, why in lines:
-            with suppress(OSError, ValueError):  # one by one is cheaper than a listing with sizes
-                if os.stat(name, dir_fd=folder).st_size == size:
-                    ends[name] = made(outcome, verdict, why)
+        return {
+            name: made(outcome, verdict, why)
+            for name, size, outcome, verdict, why in lines
+            if _size_bytes(name, folder) == size
+        }
     finally:
         os.close(folder)
-    return ends
+
+
+def _size_bytes(name: str, folder: int) -> int:
+    """Of a file in the open folder; -1 without one. One by one is cheaper than a listing."""
+    try:
+        return os.stat(name, dir_fd=folder).st_size
+    except (OSError, ValueError):
+        return -1
 
 
 def _lines(text: bytes) -> Iterable[_Line]:

@@ -106,8 +106,9 @@ class StandingReader:
         if self._known is None:
             self._known = self._results.ends()
         last, known = self._results.last_parts(), self._known
-        for name in last.values() - known.keys():
-            self._look_into(known, name)
+        for name in last.values():
+            if name not in known:
+                self._look_into(known, name)
         return [known.get(last.get(line.trial_id, "")) for line in plan.lines]
 
     def _planned(self) -> Outline:
