@@ -104,6 +104,22 @@ def each_host(
     client: "redis.Redis[bytes]", only: Sequence[str] | None = None, keys: Keys | None = None
 ) -> Iterator[HostEntry]:
     """The same one by one in order of their names: for who needs no more than one at a time."""
+    for name, text, said in _each(client, only):
+        yield _entry(name, _opened(name, text, keys), said)
+
+
+def read_states(client: "redis.Redis[bytes]") -> dict[str, str]:
+    """Every registered host's state, in a word; twice as fast, since nothing else of it is read."""
+    return {
+        name: _entry(name, _opened(name, text, None, Skimmed), said).state
+        for name, text, said in _each(client, None)
+    }
+
+
+def _each(
+    client: "redis.Redis[bytes]", only: Sequence[str] | None
+) -> Iterator[tuple[str, bytes, list[bytes | None]]]:
+    """Name, registration, and heartbeat, activity and quarantine of each."""
     known = _registered(client, only)
     names = sorted(known)
     if not names:
@@ -111,8 +127,8 @@ def each_host(
     pipe = client.pipeline(transaction=False)
     for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
-    for name, *state in zip(names, *pipe.execute(), strict=True):
-        yield _entry(name, _opened(name, known[name], keys), state)
+    for name, *said in zip(names, *pipe.execute(), strict=True):
+        yield name, known[name], said
 
 
 def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
@@ -164,8 +180,10 @@ class _Opened:
     unbelieved: str = ""
 
 
-def _opened(name: str, text: bytes, keys: Keys | None) -> _Opened:
-    said = heard(Registration, text)
+def _opened(
+    name: str, text: bytes, keys: Keys | None, kind: type[Registration] = Registration
+) -> _Opened:
+    said = heard(kind, text)
     signs = said is not None and said.mac != ""
     inside, unbelieved = said.text if said is not None and signs else None, ""
     if keys is not None:
@@ -174,7 +192,7 @@ def _opened(name: str, text: bytes, keys: Keys | None) -> _Opened:
         except (MessageError, KeyFileError) as error:
             unbelieved = f"its registration is not believed: {error}"
     if said is not None and inside is not None and said.contract == CONTRACT_VERSION:
-        said = heard(Registration, inside.encode())
+        said = heard(kind, inside.encode())
     return _Opened(said, signs, unbelieved)
 
 

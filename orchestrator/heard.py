@@ -36,6 +36,14 @@ class Registration(_Heard, frozen=True):
     mac: Text = ""
 
 
+class Skimmed(Registration, frozen=True):
+    """The same for who asks for no more than its state: what it says of the host is not looked at."""
+
+    facts: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    versions: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    engines: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+
+
 class Beat(_Heard, frozen=True):
     """A heartbeat."""
 

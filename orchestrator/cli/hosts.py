@@ -74,6 +74,7 @@ def worker(
         run_worker(str(broker), host, belief, seen)
 
 
+@uncollected()
 def hosts(
     broker: BrokerOption = "redis://127.0.0.1:6379/0",
     forget: Annotated[
@@ -104,8 +105,7 @@ def hosts(
             forget_host(client, name)
         for name in release or []:
             release_host(client, name)
-        with uncollected():
-            (_say_as_json if as_json else _say_fleet)(each_host(client, keys=known))
+        (_say_as_json if as_json else _say_fleet)(each_host(client, keys=known))
 
 
 def _say_as_json(fleet: "Iterable[HostEntry]") -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from heapq import nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,21 +35,21 @@ def add_to(app: typer.Typer) -> None:
     app.command()(cancel)
 
 
+@uncollected()
 def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
     """Say how far a campaign is: per host, what failed and why, and what hosts do now."""
     from contract.json_text import dump_bytes
     from orchestrator.results import Results
     from orchestrator.standing import StandingReader
 
-    with uncollected():
-        standing = StandingReader(Results(results)).read()
-        if as_json:
-            states = {host.name: host.state for host in _fleet(broker, None)}
-            known = {name: states[name] for name in standing.hosts if name in states}
-            typer.echo(dump_bytes(standing.as_dict() | {"states": known}))
-            return
-        for line in _lines(standing, _seen(broker, standing)):
-            say(line)
+    standing = StandingReader(Results(results)).read()
+    if as_json:
+        states = _states(broker)
+        known = {name: states[name] for name in standing.hosts if name in states}
+        typer.echo(dump_bytes(standing.as_dict() | {"states": known}))
+        return
+    for line in _lines(standing, _seen(broker, standing)):
+        say(line)
 
 
 def watch(results: FolderArgument, broker: BrokerOption = None) -> None:
@@ -125,19 +125,25 @@ def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
 
 def _seen(broker: str | None, standing: "Standing") -> "dict[str, HostEntry]":
     """Those hosts that are shown, as the broker has them."""
-    shown = [name for name, _ in _worst_first(standing)]
-    return {host.name: host for host in _fleet(broker, shown)}
-
-
-def _fleet(broker: str | None, only: Sequence[str] | None) -> "Iterator[HostEntry]":
     if broker is None:
-        return
+        return {}
     from contract.broker import broker_errors, connect
-    from orchestrator.fleet import each_host
+    from orchestrator.fleet import read_fleet
 
     client = connect(broker)
     with broker_errors(broker):
-        yield from each_host(client, only)
+        return read_fleet(client, [name for name, _ in _worst_first(standing)])
+
+
+def _states(broker: str | None) -> dict[str, str]:
+    if broker is None:
+        return {}
+    from contract.broker import broker_errors, connect
+    from orchestrator.fleet import read_states
+
+    client = connect(broker)
+    with broker_errors(broker):
+        return read_states(client)
 
 
 def _headline(standing: "Standing") -> str:
