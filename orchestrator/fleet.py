@@ -14,7 +14,7 @@ from contract.errors import KeyFileError, MessageError, UseError
 from contract.names import plain_name
 from contract.signing import Keys, unseal
 from contract.strict_json import read_json
-from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, heard
+from orchestrator.heard import MAX_BYTES, Activity, Beat, Quarantine, Registration, Skimmed, heard
 
 
 @dataclass(frozen=True, slots=True)
