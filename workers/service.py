@@ -37,6 +37,7 @@ from workers.delivery import Courier, receipt_of, stand_in
 from workers.events import tell
 from workers.gate import Gate
 from workers.lease import TrialLease
+from workers.policy import see_that_it_may_go_there
 from workers.rendezvous import Venue
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
@@ -111,6 +112,8 @@ class Service:
         decode = decode_order if _asks_for_sweep(content) else decode_message
         order = decode(content, name)
         self._gate.let_in(name, order.issued_at_ns, order.nonce)
+        if isinstance(order, Message):
+            see_that_it_may_go_there(self._hosts[name].policy, order.results)
         return order
 
     def _refuse(self, error: MessageError, name: str, body: object) -> None:

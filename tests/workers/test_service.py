@@ -226,6 +226,28 @@ def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCa
     assert rig.delivered() == []
 
 
+def test_an_order_cannot_have_its_part_put_where_the_policy_lets_none_go(
+    rig: Rig, tmp_path: Path
+) -> None:
+    policy, root, elsewhere = (tmp_path / name for name in ("policy.yaml", "root", "elsewhere"))
+    policy.write_text(f"results_roots: [{root}]")
+    host = rig.host.model_copy(update={"policy": policy})
+    rig.config = rig.config.model_copy(update={"hosts": (host,)})
+    rig.handle(rig.body(results=str(root)))
+    assert len(rig.measured) == 1
+    for trial in (rig.trial(), rig.trial(block=1)):  # the first one's part lies in the spool already
+        rig.handle(rig.body(trial, results=str(elsewhere)))
+        refusal = last_refusals(rig.client, 1)[0].refusal
+        assert (refusal.cause, refusal.trial) == ("policy", trial.trial_id)
+        assert f"rule 'results_roots' allows {root}, not {elsewhere}" in refusal.text
+    assert not elsewhere.exists()
+    assert len(rig.measured) == 1
+    policy.write_text("[")  # what cannot be read allows nothing
+    rig.handle(rig.body(rig.trial(block=2), results=str(root)))
+    assert "nothing is allowed" in last_refusals(rig.client, 1)[0].refusal.text
+    assert len(rig.measured) == 1
+
+
 @pytest.fixture
 def keyed(rig: Rig, tmp_path: Path) -> Rig:
     """The same host with a key."""
