@@ -29,7 +29,10 @@ REFUSED = f"{PREFIX}refused"
 """Stream of messages that were refused (``contract.refusals``)."""
 
 REGISTRY = f"{PREFIX}hosts"
-"""Hash of host name to the JSON it registered with; kept after the host is gone."""
+"""Hash with the name of every registered host; kept after the host is gone. Nobody reads its values."""
+
+REGISTERED = '{"contract": 0}'
+"""Its values: releases that looked here for what a host says of itself see one of another version."""
 
 
 def queue_for(host: str) -> str:
@@ -40,6 +43,11 @@ def queue_for(host: str) -> str:
 def heartbeat_key(host: str) -> str:
     """Exists while the host's worker lives; holds what it is doing, as JSON."""
     return f"{PREFIX}host:{host}"
+
+
+def registration_key(host: str) -> str:
+    """What the host registered with, as JSON: a key of its own, which no other host's user can write."""
+    return f"{PREFIX}registration:{host}"
 
 
 def owner_key(host: str) -> str:

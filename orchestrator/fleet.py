@@ -87,6 +87,9 @@ class HostEntry:
         return None
 
 
+_OF_ANOTHER_RELEASE = wire.REGISTERED.encode()
+"""What counts as said by a host that has left nothing where this release looks for it."""
+
 _FIELDS = tuple(field.name for field in fields(HostEntry))
 
 
@@ -120,23 +123,21 @@ def _each(
     client: "redis.Redis[bytes]", only: Sequence[str] | None
 ) -> Iterator[tuple[str, bytes, list[bytes | None]]]:
     """Name, registration, and heartbeat, activity and quarantine of each."""
-    known = _registered(client, only)
-    names = sorted(known)
+    names = _registered(client, only)
     if not names:
         return
     pipe = client.pipeline(transaction=False)
-    for key in (wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
+    for key in (wire.registration_key, wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
-    for name, *said in zip(names, *pipe.execute(), strict=True):
-        yield name, known[name], said
+    for name, text, *said in zip(names, *pipe.execute(), strict=True):
+        yield name, _OF_ANOTHER_RELEASE if text is None else text, said
 
 
-def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> dict[str, bytes]:
+def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> list[str]:
     if only is None:
-        named = ((_name(key), entry) for key, entry in client.hgetall(wire.REGISTRY).items())
-        return {name: entry for name, entry in named if name is not None}
-    entries = client.hmget(wire.REGISTRY, list(only)) if only else []
-    return {name: entry for name, entry in zip(only, entries, strict=True) if entry is not None}
+        return sorted(name for key in client.hkeys(wire.REGISTRY) if (name := _name(key)) is not None)
+    there = client.hmget(wire.REGISTRY, list(only)) if only else []
+    return sorted(name for name, entry in zip(only, there, strict=True) if entry is not None)
 
 
 def read_boots(client: "redis.Redis[bytes]", but: Container[str]) -> dict[str, str]:
@@ -167,6 +168,7 @@ def forget_host(client: "redis.Redis[bytes]", name: str) -> None:
     """Take a host that is gone for good off the list. Raises UseError when it is alive or unknown."""
     if client.exists(wire.heartbeat_key(name)):
         raise UseError(f"host '{name}' is alive: stop its worker first")
+    client.delete(wire.registration_key(name))
     if not client.hdel(wire.REGISTRY, name):
         raise UseError(f"no host '{name}' is registered")
 

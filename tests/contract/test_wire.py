@@ -78,6 +78,7 @@ def test_no_message_raises_anything_else(change: dict[str, Any]) -> None:
 def test_every_key_is_below_one_prefix() -> None:
     keys = [
         wire.heartbeat_key("h"),
+        wire.registration_key("h"),
         wire.owner_key("h"),
         wire.activity_key("h"),
         wire.lease_key("h", "t"),

@@ -20,6 +20,7 @@ from orchestrator import coordinate, dispatch_celery, muster
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Delivery, HostState, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
+from orchestrator.fleet import _entry, _opened, read_fleet, read_states
 from orchestrator.muster import Muster
 from orchestrator.results import Results
 from orchestrator.standing import StandingReader
@@ -154,13 +155,15 @@ def client(redis_url: str) -> "Iterator[redis.Redis[bytes]]":
     names: list[str] = [f"scale-{name}" for name in ("a", "b", "c")]
     yield made
     made.hdel(wire.REGISTRY, *names)
-    made.delete(*(key(name) for name in names for key in (wire.heartbeat_key, wire.owner_key)))
+    keys = (wire.registration_key, wire.heartbeat_key, wire.owner_key)
+    made.delete(*(key(name) for name in names for key in keys))
 
 
 def register(client: "redis.Redis[bytes]", name: str, boot: str = "1", **labels: str) -> None:
     """As a worker does."""
     entry = {"contract": CONTRACT_VERSION, "boot": boot, "labels": labels, "engines": {}, "facts": {}}
-    client.hset(wire.REGISTRY, name, json.dumps(entry))
+    client.hset(wire.REGISTRY, name, wire.REGISTERED)
+    client.set(wire.registration_key(name), json.dumps(entry))
     client.set(wire.owner_key(name), boot, ex=60)
     client.set(wire.heartbeat_key(name), "{}", ex=60)
 
@@ -195,6 +198,39 @@ def test_what_hosts_say_of_themselves_is_read_once_per_worker(
     assert fleet.newcomers() == ["scale-b"]
     assert fleet.newcomers() == []
     assert read == ["scale-b"] * 2
+
+
+@pytest.mark.redis
+def test_a_worker_of_a_release_that_registers_elsewhere_is_of_another_version(
+    client: "redis.Redis[bytes]",
+) -> None:
+    entry = {"contract": CONTRACT_VERSION, "boot": "1", "labels": {}, "engines": {}, "facts": {}}
+    client.hset(wire.REGISTRY, "scale-a", json.dumps(entry))
+    client.set(wire.heartbeat_key("scale-a"), "{}", ex=60)
+    assert read_fleet(client, ["scale-a"])["scale-a"].state == "other version"
+    register(client, "scale-b")
+    left_there = client.hget(wire.REGISTRY, "scale-b") or b""  # what such a release's coordinator reads
+    assert _entry("scale-b", _opened("scale-b", left_there, None), [b"{}", None, None]).state == (
+        "other version"
+    )
+
+
+@pytest.mark.redis
+def test_states_are_those_of_the_whole_registration(client: "redis.Redis[bytes]") -> None:
+    for name in ("scale-a", "scale-b", "scale-c"):
+        register(client, name)
+    client.set(wire.activity_key("scale-b"), b'{"trial": "t"}', ex=60)
+    client.set(wire.registration_key("scale-c"), b'{"contract": 99}')
+    states, fleet = read_states(client), read_fleet(client)
+    assert {name: states[name] for name in ("scale-a", "scale-b", "scale-c")} == {
+        "scale-a": "idle",
+        "scale-b": "busy",
+        "scale-c": "other version",
+    }
+    assert states == {name: host.state for name, host in fleet.items()}
+    client.set(wire.registration_key("scale-c"), b"[]")
+    assert read_states(client)["scale-c"] == "unreadable"
+    client.delete(wire.activity_key("scale-b"))
 
 
 def measured(folder: Path, trials: tuple[Trial, ...], outcome: str = "completed") -> Results:

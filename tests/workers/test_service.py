@@ -427,7 +427,7 @@ def test_a_late_delivery_and_the_registration_are_signed_too(keyed: Rig) -> None
         entry = read_fleet(keyed.client, [name], keys)[name]
         assert (entry.signs, entry.unbelieved, entry.state) == (True, "", "idle")
         stranger = json.dumps(seal(HostKey(b"s" * 32), "registration", name, '{"contract": 1}'))
-        keyed.client.hset(wire.REGISTRY, name, stranger)
+        keyed.client.set(wire.registration_key(name), stranger)
         entry = read_fleet(keyed.client, [name], keys)[name]
         assert entry.state == "unsigned"
         assert "the signature does not fit" in entry.unbelieved

@@ -25,7 +25,8 @@ def fleet(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     client = connect(redis_url)
     entry = {"contract": CONTRACT_VERSION, "engines": {"docker": {"present": True, "version": "29"}}}
     for name in NAMES:
-        client.hset(wire.REGISTRY, name, json.dumps(entry))
+        client.hset(wire.REGISTRY, name, wire.REGISTERED)
+        client.set(wire.registration_key(name), json.dumps(entry))
         beat = {"at": time.time(), "clock_offset_ns": 0, "clock_error_ns": 1}
         client.set(wire.heartbeat_key(name), json.dumps(beat))
     quarantine_host(client, NAMES[1], "failed five trials in a row")
@@ -33,7 +34,8 @@ def fleet(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         rig.enter(TOKEN)
         yield rig
     client.hdel(wire.REGISTRY, *NAMES)
-    client.delete(*(key(name) for name in NAMES for key in (wire.heartbeat_key, wire.quarantine_key)))
+    keys = (wire.registration_key, wire.heartbeat_key, wire.quarantine_key)
+    client.delete(*(key(name) for name in NAMES for key in keys))
 
 
 def test_hosts_are_shown_and_released(fleet: Rig) -> None:
