@@ -29,7 +29,7 @@ REFUSED = f"{PREFIX}refused"
 """Stream of messages that were refused (``contract.refusals``)."""
 
 REGISTRY = f"{PREFIX}hosts"
-"""Hash with the name of every registered host; kept after the host is gone. Nobody reads its values."""
+"""Hash with the name of every registered host; kept after it is gone. What it holds is nobody's word."""
 
 REGISTERED = '{"contract": 0}'
 """Its values: releases that looked here for what a host says of itself see one of another version."""

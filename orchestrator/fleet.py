@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
+import msgspec
 import redis
 
 from contract import CONTRACT_VERSION, wire
@@ -87,9 +88,6 @@ class HostEntry:
         return None
 
 
-_OF_ANOTHER_RELEASE = wire.REGISTERED.encode()
-"""What counts as said by a host that has left nothing where this release looks for it."""
-
 _FIELDS = tuple(field.name for field in fields(HostEntry))
 
 
@@ -129,8 +127,23 @@ def _each(
     pipe = client.pipeline(transaction=False)
     for key in (wire.registration_key, wire.heartbeat_key, wire.activity_key, wire.quarantine_key):
         pipe.mget([key(name) for name in names])
-    for name, text, *said in zip(names, *pipe.execute(), strict=True):
-        yield name, _OF_ANOTHER_RELEASE if text is None else text, said
+    texts, *others = pipe.execute()
+    earlier = _earlier(client, [name for name, text in zip(names, texts, strict=True) if text is None])
+    for name, text, *said in zip(names, texts, *others, strict=True):
+        yield name, earlier[name] if text is None else text, said
+
+
+def _earlier(client: "redis.Redis[bytes]", names: Sequence[str]) -> dict[str, bytes]:
+    """What workers registered that write it beside their names, as earlier releases did: of version 0.
+
+    Anybody's host may have written there, so it only serves to say in a campaign's words who is meant.
+    """
+    entries = client.hmget(wire.REGISTRY, list(names)) if names else []
+    said = [heard(Registration, entry) or Registration() for entry in entries]
+    return {
+        name: msgspec.json.encode(msgspec.structs.replace(one, contract=0))
+        for name, one in zip(names, said, strict=True)
+    }
 
 
 def _registered(client: "redis.Redis[bytes]", only: Sequence[str] | None) -> list[str]:

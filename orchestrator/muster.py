@@ -43,7 +43,9 @@ class Muster:
         chosen = [self._fleet[name] for name in self.hosts]
         if other := [entry for entry in chosen if entry.state == "other version"]:
             names = ", ".join(entry.name for entry in other)
-            theirs = ", ".join(sorted({str(entry.contract) for entry in other}))
+            theirs = ", ".join(
+                sorted({str(entry.contract or "of an earlier release") for entry in other})
+            )
             raise UseError(
                 f"hosts {names} run another version of Tonnage: they speak contract version {theirs}, "
                 f"this coordinator {CONTRACT_VERSION}; bring them to one release"

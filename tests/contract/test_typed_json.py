@@ -41,7 +41,8 @@ def test_what_fits_is_read_and_what_nobody_asks_for_is_not() -> None:
     "hostile",
     [
         b"", b"[]", b"{", b"\xff", b'{"word": "\xff"}', b'{"word": "\\ud800"}',
-        b'{"facts": {"\\udfff": 1}}',         b'{"facts": {"a": NaN}}', b'{"more": Infinity}', b'{"facts": {"a": 1e400}}',
+        b'{"facts": {"\\udfff": 1}}',
+        b'{"facts": {"a": NaN}}', b'{"more": Infinity}', b'{"facts": {"a": 1e400}}',
         b'{"number": 9223372036854775808}', b'{"number": true}', b'{"number": 1.5}', b'{"number": "1"}',
         b'{"facts": {"a": 18446744073709551616}}', b'{"facts": {"a": ' + b"9" * 5000 + b"}}",
         b'{"word": "' + b"a" * 2001 + b'"}', b'{"facts": []}',

@@ -275,7 +275,7 @@ def test_who_has_stolen_a_hosts_password_cannot_say_anything_of_another_host(
         with connect(broker.url("coordinator")) as client:
             fleet = read_fleet(client, [OTHER, LAME])
             assert (fleet[OTHER].boot, fleet[OTHER].labels) == ("its own", {"rack": "1"})
-            assert (fleet[LAME].labels, fleet[LAME].state) == ({}, "stale")
+            assert (fleet[LAME].state, fleet[LAME].contract) == ("stale", 0)
             forget_host(client, OTHER)
             forget_host(client, LAME)
             assert not client.exists(wire.registration_key(OTHER))

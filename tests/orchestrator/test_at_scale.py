@@ -14,6 +14,7 @@ from trials import make_part, make_trial
 from contract import CONTRACT_VERSION, parts, wire
 from contract.broker import connect
 from contract.campaign import Campaign
+from contract.errors import UseError
 from contract.rows import InstanceRow
 from contract.trial import Trial
 from orchestrator import coordinate, dispatch_celery, muster
@@ -159,6 +160,12 @@ def client(redis_url: str) -> "Iterator[redis.Redis[bytes]]":
     made.delete(*(key(name) for name in names for key in keys))
 
 
+CAMPAIGN = {
+    "campaign": "scale",
+    "experiments": [{"experiment": "lifecycle", "drivers": ["simulated"]}],
+}
+
+
 def register(client: "redis.Redis[bytes]", name: str, boot: str = "1", **labels: str) -> None:
     """As a worker does."""
     entry = {"contract": CONTRACT_VERSION, "boot": boot, "labels": labels, "engines": {}, "facts": {}}
@@ -172,13 +179,7 @@ def register(client: "redis.Redis[bytes]", name: str, boot: str = "1", **labels:
 def test_what_hosts_say_of_themselves_is_read_once_per_worker(
     redis_url: str, client: "redis.Redis[bytes]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign = Campaign.model_validate(
-        {
-            "campaign": "scale",
-            "hosts": {"labels": {"scale": "yes"}},
-            "experiments": [{"experiment": "lifecycle", "drivers": ["simulated"]}],
-        }
-    )
+    campaign = Campaign.model_validate(CAMPAIGN | {"hosts": {"labels": {"scale": "yes"}}})
     register(client, "scale-a", scale="yes")
     fleet = Muster(redis_url, campaign, set())
     assert fleet.hosts == ["scale-a"]
@@ -202,12 +203,17 @@ def test_what_hosts_say_of_themselves_is_read_once_per_worker(
 
 @pytest.mark.redis
 def test_a_worker_of_a_release_that_registers_elsewhere_is_of_another_version(
-    client: "redis.Redis[bytes]",
+    redis_url: str, client: "redis.Redis[bytes]"
 ) -> None:
-    entry = {"contract": CONTRACT_VERSION, "boot": "1", "labels": {}, "engines": {}, "facts": {}}
+    labels = {"rack": "early"}
+    entry = {"contract": CONTRACT_VERSION, "boot": "1", "labels": labels, "engines": {}, "facts": {}}
     client.hset(wire.REGISTRY, "scale-a", json.dumps(entry))
     client.set(wire.heartbeat_key("scale-a"), "{}", ex=60)
-    assert read_fleet(client, ["scale-a"])["scale-a"].state == "other version"
+    host = read_fleet(client, ["scale-a"])["scale-a"]
+    assert (host.state, host.labels) == ("other version", labels)
+    campaign = Campaign.model_validate(CAMPAIGN | {"hosts": {"labels": labels}})
+    with pytest.raises(UseError, match="scale-a run another version .* version of an earlier release"):
+        Muster(redis_url, campaign, set())
     register(client, "scale-b")
     left_there = client.hget(wire.REGISTRY, "scale-b") or b""  # what such a release's coordinator reads
     assert _entry("scale-b", _opened("scale-b", left_there, None), [b"{}", None, None]).state == (
