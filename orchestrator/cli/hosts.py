@@ -17,7 +17,7 @@ from orchestrator.cli.options import (
     labels_from,
     takes_host,
 )
-from orchestrator.cli.outputs import say
+from orchestrator.cli.outputs import say, say_json
 from orchestrator.cli.sweeping import sweep_by_workers
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
@@ -112,7 +112,7 @@ def _say_as_json(fleet: "Iterable[HostEntry]") -> None:
     from contract.json_text import dump_bytes
 
     said = (dump_bytes(entry.name) + b":" + dump_bytes(entry.as_dict()) for entry in fleet)
-    typer.echo(b"{" + b",".join(said) + b"}")
+    say_json(b"{" + b",".join(said) + b"}")
 
 
 def _say_fleet(fleet: "Iterable[HostEntry]") -> None:

@@ -12,7 +12,7 @@ import typer
 from contract.errors import UseError
 from contract.plain_text import printable
 from orchestrator.cli.options import BrokerOption, JsonOption, counted
-from orchestrator.cli.outputs import say
+from orchestrator.cli.outputs import say, say_json
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
@@ -46,7 +46,7 @@ def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOp
     if as_json:
         states = _states(broker)
         known = {name: states[name] for name in standing.hosts if name in states}
-        typer.echo(dump_bytes(standing.as_dict() | {"states": known}))
+        say_json(dump_bytes(standing.as_dict() | {"states": known}))
         return
     for line in _lines(standing, _seen(broker, standing)):
         say(line)

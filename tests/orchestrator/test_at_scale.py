@@ -212,7 +212,7 @@ def test_a_worker_of_a_release_that_registers_elsewhere_is_of_another_version(
     host = read_fleet(client, ["scale-a"])["scale-a"]
     assert (host.state, host.labels) == ("other version", labels)
     campaign = Campaign.model_validate(CAMPAIGN | {"hosts": {"labels": labels}})
-    with pytest.raises(UseError, match="scale-a run another version .* version of an earlier release"):
+    with pytest.raises(UseError, match=r"scale-a run another version .* version of an earlier release"):
         Muster(redis_url, campaign, set())
     register(client, "scale-b")
     left_there = client.hget(wire.REGISTRY, "scale-b") or b""  # what such a release's coordinator reads
