@@ -46,7 +46,8 @@ class Muster:
             spoken = {str(entry.contract or "of an earlier release") for entry in other}
             raise UseError(
                 f"hosts {names} run another version of Tonnage: they speak contract version "
-                f"{', '.join(sorted(spoken))}, this coordinator {CONTRACT_VERSION}; bring them to one release"
+                f"{', '.join(sorted(spoken))}, this coordinator {CONTRACT_VERSION}; bring them to one "
+                "release"
             )
         if self._keys is None and (signing := [entry.name for entry in chosen if entry.signs]):
             raise UseError(
