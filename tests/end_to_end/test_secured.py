@@ -264,20 +264,21 @@ def test_who_has_stolen_a_hosts_password_is_no_other_host(broker: SecuredBroker,
 def test_who_has_stolen_a_hosts_password_cannot_say_anything_of_another_host(
     broker: SecuredBroker,
 ) -> None:
+    nobody = "h-nobody"
     said = json.dumps({"contract": CONTRACT_VERSION, "boot": "its own", "labels": {"rack": "1"}})
     forged = json.dumps({"contract": CONTRACT_VERSION, "boot": "forged", "labels": {"rack": "2"}})
     with connect(broker.url(f"hosts/{OTHER}")) as victim, connect(broker.url(f"hosts/{ONE}")) as thief:
         victim.set(wire.registration_key(OTHER), said)
         victim.hset(wire.REGISTRY, OTHER, wire.REGISTERED)
-        thief.hset(wire.REGISTRY, mapping={OTHER: forged, LAME: forged})  # it may: names stand there
+        thief.hset(wire.REGISTRY, mapping={OTHER: forged, nobody: forged})  # it may: names stand there
         with pytest.raises(redis.exceptions.NoPermissionError):
             thief.set(wire.registration_key(OTHER), forged)
         with connect(broker.url("coordinator")) as client:
-            fleet = read_fleet(client, [OTHER, LAME])
+            fleet = read_fleet(client, [OTHER, nobody])
             assert (fleet[OTHER].boot, fleet[OTHER].labels) == ("its own", {"rack": "1"})
-            assert (fleet[LAME].state, fleet[LAME].contract) == ("stale", 0)
+            assert (fleet[nobody].state, fleet[nobody].contract) == ("stale", 0)
             forget_host(client, OTHER)
-            forget_host(client, LAME)
+            forget_host(client, nobody)
             assert not client.exists(wire.registration_key(OTHER))
 
 
