@@ -1,7 +1,6 @@
 """The campaign: what a person asks for, as one YAML file. Frozen once loaded."""
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,19 +17,10 @@ from pydantic import (
 )
 
 from contract.host_conditions import Condition, parse_condition
+from contract.names import plain_name
 from contract.places import check_place
 from contract.plain_text import plain_line
 from contract.yaml_source import YamlSource, load_yaml
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
-
-
-def plain_name(name: str) -> str:
-    """The name itself. Raises ValueError, saying what is allowed, for one that is not plain."""
-    if not _NAME.fullmatch(name):
-        raise ValueError("1 to 63 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends")
-    return name
-
 
 Name = Annotated[str, AfterValidator(plain_name)]
 """Names of campaigns, hosts and profiles: they become file, queue and label names."""

@@ -16,7 +16,12 @@ def loads(text: bytes | str) -> Any:
 
 def dumps(content: Any) -> str:
     """A value as JSON: without spaces, letters as they are, and what is not a number as null."""
+    return dump_bytes(content).decode()
+
+
+def dump_bytes(content: Any) -> bytes:
+    """The same as it is written: for tens of megabytes that nobody needs as text."""
     try:
-        return orjson.dumps(content).decode()
+        return orjson.dumps(content)
     except orjson.JSONEncodeError:  # a number beyond 64 bits
-        return json.dumps(content)
+        return json.dumps(content).encode()

@@ -8,7 +8,6 @@ attempt, so what is left of a campaign can be told from a listing alone.
 import hashlib
 import io
 import os
-import re
 import uuid
 import zipfile
 from collections.abc import Mapping
@@ -24,11 +23,34 @@ from pydantic import Field
 
 from contract.campaign import Frozen
 from contract.errors import PartError, ResultsError
+from contract.part_names import is_part_name, list_parts, part_name
 from contract.part_tables import read_table
 from contract.rows import Rows
 from contract.strict_json import read_json
 from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
 from contract.trial import MAX_ATTEMPT, Outcome, Receipt, Trial, VerdictWord, canonical_json
+
+__all__ = [
+    "IMPORTED",
+    "MAX_PART_BYTES",
+    "MAX_RECORD_BYTES",
+    "WRITERS",
+    "Nanoseconds",
+    "PackedPart",
+    "Part",
+    "TableCheck",
+    "TrialRecord",
+    "check_part",
+    "is_part_name",
+    "list_parts",
+    "pack_part",
+    "part_name",
+    "peek_record",
+    "read_part",
+    "store_part",
+    "store_parts",
+    "trials_table",
+]
 
 IMPORTED = "imported"
 """Among a trial's facts: that others measured it, with format, files and what is known of its origin."""
@@ -45,7 +67,6 @@ _OF_RECORD = (
     *("emulated", "virtual", "duration_ns", "clock_offset_ns", "clock_error_ns"),
 )
 """Columns of the table of trials that are fields of a trial, or of its record, as they are."""
-_NAME = re.compile(r"^(?P<trial>[0-9a-f]{32})\.(?P<attempt>[0-9]{1,4})\.part\Z")
 
 
 Nanoseconds = Annotated[int, Field(gt=-(2**62), lt=2**62)]
@@ -140,17 +161,6 @@ class PackedPart:
         return part_name(self.receipt.trial_id, self.receipt.attempt)
 
 
-def part_name(trial_id: str, attempt: int) -> str:
-    """File name of a part."""
-    return f"{trial_id}.{attempt}.part"
-
-
-def is_part_name(name: str) -> tuple[str, int] | None:
-    """Trial and attempt that a part of this name has; None for any other file."""
-    match = _NAME.match(name)
-    return (match["trial"], int(match["attempt"])) if match else None
-
-
 def pack_part(record: TrialRecord, rows: Rows) -> PackedPart:
     """Build a part from a trial record and its rows. Table checks are filled in here."""
     trial_id = record.trial.trial_id
@@ -216,7 +226,7 @@ def store_part(folder: Path, name: str, data: bytes) -> Path:
 
 def store_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
     """Publish several parts, each as ``store_part`` does; the folder is synced once, for all of them."""
-    if wrong := [name for name in parts if not _NAME.match(name)]:
+    if wrong := [name for name in parts if not is_part_name(name)]:
         raise PartError(f"not a part's name: {wrong[0]!r}")
     if not parts:
         return
@@ -245,16 +255,6 @@ def _publish(target: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-
-
-def list_parts(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Trials that have parts in ``folder``, with their attempts in order. One listing, no reading."""
-    found: dict[str, list[int]] = {}
-    if folder.is_dir():
-        for name in os.listdir(folder):
-            if named := is_part_name(name):
-                found.setdefault(named[0], []).append(named[1])
-    return {trial: tuple(sorted(attempts)) for trial, attempts in found.items()}
 
 
 def _parquet(table: pa.Table) -> bytes:

@@ -1,8 +1,8 @@
 """Places that all hosts of a fleet reach: what may stand in a campaign's ``results``."""
 
 import re
-from pathlib import Path
-from urllib.parse import urlsplit
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qsl, urlsplit
 
 from contract.plain_text import plain_line
 
@@ -27,3 +27,21 @@ def check_place(place: str) -> str:
     if unknown := given - set(_PARAMETERS):
         raise ValueError(f"s3:// with {', '.join(_PARAMETERS)} only, not {', '.join(sorted(unknown))}")
     return place
+
+
+def lies_in(place: str, root: str) -> bool:
+    """Whether a place is another one or lies in it, both as ``check_place`` has let them pass.
+
+    Links of folders are followed. Parameters of S3 must be the same: they say whose service it is.
+    """
+    if place.startswith("/") or root.startswith("/"):
+        both = place.startswith("/") and root.startswith("/")
+        return both and Path(place).resolve().is_relative_to(Path(root).resolve())
+    inner, outer = urlsplit(place), urlsplit(root)
+    if ".." in inner.path.split("/"):
+        return False
+    same = inner.netloc == outer.netloc and sorted(parse_qsl(inner.query)) == sorted(
+        parse_qsl(outer.query)
+    )
+    beneath = PurePosixPath("/", inner.path).is_relative_to(PurePosixPath("/", outer.path))
+    return same and beneath

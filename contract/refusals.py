@@ -34,6 +34,7 @@ CAUSES = {
     "version": "another release of Tonnage has written it",
     "malformed": "it is not what it should be",
     "surface": "around it stood what would act on a worker: another task, a time, a callback, a format",
+    "policy": "its part would go where the host's policy lets none go",
     "part": "the part that came with a record is another one",
 }
 """Why a message was refused, in short and in words."""

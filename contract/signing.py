@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from contract import CONTRACT_VERSION
-from contract.campaign import plain_name
 from contract.errors import KeyFileError, MessageError
+from contract.names import plain_name
 from contract.versions import refuse_other_version
 
 Purpose = Literal["order", "record", "answer", "registration", "refusal"]

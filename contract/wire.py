@@ -1,16 +1,9 @@
 """Names on the wire: the one task, queues, keys and the Celery settings, as plain data."""
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationError
-
-from contract import CONTRACT_VERSION
 from contract.broker_tls import tls_options
 from contract.broker_urls import Endpoint, client_url, read_broker
-from contract.campaign import Frozen, Name, Place
-from contract.errors import MessageError
-from contract.trial import MAX_ATTEMPT, Trial, decode_trial
-from contract.versions import refuse_other_version
 
 TASK = "tonnage.enter"
 """The only task there is. Its body says what is asked for."""
@@ -36,42 +29,10 @@ REFUSED = f"{PREFIX}refused"
 """Stream of messages that were refused (``contract.refusals``)."""
 
 REGISTRY = f"{PREFIX}hosts"
-"""Hash of host name to the JSON it registered with; kept after the host is gone."""
+"""Hash with the name of every registered host; kept after it is gone. What it holds is nobody's word."""
 
-
-class Message(Frozen):
-    """Body of the one task: run this trial, deliver its part to this stream."""
-
-    contract: int = CONTRACT_VERSION
-    operation: Literal["trial"] = "trial"
-    run: str = Field(pattern=r"^[0-9a-f]{32}$", description="one execution of `tonnage run`")
-    host: Name
-    attempt: int = Field(ge=1, le=MAX_ATTEMPT)
-    newer_than: int = Field(
-        0, ge=0, le=MAX_ATTEMPT, description="a spooled part of a later attempt will do"
-    )
-    results: Place = Field("", max_length=1000, description="where the part goes; empty: the stream")
-    issued_at_ns: int = Field(description="by the broker's clock")
-    nonce: str = Field(min_length=16, max_length=64)
-    trial: Trial
-
-
-def decode_message(body: object, host: str) -> Message:
-    """Check a message that reached ``host``. Raises MessageError in plain words.
-
-    Its version comes first: what a later release has added must not look like nonsense.
-    """
-    if not isinstance(body, dict):
-        raise MessageError(f"not a message: {body!r:.200}")
-    refuse_other_version(body, "coordinator", "worker")
-    decode_trial(body.get("trial"))
-    try:
-        message = Message.model_validate(body)
-    except ValidationError as error:
-        raise MessageError(f"not a message: {error}") from error
-    if message.host != host or message.trial.host != host:
-        raise MessageError(f"a message for host '{message.host}' reached host '{host}'", cause="foreign")
-    return message
+REGISTERED = '{"contract": 0}'
+"""Its values: releases that looked here for what a host says of itself see one of another version."""
 
 
 def queue_for(host: str) -> str:
@@ -82,6 +43,11 @@ def queue_for(host: str) -> str:
 def heartbeat_key(host: str) -> str:
     """Exists while the host's worker lives; holds what it is doing, as JSON."""
     return f"{PREFIX}host:{host}"
+
+
+def registration_key(host: str) -> str:
+    """What the host registered with, as JSON: a key of its own, which no other host's user can write."""
+    return f"{PREFIX}registration:{host}"
 
 
 def owner_key(host: str) -> str:

@@ -25,6 +25,7 @@ from contract.broker import broker_errors, connect, reach
 from contract.broker_clock import BrokerClock
 from contract.broker_urls import read_broker
 from contract.errors import BrokerError, UseError
+from contract.message import Message
 from contract.signing import Keys, fingerprint
 from orchestrator.dispatch import Delivery, Dispatcher, HostState, Loss, Order
 from orchestrator.fleet import quarantine_host, read_activity
@@ -147,7 +148,7 @@ class CeleryDispatcher(Dispatcher):
     def send(self, order: Order) -> None:
         """Publish the order's message. Raises BrokerError when the broker does not take it."""
         with self._errors():
-            message = wire.Message(
+            message = Message(
                 run=self.run,
                 host=order.trial.host,
                 attempt=order.attempt,

@@ -1,37 +1,50 @@
 """What workers leave on the broker about themselves, checked: others may have written it."""
 
 from contextlib import suppress
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
 
-from contract.strict_json import read_json
+from contract.typed_json import Plain, Text, Whole, read_shape
 
 MAX_BYTES = 256 * 1024
 """Of a registration: some 10 KiB are usual."""
 
-_Text = Annotated[str, Field(max_length=2000)]
-_Count = Annotated[int, Field(ge=-(2**62), lt=2**62)]
+_Count = Annotated[int, msgspec.Meta(ge=-(2**62), lt=2**62)]
+_Long = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]
 
 
-class _Heard(BaseModel):
+class _Heard(msgspec.Struct, frozen=True):
     """Base: keys that another release adds are left alone."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    def as_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return msgspec.structs.asdict(self)
 
 
-class Registration(_Heard):
-    """What a worker registers a host with."""
+class Registration(_Heard, frozen=True):
+    """What a worker registers a host with; or ``text`` that says it, signed with ``mac``."""
 
-    contract: int = 0
-    boot: _Text = ""
-    labels: dict[_Text, _Text] = {}
-    facts: dict[_Text, Any] = {}
-    versions: dict[_Text, _Text] = {}
-    engines: dict[_Text, dict[_Text, Any]] = {}
+    contract: Whole = 0
+    boot: Text = ""
+    labels: dict[Text, Text] = {}
+    facts: dict[Text, Plain] = {}
+    versions: dict[Text, Text] = {}
+    engines: dict[Text, dict[Text, Plain]] = {}
+    text: _Long = ""
+    mac: Text = ""
 
 
-class Beat(_Heard):
+class Skimmed(Registration, frozen=True):
+    """The same for who asks for no more than its state: what it says of the host is not looked at."""
+
+    facts: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    versions: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+    engines: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+
+
+class Beat(_Heard, frozen=True):
     """A heartbeat."""
 
     at: float = 0.0
@@ -41,38 +54,36 @@ class Beat(_Heard):
     clock_error_ns: _Count = 0
 
 
-class Activity(_Heard):
+class Activity(_Heard, frozen=True):
     """The trial that a host is at."""
 
-    trial: _Text = ""
-    experiment: _Text = ""
-    driver: _Text = ""
-    profile: _Text = ""
+    trial: Text = ""
+    experiment: Text = ""
+    driver: Text = ""
+    profile: Text = ""
     since_ns: _Count = 0
 
 
-class Quarantine(_Heard):
+class Quarantine(_Heard, frozen=True):
     """Why no campaign uses a host."""
 
-    why: _Text = "no reason given"
+    why: Text = "no reason given"
     since: float = 0.0
 
 
 M = TypeVar("M", bound=_Heard)
 
 
-def heard(kind: type[M], said: bytes | None) -> M | None:
+def heard(kind: type[M], said: bytes | str | None) -> M | None:
     """What was said, as it should be; None for nothing, and for what is none of it."""
     if said is None:
         return None
+    decoder: msgspec.json.Decoder[M] = _decoder(kind)
     with suppress(ValueError):
-        return checked(kind, read_json(said, MAX_BYTES))
+        return read_shape(decoder, said, MAX_BYTES)
     return None
 
 
-def checked(kind: type[M], content: object) -> M | None:
-    """The same of what was read already."""
-    try:
-        return kind.model_validate(content)
-    except ValidationError:
-        return None
+@cache
+def _decoder(kind: type[_Heard]) -> Any:
+    return msgspec.json.Decoder(kind)

@@ -43,10 +43,11 @@ class Muster:
         chosen = [self._fleet[name] for name in self.hosts]
         if other := [entry for entry in chosen if entry.state == "other version"]:
             names = ", ".join(entry.name for entry in other)
-            theirs = ", ".join(sorted({str(entry.contract) for entry in other}))
+            spoken = {str(entry.contract or "of an earlier release") for entry in other}
             raise UseError(
-                f"hosts {names} run another version of Tonnage: they speak contract version {theirs}, "
-                f"this coordinator {CONTRACT_VERSION}; bring them to one release"
+                f"hosts {names} run another version of Tonnage: they speak contract version "
+                f"{', '.join(sorted(spoken))}, this coordinator {CONTRACT_VERSION}; bring them to one "
+                "release"
             )
         if self._keys is None and (signing := [entry.name for entry in chosen if entry.signs]):
             raise UseError(

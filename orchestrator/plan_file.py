@@ -7,20 +7,17 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from contract import CONTRACT_VERSION
 from contract.campaign import Frozen, Name
 from contract.json_text import loads
 from contract.trial import Trial
+from orchestrator.outline import PLAN_VERSION, layout_of, see_version
 
-PLAN_VERSION = 1
-"""Of the layout of this file. One without a version is of the first releases, and of version 1."""
 _VERSION = re.compile(rb'\{\s*"version": ([0-9]{1,9}),')
 OWN = {"host", "block", "order", "seed"}
 """What trials of one cell differ in."""
@@ -37,19 +34,6 @@ class _Line(Frozen):
 
 
 _LINES = TypeAdapter(list[_Line])
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedTrial:
-    """A trial as far as it takes to say how it stands."""
-
-    trial_id: str
-    campaign: str
-    host: str
-    driver: str
-    experiment: str
-    profile: str
-    block: int
 
 
 def plan_text(trials: tuple[Trial, ...]) -> str:
@@ -69,58 +53,15 @@ def plan_text(trials: tuple[Trial, ...]) -> str:
 
 def read_plan(path: Path) -> tuple[Trial, ...]:
     """All trials. Raises OSError, ValueError, TypeError or LookupError for what is no plan."""
-    content = _content(path)
+    content = layout_of(loads(path.read_bytes()), path.name)
     return tuple(_trials(content["cells"], _LINES.validate_python(content["trials"])))
-
-
-def read_outline(path: Path) -> list[PlannedTrial]:
-    """The trials in short, their ids as they were written. Raises as ``read_plan`` does."""
-    content = _content(path)
-    cells = content["cells"]
-    return [
-        PlannedTrial(
-            line["trial_id"],
-            cells[line["cell"]]["campaign"],
-            line["host"],
-            cells[line["cell"]]["driver"],
-            cells[line["cell"]]["experiment"],
-            cells[line["cell"]]["profile"],
-            line["block"],
-        )
-        for line in content["trials"]
-    ]
 
 
 def refuse_newer(path: Path) -> None:
     """Raises ValueError for a plan that a later release has written: no other may be put over it."""
     with suppress(FileNotFoundError), path.open("rb") as file:
         if found := _VERSION.match(file.read(100)):
-            _see_version(int(found[1]))
-
-
-def _content(path: Path) -> Any:
-    content = loads(path.read_bytes())
-    if not isinstance(content, dict) or not {"cells", "trials"} <= content.keys():
-        raise ValueError(
-            f"{path.name} is laid out as no plan of version {PLAN_VERSION} is; use the release of "
-            "Tonnage that wrote it, or run the campaign into another folder"
-        )
-    _see_version(content.get("version", 1))
-    for cell in content["cells"]:
-        if cell["contract"] != CONTRACT_VERSION:
-            raise ValueError(
-                f"its trials are of contract version {cell['contract']!r}, and this release speaks "
-                f"{CONTRACT_VERSION}; use the release of Tonnage that planned them"
-            )
-    return content
-
-
-def _see_version(version: object) -> None:
-    if version != PLAN_VERSION:
-        raise ValueError(
-            f"its plan is of version {version!r}, and this release reads {PLAN_VERSION}; use the "
-            "release of Tonnage that wrote it, or run the campaign into another folder"
-        )
+            see_version(int(found[1]))
 
 
 def _shared(trial: Trial) -> tuple[object, ...]:

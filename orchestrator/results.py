@@ -5,21 +5,16 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contract.errors import PartError, ResultsError
-from contract.parts import (
-    MAX_PART_BYTES,
-    Part,
-    TrialRecord,
-    check_part,
-    list_parts,
-    part_name,
-    read_part,
-    store_parts,
-)
-from contract.trial import Receipt, Trial
-from orchestrator.plan_file import PlannedTrial, plan_text, read_outline, read_plan, refuse_newer
+from contract.part_names import last_parts, list_parts, part_name
+from orchestrator.outline import Outline, read_outline
 from orchestrator.received import End, end_in, end_told, note_ends, read_ends
+
+if TYPE_CHECKING:  # what reads and writes parts is not imported to count them
+    from contract.parts import Part, TrialRecord
+    from contract.trial import Receipt, Trial
 
 
 class Results:
@@ -57,11 +52,13 @@ class Results:
         finally:
             os.close(handle)
 
-    def freeze(self, campaign_text: str, trials: tuple[Trial, ...]) -> None:
+    def freeze(self, campaign_text: str, trials: "tuple[Trial, ...]") -> None:
         """Keep the campaign as it was read, and the plan that came of it.
 
         Raises ResultsError when that cannot be written, or would go over a later release's plan.
         """
+        from orchestrator.plan_file import plan_text, refuse_newer
+
         try:
             refuse_newer(self.folder / "plan.json")
             _replace(self.folder / "campaign.yaml", campaign_text)
@@ -71,8 +68,10 @@ class Results:
         except ValueError as error:
             raise ResultsError(f"{self.folder} is another release's: {error}") from error
 
-    def planned(self) -> tuple[Trial, ...]:
+    def planned(self) -> "tuple[Trial, ...]":
         """The plan of the last run. Raises ResultsError when there is none."""
+        from orchestrator.plan_file import read_plan
+
         try:
             return read_plan(self.folder / "plan.json")
         except (OSError, ValueError, TypeError, LookupError) as error:
@@ -86,7 +85,7 @@ class Results:
             return None
         return status.st_ino, status.st_mtime_ns
 
-    def outline(self) -> list[PlannedTrial]:
+    def outline(self) -> Outline:
         """The same in short, many times faster."""
         try:
             return read_outline(self.folder / "plan.json")
@@ -97,17 +96,23 @@ class Results:
         """Which trials have parts, and of which attempts. One listing."""
         return list_parts(self.parts)
 
+    def last_parts(self) -> dict[str, str]:
+        """Which trials have parts, and the name of each one's last."""
+        return last_parts(self.parts)
+
     def store(self, name: str, data: bytes) -> None:
         """Publish a part that has come in, and note how its trial ended."""
         self._publish({name: data}, [(name, data, end_in(data))])
 
-    def keep(self, came: Sequence[tuple[Receipt, bytes]]) -> None:
+    def keep(self, came: "Sequence[tuple[Receipt, bytes]]") -> None:
         """The same for parts that have come in together, with their receipts."""
         named = [(part_name(r.trial_id, r.attempt), r, data) for r, data in came]
         ends = [(name, data, end_told(receipt, data)) for name, receipt, data in named]
         self._publish({name: data for name, _, data in named}, ends)
 
     def _publish(self, parts: dict[str, bytes], ends: Sequence[tuple[str, bytes, End | None]]) -> None:
+        from contract.parts import store_parts
+
         store_parts(self.parts, parts)
         with suppress(OSError):  # a hint, and no more: whoever reads the part finds out
             note_ends(self.received, {n: (len(data), end) for n, data, end in ends if end is not None})
@@ -116,15 +121,19 @@ class Results:
         """How trials ended, by name of part, as far as it was noted when the part came in."""
         return read_ends(self.received, self.parts)
 
-    def read(self, trial_id: str, attempt: int) -> Part:
+    def read(self, trial_id: str, attempt: int) -> "Part":
         """Read and verify a part. A damaged one is set aside and PartError raised."""
+        from contract.parts import read_part
+
         with self._setting_aside(trial_id, attempt) as data:
             part = read_part(data)
             _refuse_another(part.record, trial_id, attempt)
             return part
 
-    def check(self, trial_id: str, attempt: int) -> TrialRecord:
+    def check(self, trial_id: str, attempt: int) -> "TrialRecord":
         """The record of a part whose checksums fit: as ``read``, and several times faster."""
+        from contract.parts import check_part
+
         with self._setting_aside(trial_id, attempt) as data:
             record = check_part(data)
             _refuse_another(record, trial_id, attempt)
@@ -132,6 +141,8 @@ class Results:
 
     @contextmanager
     def _setting_aside(self, trial_id: str, attempt: int) -> Iterator[bytes]:
+        from contract.parts import MAX_PART_BYTES
+
         path = self.parts / part_name(trial_id, attempt)
         try:
             if path.stat().st_size > MAX_PART_BYTES:
@@ -144,7 +155,7 @@ class Results:
             raise
 
 
-def _refuse_another(record: TrialRecord, trial_id: str, attempt: int) -> None:
+def _refuse_another(record: "TrialRecord", trial_id: str, attempt: int) -> None:
     if (record.trial.trial_id, record.attempt) != (trial_id, attempt):
         raise PartError("a part under another's name")
 

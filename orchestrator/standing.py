@@ -1,12 +1,12 @@
 """How far a campaign is: its plan against the parts that are there. Reads files, changes none."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from contract.errors import PartError
-from contract.parts import part_name, peek_record
-from orchestrator.plan_file import PlannedTrial
+from orchestrator.outline import Outline
 from orchestrator.received import End, end_of
 from orchestrator.results import Results
 
@@ -79,43 +79,47 @@ class StandingReader:
 
     def __init__(self, results: Results) -> None:
         self._results = results
-        self._outline: list[PlannedTrial] = []
+        self._outline = Outline([], [])
         self._outline_is_of: object = None
         self._known: dict[str, End] | None = None
 
     def read(self) -> Standing:
         """The campaign as the folder has it now."""
-        trials = self._planned()
-        if self._known is None:
-            self._known = self._results.ends()
-        attempts = self._results.attempts()
-        standing = Standing(trials[0].campaign if trials else self._results.folder.name)
-        ended: list[End] = []
-        for trial in trials:
-            if (host := standing.hosts.get(trial.host)) is None:  # 100,000 trials, and fewer hosts
-                host = standing.hosts[trial.host] = HostStanding()
-            host.planned += 1
-            had = attempts.get(trial.trial_id)
-            end = self._end_of(self._known, part_name(trial.trial_id, had[-1])) if had else None
+        plan = self._planned()
+        standing = Standing(plan.campaign or self._results.folder.name)
+        hosts, cells = [line.host for line in plan.lines], [line.cell for line in plan.lines]
+        for (name, cell, end), count in Counter(
+            zip(hosts, cells, self._ends(plan), strict=True)
+        ).items():
+            if (host := standing.hosts.get(name)) is None:
+                host = standing.hosts[name] = HostStanding()
+            host.planned += count
             if end is not None:
-                host.outcomes[end.outcome] += 1
-                ended.append(end)
+                host.outcomes[end.outcome] += count
+                standing.verdicts[end.verdict] += count
                 if end.outcome != "completed":
-                    standing.reasons[f"{trial.driver}: {end.why}"] += 1
-        standing.verdicts.update(end.verdict for end in ended)
+                    standing.reasons[f"{plan.cells[cell].driver}: {end.why}"] += count
         return standing
 
-    def _planned(self) -> list[PlannedTrial]:
+    def _ends(self, plan: Outline) -> list[End | None]:
+        """How each trial ended, by its last attempt; None for one that has not."""
+        if self._known is None:
+            self._known = self._results.ends()
+        last, known = self._results.last_parts(), self._known
+        for name in last.values():
+            if name not in known:
+                self._look_into(known, name)
+        return [known.get(last.get(line.trial_id, "")) for line in plan.lines]
+
+    def _planned(self) -> Outline:
         now = self._results.plan_written()
         if now is None or now != self._outline_is_of:
             self._outline, self._outline_is_of = self._results.outline(), now
         return self._outline
 
-    def _end_of(self, known: dict[str, End], name: str) -> End | None:
-        """How a trial ended; None for a part that cannot be read."""
-        if name not in known:
-            try:
-                known[name] = end_of(peek_record(self._results.parts / name))
-            except PartError:
-                return None
-        return known[name]
+    def _look_into(self, known: dict[str, End], name: str) -> None:
+        """Learn how a trial ended. A part that cannot be read is as if it were not there."""
+        from contract.parts import peek_record
+
+        with suppress(PartError):
+            known[name] = end_of(peek_record(self._results.parts / name))

@@ -12,6 +12,7 @@ from typing import Self
 import redis
 
 from contract import wire
+from contract.message import Message
 from workers.events import tell
 
 log = logging.getLogger("tonnage.worker")
@@ -22,7 +23,7 @@ RENEW_S = 3.0
 class TrialLease:
     """Context manager around one attempt at a trial. ``taken`` says whether the trial is ours."""
 
-    def __init__(self, client: "redis.Redis[bytes]", message: wire.Message) -> None:
+    def __init__(self, client: "redis.Redis[bytes]", message: Message) -> None:
         self._client = client
         self._key = wire.lease_key(message.host, message.trial.trial_id)
         self._begun_key = wire.begun_key(message.host, message.trial.trial_id, message.attempt)

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from contract.campaign import Frozen, Limits, Scalar
-from contract.errors import CampaignError, PolicyRefused
+from contract.campaign import Frozen, Limits, Place, Scalar
+from contract.errors import CampaignError, MessageError, PolicyRefused
+from contract.places import lies_in
 from contract.trial import Trial
 from contract.yaml_source import load_yaml
 from workers.gauge import Gauge, read_gauge
@@ -24,6 +25,9 @@ class Policy(Frozen):
     )
     settings: dict[str, dict[str, tuple[Scalar, ...]]] = Field(
         {}, description="values that a driver's settings may have"
+    )
+    results_roots: tuple[Place, ...] | None = Field(
+        None, description="places that parts may go to, or into; [] is through the broker only"
     )
     max_instances: int | None = Field(None, ge=1, description="instances that a trial may plan")
     max_deadline_s: float | None = Field(None, gt=0, description="longest deadline of a trial, seconds")
@@ -50,6 +54,12 @@ class Policy(Frozen):
                 available >= self.min_available_mib,
                 available,
             )
+
+    def check_place(self, place: str) -> None:
+        """See that parts may go to the place that an order names. Raises PolicyRefused with the rule."""
+        allowed = self.results_roots
+        fine = not place or allowed is None or any(root and lies_in(place, root) for root in allowed)
+        _see("results_roots", allowed, fine, place)
 
     def _check_names(self, trial: Trial) -> None:
         for rule, value in (("drivers", trial.driver), ("experiments", trial.experiment)):
@@ -110,6 +120,17 @@ def see_that_it_is_allowed(path: Path | None, trial: Trial, planned: int) -> Non
     policy = load_policy(path)
     gauge = read_gauge() if policy.min_available_mib is not None else None
     policy.check(trial, planned, gauge)
+
+
+def see_that_it_may_go_there(path: Path | None, place: str) -> None:
+    """Raises MessageError for an order whose part would go where this host's operator lets none go.
+
+    Not a record as other rules make it: that would have to be delivered too.
+    """
+    try:
+        load_policy(path if place else None).check_place(place)
+    except PolicyRefused as error:
+        raise MessageError(str(error), cause="policy") from error
 
 
 def _see(rule: str, allowed: object, fine: bool, found: Any) -> None:

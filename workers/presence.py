@@ -87,7 +87,7 @@ class Presence:
         self._client = connect(config.broker)
         self._keys = config.keys()
         self._courier = Courier(self._client, self._keys)
-        self._entries: dict[str | bytes, bytes | float | int | str] = {}
+        self._entries: dict[str, str] = {}
         self._tidied_at = -TIDY_EVERY_S
         self._offset: tuple[int, int] | None = None
         self._offset_at = 0.0
@@ -207,12 +207,20 @@ class Presence:
         )
         pipe = self._client.pipeline(transaction=False)
         pipe.hexists(wire.REGISTRY, self._names[0])
+        pipe.exists(wire.registration_key(self._names[0]))
         for name in self._names:
             pipe.set(wire.heartbeat_key(name), beat, ex=self._ttl_s)
             pipe.set(wire.owner_key(name), self._config.boot, ex=self._ttl_s)
-        if not pipe.execute()[0]:  # first beat, or a broker that came back empty
-            self._client.hset(wire.REGISTRY, mapping=self._entries)
+        if not all(pipe.execute()[:2]):  # first beat, or a broker that came back empty
+            self._register()
         self._is_up, self._beaten_at = True, time.monotonic()
+
+    def _register(self) -> None:
+        pipe = self._client.pipeline(transaction=False)
+        for name, entry in self._entries.items():
+            pipe.set(wire.registration_key(name), entry)
+        pipe.hset(wire.REGISTRY, mapping=dict.fromkeys(self._entries, wire.REGISTERED))
+        pipe.execute()
 
     def _clock_offset(self) -> tuple[int, int]:
         """For people to see: every trial compares the clocks for itself."""

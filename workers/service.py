@@ -21,6 +21,7 @@ from contract.errors import (
     TrialCancelled,
 )
 from contract.log_lines import LogSettings, measuring
+from contract.message import Message, decode_message
 from contract.parts import PackedPart
 from contract.refusals import plain_text, record_refusal, refusal_of
 from contract.signing import MAX_MESSAGE_AGE_S, HostKey, fingerprint, host_key
@@ -36,6 +37,7 @@ from workers.delivery import Courier, receipt_of, stand_in
 from workers.events import tell
 from workers.gate import Gate
 from workers.lease import TrialLease
+from workers.policy import see_that_it_may_go_there
 from workers.rendezvous import Venue
 from workers.run import Assignment, run_trial
 from workers.settings import HostSettings
@@ -100,16 +102,18 @@ class Service:
         else:
             self._handle_trial(order, host)
 
-    def _believed(self, body: object, name: str) -> wire.Message | SweepOrder:
+    def _believed(self, body: object, name: str) -> Message | SweepOrder:
         """The order that is in a message. Raises MessageError."""
         if name not in self._hosts:
             raise MessageError(
                 f"a message for host '{name:.80}' reached {', '.join(self._hosts):.200}", cause="foreign"
             )
         content = self._gate.open(body, name)
-        decode = decode_order if _asks_for_sweep(content) else wire.decode_message
+        decode = decode_order if _asks_for_sweep(content) else decode_message
         order = decode(content, name)
         self._gate.let_in(name, order.issued_at_ns, order.nonce)
+        if isinstance(order, Message):
+            see_that_it_may_go_there(self._hosts[name].policy, order.results)
         return order
 
     def _refuse(self, error: MessageError, name: str, body: object) -> None:
@@ -119,7 +123,7 @@ class Service:
         refusal = refusal_of(error, host, body, fingerprint(body))
         record_refusal(self._client, refusal, self._keys.get(host))
 
-    def _handle_trial(self, message: wire.Message, host: HostSettings) -> None:
+    def _handle_trial(self, message: Message, host: HostSettings) -> None:
         if self._is_cancelled(message.run):
             dropped = f"trial {message.trial.trial_id}: dropped, its run was cancelled"
             tell("order_dropped", dropped, reason="cancelled")
@@ -149,7 +153,7 @@ class Service:
         except redis.RedisError as error:
             log.warning("sweep: nobody hears of it: %s", error)
 
-    def _deliver_from(self, spool: Spool, message: wire.Message) -> bool:
+    def _deliver_from(self, spool: Spool, message: Message) -> bool:
         """Deliver a part that is there already. Measuring it again would be a second truth."""
         try:
             found = spool.find(message.trial.trial_id, message.newer_than)
@@ -162,7 +166,7 @@ class Service:
         self._try_to_deliver(PackedPart(data, receipt_of(data, part.record.attempt)), message)
         return True
 
-    def _measure(self, message: wire.Message, host: HostSettings, spool: Spool | None) -> None:
+    def _measure(self, message: Message, host: HostSettings, spool: Spool | None) -> None:
         trial = message.trial
         with (
             measuring(run=message.run, **what_is_measured(trial, message.attempt)),
@@ -187,7 +191,7 @@ class Service:
                 return
             self._keep_and_deliver(packed, message, spool)
 
-    def _keep_and_deliver(self, packed: PackedPart, message: wire.Message, spool: Spool | None) -> None:
+    def _keep_and_deliver(self, packed: PackedPart, message: Message, spool: Spool | None) -> None:
         """Spool first, so that what was measured outlives the broker; then deliver."""
         kept = False
         if spool is not None:
@@ -199,7 +203,7 @@ class Service:
         if self._try_to_deliver(packed, message) and kept and spool is not None:
             spool.mark_delivered(packed.name)
 
-    def _try_to_deliver(self, packed: PackedPart, message: wire.Message) -> bool:
+    def _try_to_deliver(self, packed: PackedPart, message: Message) -> bool:
         """Deliver a part, or word of why it cannot be. Returns whether its campaign has it now."""
         campaign = message.trial.campaign
         try:

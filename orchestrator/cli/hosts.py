@@ -1,6 +1,7 @@
 """worker, hosts, sweep: everything about hosts."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,7 @@ from orchestrator.cli.options import (
     labels_from,
     takes_host,
 )
-from orchestrator.cli.outputs import say
+from orchestrator.cli.outputs import say, say_json
 from orchestrator.cli.sweeping import sweep_by_workers
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
@@ -73,6 +74,7 @@ def worker(
         run_worker(str(broker), host, belief, seen)
 
 
+@uncollected()
 def hosts(
     broker: BrokerOption = "redis://127.0.0.1:6379/0",
     forget: Annotated[
@@ -91,7 +93,7 @@ def hosts(
     from contract.broker import broker_errors, connect
     from contract.signing import Keys
     from orchestrator.cli.refused import list_refused
-    from orchestrator.fleet import forget_host, read_fleet, release_host
+    from orchestrator.fleet import each_host, forget_host, release_host
 
     known = Keys(keys) if keys else None
     client = connect(str(broker))
@@ -103,28 +105,32 @@ def hosts(
             forget_host(client, name)
         for name in release or []:
             release_host(client, name)
-        with uncollected():
-            fleet = read_fleet(client, keys=known)
-    if as_json:
-        from contract.json_text import dumps
-
-        typer.echo(dumps({name: entry.as_dict() for name, entry in fleet.items()}))
-        return
-    _say_fleet(fleet)
+        (_say_as_json if as_json else _say_fleet)(each_host(client, keys=known))
 
 
-def _say_fleet(fleet: "dict[str, HostEntry]") -> None:
-    if not fleet:
+def _say_as_json(fleet: "Iterable[HostEntry]") -> None:
+    from contract.json_text import dump_bytes
+
+    said = (dump_bytes(entry.name) + b":" + dump_bytes(entry.as_dict()) for entry in fleet)
+    say_json(b"{" + b",".join(said) + b"}")
+
+
+def _say_fleet(fleet: "Iterable[HostEntry]") -> None:
+    heads = ("HOST", "STATE", "ENGINES", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
+    rows: list[tuple[str, ...]] = [heads]
+    notes = []
+    for entry in fleet:
+        rows.append(_host_row(entry))
+        if entry.unbelieved:
+            notes.append(f"{entry.name}: {entry.unbelieved}")
+        if entry.quarantine:
+            notes.append(f"{entry.name} is in quarantine: {entry.quarantine['why']}")
+    if len(rows) == 1:
         typer.echo("no host is registered; start `tonnage worker --broker URL` on each")
         return
-    heads = ("HOST", "STATE", "ENGINES", "CPUS", "MEMORY", "FREE", "CLOCK OFFSET", "MEASURING", "LABELS")
-    rows = [heads, *(_host_row(entry) for entry in fleet.values())]
     typer.echo("\n".join(tabulate(rows)))
-    for entry in fleet.values():
-        if entry.unbelieved:
-            typer.echo(f"{entry.name}: {entry.unbelieved}")
-        if entry.quarantine:
-            say(f"{entry.name} is in quarantine: {entry.quarantine['why']}")
+    for note in notes:
+        say(note)
 
 
 def _host_row(entry: "HostEntry") -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Answers that go to the terminal or into files, whole or not at all."""
 
+import sys
 from pathlib import Path
 
 import typer
@@ -35,3 +36,14 @@ def only_one(given: dict[str, bool]) -> None:
     wanted = [name for name, wants in given.items() if wants]
     if len(wanted) > 1:
         raise UseError(f"{' and '.join(wanted)}: only one of them can go to standard output")
+
+
+def say_json(content: bytes) -> None:
+    """Show JSON as it is. Through ``typer.echo`` tens of megabytes take as long as making them."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if stream is None:  # somebody has put a stream of text in its place
+        sys.stdout.write(f"{content.decode()}\n")
+        return
+    sys.stdout.flush()
+    stream.write(content + b"\n")
+    stream.flush()

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from heapq import nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ import typer
 from contract.errors import UseError
 from contract.plain_text import printable
 from orchestrator.cli.options import BrokerOption, JsonOption, counted
-from orchestrator.cli.outputs import say
+from orchestrator.cli.outputs import say, say_json
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
@@ -35,20 +35,20 @@ def add_to(app: typer.Typer) -> None:
     app.command()(cancel)
 
 
+@uncollected()
 def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
     """Say how far a campaign is: per host, what failed and why, and what hosts do now."""
-    from contract.json_text import dumps
+    from contract.json_text import dump_bytes
     from orchestrator.results import Results
     from orchestrator.standing import StandingReader
 
-    with uncollected():
-        standing = StandingReader(Results(results)).read()
-    fleet = _fleet(broker, None if as_json else [name for name, _ in _worst_first(standing)])
+    standing = StandingReader(Results(results)).read()
     if as_json:
-        states = {name: fleet[name].state for name in standing.hosts if name in fleet}
-        typer.echo(dumps(standing.as_dict() | {"states": states}))
+        states = _states(broker)
+        known = {name: states[name] for name in standing.hosts if name in states}
+        say_json(dump_bytes(standing.as_dict() | {"states": known}))
         return
-    for line in _lines(standing, fleet):
+    for line in _lines(standing, _seen(broker, standing)):
         say(line)
 
 
@@ -110,8 +110,8 @@ def _watch_live(reader: "StandingReader", broker: str | None) -> None:
 
     with Live(console=Console(), auto_refresh=False) as live:
         for standing in _until_done(reader):
-            fleet = _fleet(broker, [name for name, _ in _worst_first(standing)])
-            live.update(Text(printable("\n".join(_lines(standing, fleet)))), refresh=True)
+            said = "\n".join(_lines(standing, _seen(broker, standing)))
+            live.update(Text(printable(said)), refresh=True)
 
 
 def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
@@ -123,15 +123,27 @@ def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
         time.sleep(WATCH_EVERY_S)
 
 
-def _fleet(broker: str | None, only: Sequence[str] | None) -> "dict[str, HostEntry]":
+def _seen(broker: str | None, standing: "Standing") -> "dict[str, HostEntry]":
+    """Those hosts that are shown, as the broker has them."""
     if broker is None:
         return {}
     from contract.broker import broker_errors, connect
     from orchestrator.fleet import read_fleet
 
     client = connect(broker)
-    with broker_errors(broker), uncollected():
-        return read_fleet(client, only)
+    with broker_errors(broker):
+        return read_fleet(client, [name for name, _ in _worst_first(standing)])
+
+
+def _states(broker: str | None) -> dict[str, str]:
+    if broker is None:
+        return {}
+    from contract.broker import broker_errors, connect
+    from orchestrator.fleet import read_states
+
+    client = connect(broker)
+    with broker_errors(broker):
+        return read_states(client)
 
 
 def _headline(standing: "Standing") -> str:

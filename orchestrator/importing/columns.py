@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from contract.campaign import Scalar, plain_name
+from contract.campaign import Scalar
 from contract.errors import SourceError
+from contract.names import plain_name
 from orchestrator.importing.collecting import (
     Collection,
     ImportedCell,

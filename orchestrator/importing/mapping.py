@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from contract.campaign import Frozen, Limits, Name, Scalar, plain_name
+from contract.campaign import Frozen, Limits, Name, Scalar
 from contract.errors import CampaignError
+from contract.names import plain_name
 from contract.yaml_source import YamlSource, load_yaml
 from orchestrator.importing.stages import StageName, check_stages
 

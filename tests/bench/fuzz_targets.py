@@ -19,9 +19,9 @@ from trials import make_part, make_trial
 from analysis.capacity.demand import load_demand
 from analysis.dataset import open_dataset
 from analysis.gate.rules import load_gate
-from contract import wire
 from contract.campaign import load_campaign
 from contract.errors import PartError
+from contract.message import decode_message
 from contract.parts import check_part, peek_record, read_part, trials_table
 from contract.sweeping import decode_order
 from contract.trial import Receipt
@@ -162,7 +162,7 @@ def _take_message(_: Path, case: Any) -> object:
         case = json.loads(as_json(case))
     if isinstance(case, dict) and case.get("operation") == "sweep":
         return decode_order(case, "h1")
-    return wire.decode_message(case, "h1").trial.trial_id
+    return decode_message(case, "h1").trial.trial_id
 
 
 def _take_receipt(_: Path, case: Any) -> object:
@@ -183,7 +183,7 @@ def _see_host(_: Path, case: Any) -> object:
 def _read_plan(folder: Path, case: Any) -> object:
     (folder / "plan.json").write_bytes(case if isinstance(case, bytes) else as_json(case))
     results = Results(folder)
-    results.outline()
+    results.outline().planned()
     return [trial.trial_id for trial in results.planned()]
 
 

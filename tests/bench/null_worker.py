@@ -13,8 +13,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from contract import wire
 from contract.broker import connect
+from contract.message import decode_message
 from contract.parts import PackedPart, TrialRecord, pack_part
 from contract.rows import InstanceRow, Rows
 from contract.trial import Receipt, Trial
@@ -47,7 +47,7 @@ class Answering:
 
     def handle(self, body: dict[str, Any]) -> None:
         """Read the order, as a worker must, and deliver."""
-        message = wire.decode_message(body, body["host"])
+        message = decode_message(body, body["host"])
         trial = message.trial
         self._part = self._part or null_part(trial)
         changes = {"trial_id": trial.trial_id, "attempt": message.attempt, "host": trial.host}

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from trials import make_part, make_record, make_rows, make_trial
 
 from contract.errors import PartError, ResultsError
+from contract.part_names import last_parts
 from contract.parts import (
     MAX_PART_BYTES,
     list_parts,
@@ -217,6 +218,10 @@ def test_listing_knows_parts_from_other_files(tmp_path: Path) -> None:
     for name in (f".{trial}.1.part.x", f"{trial}.1.part.tmp", f"{trial}.x.part", "README", f"{trial}.1"):
         (tmp_path / name).touch()
     assert list_parts(tmp_path) == {trial: (0, 2, 10)}
+    assert last_parts(tmp_path) == {trial: f"{trial}.10.part"}
+    (tmp_path / f"{trial}.10.part").unlink()
+    (tmp_path / f"{trial}.0.part").unlink()
+    assert last_parts(tmp_path) == {trial: f"{trial}.2.part"}
     assert list_parts(tmp_path / "absent") == {}
 
 

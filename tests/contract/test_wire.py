@@ -11,6 +11,7 @@ from trials import make_trial
 
 from contract import CONTRACT_VERSION, wire
 from contract.errors import MessageError
+from contract.message import decode_message
 from contract.sweeping import decode_order
 
 
@@ -21,8 +22,8 @@ def body(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_message_survives_the_wire() -> None:
-    message = wire.decode_message(body(), "h1")
-    again = wire.decode_message(json.loads(message.model_dump_json()), "h1")
+    message = decode_message(body(), "h1")
+    again = decode_message(json.loads(message.model_dump_json()), "h1")
     assert again == message
     assert again.trial.trial_id == make_trial().trial_id
 
@@ -30,7 +31,7 @@ def test_a_message_survives_the_wire() -> None:
 @pytest.mark.parametrize("content", [None, [], "trial", 3, b"x"])
 def test_what_is_no_message_is_shown(content: object) -> None:
     with pytest.raises(MessageError, match="not a message: " + re.escape(repr(content))):
-        wire.decode_message(content, "h1")
+        decode_message(content, "h1")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,13 @@ def test_what_is_no_message_is_shown(content: object) -> None:
 )
 def test_a_bad_message_is_refused(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(MessageError, match=complaint):
-        wire.decode_message(body(**change), "h1")
+        decode_message(body(**change), "h1")
 
 
 def test_another_version_is_refused_before_anything_else_of_it_is_read() -> None:
     """What a later release has added, or renamed, must not look like nonsense."""
     later = {"contract": CONTRACT_VERSION + 1, "what": "trial", "whom": ["h1"]}
-    for decode in (wire.decode_message, decode_order):
+    for decode in (decode_message, decode_order):
         with pytest.raises(
             MessageError, match=r"version 1, the message has 2: .*worker is the older"
         ) as told:
@@ -69,7 +70,7 @@ def test_another_version_is_refused_before_anything_else_of_it_is_read() -> None
 @given(st.dictionaries(st.sampled_from(list(body())), st.none() | st.integers() | st.text(), min_size=1))
 def test_no_message_raises_anything_else(change: dict[str, Any]) -> None:
     try:
-        wire.decode_message(body(**change), "h1")
+        decode_message(body(**change), "h1")
     except MessageError:
         return
 
@@ -77,6 +78,7 @@ def test_no_message_raises_anything_else(change: dict[str, Any]) -> None:
 def test_every_key_is_below_one_prefix() -> None:
     keys = [
         wire.heartbeat_key("h"),
+        wire.registration_key("h"),
         wire.owner_key("h"),
         wire.activity_key("h"),
         wire.lease_key("h", "t"),

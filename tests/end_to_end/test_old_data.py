@@ -15,7 +15,7 @@ import pytest
 from contract.tables import SCHEMA_VERSION
 from orchestrator.cli import main
 from orchestrator.gather import gather
-from orchestrator.plan_file import PLAN_VERSION
+from orchestrator.outline import PLAN_VERSION
 from orchestrator.results import Results
 
 GOLDEN = Path(__file__).parents[1] / "data/schema-1"
@@ -66,7 +66,7 @@ def test_golden_parts_are_read_and_gathered_to_the_golden_rows(golden: Path) -> 
 
 
 def test_a_trial_has_the_id_that_it_had(golden: Path) -> None:
-    outline = Results(golden).outline()
+    outline = Results(golden).outline().planned()
     assert [trial.trial_id for trial in Results(golden).planned()] == [t.trial_id for t in outline]
 
 

@@ -1,5 +1,6 @@
 """A fleet over TLS with a user per host: it measures, and no user may do what is not its own."""
 
+import json
 import os
 import secrets
 import signal
@@ -18,11 +19,11 @@ from engines import session, short_folder
 from fleet import PATIENCE_S, TONNAGE, Process, alive, wait_until
 from secured_broker import SecuredBroker, secured_broker
 
-from contract import wire
+from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
 from contract.errors import BrokerError
 from contract.parts import list_parts
-from orchestrator.fleet import forget_host, quarantine_host, release_host
+from orchestrator.fleet import forget_host, quarantine_host, read_fleet, release_host
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(240)]
 
@@ -157,6 +158,9 @@ OF_OTHERS: list[tuple[Any, ...]] = [
     ("LLEN", OTHERS_QUEUE),
     ("DEL", OTHERS_QUEUE),
     ("SADD", f"{wire.PREFIX}_kombu.binding.{wire.queue_for(OTHER)}", wire.queue_for(ONE)),
+    ("SET", wire.registration_key(OTHER), "{}"),
+    ("GET", wire.registration_key(OTHER)),
+    ("DEL", wire.registration_key(OTHER)),
     ("SET", wire.heartbeat_key(OTHER), "{}"),
     ("GET", wire.heartbeat_key(OTHER)),
     ("DEL", wire.heartbeat_key(OTHER)),
@@ -255,6 +259,27 @@ def test_who_has_stolen_a_hosts_password_is_no_other_host(broker: SecuredBroker,
     assert thief.wait() == 1
     assert "this user may not: see the table of users" in thief.said()
     assert OTHER not in alive(broker.url("coordinator"))
+
+
+def test_who_has_stolen_a_hosts_password_cannot_say_anything_of_another_host(
+    broker: SecuredBroker,
+) -> None:
+    nobody = "h-nobody"
+    said = json.dumps({"contract": CONTRACT_VERSION, "boot": "its own", "labels": {"rack": "1"}})
+    forged = json.dumps({"contract": CONTRACT_VERSION, "boot": "forged", "labels": {"rack": "2"}})
+    with connect(broker.url(f"hosts/{OTHER}")) as victim, connect(broker.url(f"hosts/{ONE}")) as thief:
+        victim.set(wire.registration_key(OTHER), said)
+        victim.hset(wire.REGISTRY, OTHER, wire.REGISTERED)
+        thief.hset(wire.REGISTRY, mapping={OTHER: forged, nobody: forged})  # it may: names stand there
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            thief.set(wire.registration_key(OTHER), forged)
+        with connect(broker.url("coordinator")) as client:
+            fleet = read_fleet(client, [OTHER, nobody])
+            assert (fleet[OTHER].boot, fleet[OTHER].labels) == ("its own", {"rack": "1"})
+            assert (fleet[nobody].state, fleet[nobody].contract) == ("stale", 0)
+            forget_host(client, OTHER)
+            forget_host(client, nobody)
+            assert not client.exists(wire.registration_key(OTHER))
 
 
 def test_a_worker_that_celery_gives_up_ends_with_1(broker: SecuredBroker, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from fleet import Broker, Process, alive, own_broker, wait_until
 from trials import make_trial
 
 from contract import CONTRACT_VERSION, wire
+from contract.message import Message
 from contract.refusals import last_refusals
 from contract.signing import HostKey, Keys, make_keys, seal
 from contract.trial import Trial
@@ -51,10 +52,10 @@ class Bed:
         self._block += 1
         return make_trial(campaign=CAMPAIGN, host="h1", block=self._block)
 
-    def message(self, **changes: Any) -> wire.Message:
+    def message(self, **changes: Any) -> Message:
         content = {"run": "a" * 32, "host": "h1", "attempt": 1, "issued_at_ns": time.time_ns()}
         content |= {"nonce": f"{time.time_ns():032x}", "trial": self.trial()}
-        return wire.Message.model_validate(content | changes)
+        return Message.model_validate(content | changes)
 
     def sealed(self, key: HostKey | None = None, host: str = "h1", **changes: Any) -> dict[str, Any]:
         text = self.message(**changes).model_dump_json()

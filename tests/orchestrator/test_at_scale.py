@@ -11,15 +11,17 @@ import redis
 from scripted_fleet import Clock, Fleet, Watcher
 from trials import make_part, make_trial
 
-from contract import CONTRACT_VERSION, wire
+from contract import CONTRACT_VERSION, parts, wire
 from contract.broker import connect
 from contract.campaign import Campaign
+from contract.errors import UseError
 from contract.rows import InstanceRow
 from contract.trial import Trial
-from orchestrator import coordinate, dispatch_celery, muster, standing
+from orchestrator import coordinate, dispatch_celery, muster
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Delivery, HostState, Order
 from orchestrator.dispatch_celery import CeleryDispatcher
+from orchestrator.fleet import _entry, _opened, read_fleet, read_states
 from orchestrator.muster import Muster
 from orchestrator.results import Results
 from orchestrator.standing import StandingReader
@@ -154,13 +156,21 @@ def client(redis_url: str) -> "Iterator[redis.Redis[bytes]]":
     names: list[str] = [f"scale-{name}" for name in ("a", "b", "c")]
     yield made
     made.hdel(wire.REGISTRY, *names)
-    made.delete(*(key(name) for name in names for key in (wire.heartbeat_key, wire.owner_key)))
+    keys = (wire.registration_key, wire.heartbeat_key, wire.owner_key)
+    made.delete(*(key(name) for name in names for key in keys))
+
+
+CAMPAIGN = {
+    "campaign": "scale",
+    "experiments": [{"experiment": "lifecycle", "drivers": ["simulated"]}],
+}
 
 
 def register(client: "redis.Redis[bytes]", name: str, boot: str = "1", **labels: str) -> None:
     """As a worker does."""
     entry = {"contract": CONTRACT_VERSION, "boot": boot, "labels": labels, "engines": {}, "facts": {}}
-    client.hset(wire.REGISTRY, name, json.dumps(entry))
+    client.hset(wire.REGISTRY, name, wire.REGISTERED)
+    client.set(wire.registration_key(name), json.dumps(entry))
     client.set(wire.owner_key(name), boot, ex=60)
     client.set(wire.heartbeat_key(name), "{}", ex=60)
 
@@ -169,13 +179,7 @@ def register(client: "redis.Redis[bytes]", name: str, boot: str = "1", **labels:
 def test_what_hosts_say_of_themselves_is_read_once_per_worker(
     redis_url: str, client: "redis.Redis[bytes]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign = Campaign.model_validate(
-        {
-            "campaign": "scale",
-            "hosts": {"labels": {"scale": "yes"}},
-            "experiments": [{"experiment": "lifecycle", "drivers": ["simulated"]}],
-        }
-    )
+    campaign = Campaign.model_validate(CAMPAIGN | {"hosts": {"labels": {"scale": "yes"}}})
     register(client, "scale-a", scale="yes")
     fleet = Muster(redis_url, campaign, set())
     assert fleet.hosts == ["scale-a"]
@@ -195,6 +199,44 @@ def test_what_hosts_say_of_themselves_is_read_once_per_worker(
     assert fleet.newcomers() == ["scale-b"]
     assert fleet.newcomers() == []
     assert read == ["scale-b"] * 2
+
+
+@pytest.mark.redis
+def test_a_worker_of_a_release_that_registers_elsewhere_is_of_another_version(
+    redis_url: str, client: "redis.Redis[bytes]"
+) -> None:
+    labels = {"rack": "early"}
+    entry = {"contract": CONTRACT_VERSION, "boot": "1", "labels": labels, "engines": {}, "facts": {}}
+    client.hset(wire.REGISTRY, "scale-a", json.dumps(entry))
+    client.set(wire.heartbeat_key("scale-a"), "{}", ex=60)
+    host = read_fleet(client, ["scale-a"])["scale-a"]
+    assert (host.state, host.labels) == ("other version", labels)
+    campaign = Campaign.model_validate(CAMPAIGN | {"hosts": {"labels": labels}})
+    with pytest.raises(UseError, match=r"scale-a run another version .* version of an earlier release"):
+        Muster(redis_url, campaign, set())
+    register(client, "scale-b")
+    left_there = client.hget(wire.REGISTRY, "scale-b") or b""  # what such a release's coordinator reads
+    assert _entry("scale-b", _opened("scale-b", left_there, None), [b"{}", None, None]).state == (
+        "other version"
+    )
+
+
+@pytest.mark.redis
+def test_states_are_those_of_the_whole_registration(client: "redis.Redis[bytes]") -> None:
+    for name in ("scale-a", "scale-b", "scale-c"):
+        register(client, name)
+    client.set(wire.activity_key("scale-b"), b'{"trial": "t"}', ex=60)
+    client.set(wire.registration_key("scale-c"), b'{"contract": 99}')
+    states, fleet = read_states(client), read_fleet(client)
+    assert {name: states[name] for name in ("scale-a", "scale-b", "scale-c")} == {
+        "scale-a": "idle",
+        "scale-b": "busy",
+        "scale-c": "other version",
+    }
+    assert states == {name: host.state for name, host in fleet.items()}
+    client.set(wire.registration_key("scale-c"), b"[]")
+    assert read_states(client)["scale-c"] == "unreadable"
+    client.delete(wire.activity_key("scale-b"))
 
 
 def measured(folder: Path, trials: tuple[Trial, ...], outcome: str = "completed") -> Results:
@@ -218,7 +260,7 @@ def test_standing_reads_neither_plan_nor_parts_of_what_was_noted(
     results.received.rename(tmp_path / "ends")
     slowly = StandingReader(results).read()
     (tmp_path / "ends").rename(results.received)
-    monkeypatch.setattr(standing, "peek_record", refuse)
+    monkeypatch.setattr(parts, "peek_record", refuse)
     monkeypatch.setattr(results, "planned", refuse)
     assert StandingReader(results).read() == slowly
     assert slowly.outcomes == {outcome: 8}

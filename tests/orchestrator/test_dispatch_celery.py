@@ -13,6 +13,7 @@ from trials import make_part, make_trial
 from contract import wire
 from contract.broker import connect
 from contract.errors import BrokerError, ResultsError
+from contract.message import decode_message
 from contract.parts import PackedPart
 from contract.trial import Trial
 from orchestrator import dispatch_celery, records
@@ -55,7 +56,7 @@ def test_an_order_is_one_message_on_its_hosts_queue(rig: Rig) -> None:
     assert envelope["headers"]["task"] == wire.TASK
     assert envelope["content-type"] == "application/json"
     (body,) = json.loads(base64.b64decode(envelope["body"]))[0]
-    message = wire.decode_message(body, rig.host)
+    message = decode_message(body, rig.host)
     assert (message.attempt, message.newer_than, message.run) == (2, 1, rig.dispatcher.run)
     assert message.trial.trial_id == rig.trial().trial_id
 

@@ -126,6 +126,7 @@ def test_status_and_watch_tell_what_the_files_hold(bed: Bed) -> None:
         code, said = bed.call("status", str(bed.results), "--json")
         standing = json.loads(said)
         assert (standing["left"], standing["hosts"]["sim-0002"]["left"]) == (10, 0)
+        assert standing["states"] == {"sim-0001": "idle", "sim-0002": "idle", "sim-0003": "idle"}
         assert bed.run(QUICK.format(hosts="all")).wait() == 0
         code, said = bed.call("watch", str(bed.results))
         assert (code, said) == (0, "quick: 15 of 15 trials measured; 15 completed; verdicts: 15 valid\n")

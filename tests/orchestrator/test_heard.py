@@ -1,11 +1,13 @@
 """What workers say of themselves: a hostile one is shown as it is, and ends no command of anybody."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contract.errors import UseError
+from contract.signing import Keys, make_keys, seal
 from orchestrator.cli.hosts import _host_row
 from orchestrator.cli.standing import _claim
 from orchestrator.cli.tabulate import tabulate
@@ -95,6 +97,22 @@ def test_no_word_of_a_worker_steers_a_terminal() -> None:
     line = shown(host)
     assert line.isprintable()
     assert "\\x1b[2J" in line
+
+
+@pytest.mark.parametrize("last", ["signed", "forged"])
+def test_what_is_signed_is_what_is_believed_whichever_of_two_texts_a_reader_takes(
+    tmp_path: Path, last: str
+) -> None:
+    make_keys(tmp_path, ["h1"])
+    keys = Keys(tmp_path)
+    sealed = seal(keys.of("h1"), "registration", "h1", json.dumps(GOOD))
+    forged = json.dumps(GOOD | {"labels": {"rack": "forged"}})
+    texts = [forged, sealed["text"]] if last == "signed" else [sealed["text"], forged]
+    twice = ", ".join(f'"text": {json.dumps(text)}' for text in texts)
+    said = f'{{"contract": 1, "host": "h1", {twice}, "mac": "{sealed["mac"]}"}}'.encode()
+    opened = _opened("h1", said, keys)
+    assert opened.said is not None
+    assert (opened.said.labels == GOOD["labels"]) is (opened.unbelieved == "") is (last == "signed")
 
 
 @pytest.mark.parametrize("key", [b"../h1", b"\xff", b"H1", b"h1\n", b"", b"\x1b[2J", b"a" * 64])

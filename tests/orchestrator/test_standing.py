@@ -8,6 +8,7 @@ import pytest
 from trials import make_part, make_trial
 
 from contract.errors import ResultsError
+from orchestrator import received
 from orchestrator.results import Results
 from orchestrator.standing import StandingReader
 
@@ -110,6 +111,17 @@ def test_what_was_noted_is_a_hint_only(results: Results, harm: str) -> None:
     assert opened(reader.read, results.folder) == (1 if harm == "cut" else 6)
     assert reader.read().as_dict() == whole
     assert opened(reader.read, results.folder) == 0  # each part once
+
+
+def test_only_of_the_latest_parts_sizes_are_compared(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(received, "MOST_SIZES", 2)
+    parts = [put(results, place) for place in range(4)]
+    for part in (parts[0], parts[3]):
+        part.write_bytes(b"damaged")
+    parts[1].unlink()
+    assert StandingReader(results).read().outcomes == {"completed": 2}
 
 
 def test_another_plan_is_seen(results: Results) -> None:

@@ -10,6 +10,7 @@ from trials import make_trial
 
 import workers.lease
 from contract import wire
+from contract.message import Message
 from workers.lease import TrialLease
 
 
@@ -62,9 +63,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def lease_of(broker: Away) -> TrialLease:
     trial = make_trial(host="h1")
-    message = wire.Message(
-        run="0" * 32, host="h1", attempt=1, issued_at_ns=1, nonce="n" * 16, trial=trial
-    )
+    message = Message(run="0" * 32, host="h1", attempt=1, issued_at_ns=1, nonce="n" * 16, trial=trial)
     return TrialLease(cast("Any", broker), message)
 
 

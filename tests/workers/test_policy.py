@@ -89,6 +89,48 @@ def test_a_policy_that_cannot_be_read_allows_nothing(tmp_path: Path, text: str, 
         load_policy(tmp_path / "absent.yaml")
 
 
+ROOTS = ["/srv/tonnage", "s3://bench/team?region=eu-central-1"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["", "/srv/tonnage", "/srv/tonnage/c1", "/srv//tonnage/./c1", "s3://bench/team?region=eu-central-1",
+     "s3://bench/team/c1?region=eu-central-1"],
+)  # fmt: skip
+def test_parts_may_go_into_the_roots_and_through_the_broker(place: str) -> None:
+    Policy.model_validate({"results_roots": ROOTS}).check_place(place)
+    Policy().check_place(place)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["/", "/etc", "/srv", "/srv/tonnage-2", "s3://bench?region=eu-central-1", "s3://bench/team",
+     "s3://bench/team2?region=eu-central-1", "s3://other/team?region=eu-central-1",
+     "s3://bench/team/../x?region=eu-central-1",
+     "s3://bench/team?region=eu-central-1&endpoint_override=evil.example"],
+)  # fmt: skip
+def test_parts_go_nowhere_else(place: str) -> None:
+    with pytest.raises(PolicyRefused, match="rule 'results_roots' allows /srv/tonnage, s3"):
+        Policy.model_validate({"results_roots": ROOTS}).check_place(place)
+
+
+def test_a_link_in_a_root_leads_nowhere_else(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    (root / "out").symlink_to(elsewhere)
+    policy = Policy.model_validate({"results_roots": [str(root)]})
+    with pytest.raises(PolicyRefused, match="rule 'results_roots'"):
+        policy.check_place(str(root / "out" / "c1"))
+
+
+def test_without_roots_and_with_an_empty_one_parts_go_through_the_broker_only() -> None:
+    for roots in ([], [""]):
+        policy = Policy.model_validate({"results_roots": roots})
+        policy.check_place("")
+        with pytest.raises(PolicyRefused, match="rule 'results_roots' allows nothing"):
+            policy.check_place("/srv")
+
+
 def test_a_refused_trial_is_a_skipped_record_and_an_allowed_one_is_measured(
     host_settings: HostSettings, tmp_path: Path
 ) -> None:

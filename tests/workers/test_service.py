@@ -20,6 +20,7 @@ import workers.service
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
 from contract.errors import BrokerError, HostBusy, KeyFileError
+from contract.message import Message
 from contract.parts import PackedPart, read_part
 from contract.refusals import last_refusals
 from contract.signing import HostKey, Keys, make_keys, seal, unseal
@@ -59,7 +60,7 @@ class Rig:
     def body(self, trial: Trial | None = None, **changes: Any) -> dict[str, Any]:
         content = {"run": self.run, "host": self.host.name, "attempt": 1, "nonce": "n" * 16}
         content |= {"trial": (trial or self.trial()).model_dump(mode="json"), "issued_at_ns": 1}
-        return wire.Message.model_validate(content | changes).model_dump(mode="json")
+        return Message.model_validate(content | changes).model_dump(mode="json")
 
     def handle(self, body: object) -> None:
         Service(self.config).handle(body)
@@ -223,6 +224,28 @@ def test_bad_messages_are_logged_and_harm_nothing(rig: Rig, caplog: pytest.LogCa
         assert refusal.host == rig.host.name
     assert rig.measured == []
     assert rig.delivered() == []
+
+
+def test_an_order_cannot_have_its_part_put_where_the_policy_lets_none_go(
+    rig: Rig, tmp_path: Path
+) -> None:
+    policy, root, elsewhere = (tmp_path / name for name in ("policy.yaml", "root", "elsewhere"))
+    policy.write_text(f"results_roots: [{root}]")
+    host = rig.host.model_copy(update={"policy": policy})
+    rig.config = rig.config.model_copy(update={"hosts": (host,)})
+    rig.handle(rig.body(results=str(root)))
+    assert len(rig.measured) == 1
+    for trial in (rig.trial(), rig.trial(block=1)):  # the first one's part lies in the spool already
+        rig.handle(rig.body(trial, results=str(elsewhere)))
+        refusal = last_refusals(rig.client, 1)[0].refusal
+        assert (refusal.cause, refusal.trial) == ("policy", trial.trial_id)
+        assert f"rule 'results_roots' allows {root}, not {elsewhere}" in refusal.text
+    assert not elsewhere.exists()
+    assert len(rig.measured) == 1
+    policy.write_text("[")  # what cannot be read allows nothing
+    rig.handle(rig.body(rig.trial(block=2), results=str(root)))
+    assert "nothing is allowed" in last_refusals(rig.client, 1)[0].refusal.text
+    assert len(rig.measured) == 1
 
 
 @pytest.fixture
@@ -404,7 +427,7 @@ def test_a_late_delivery_and_the_registration_are_signed_too(keyed: Rig) -> None
         entry = read_fleet(keyed.client, [name], keys)[name]
         assert (entry.signs, entry.unbelieved, entry.state) == (True, "", "idle")
         stranger = json.dumps(seal(HostKey(b"s" * 32), "registration", name, '{"contract": 1}'))
-        keyed.client.hset(wire.REGISTRY, name, stranger)
+        keyed.client.set(wire.registration_key(name), stranger)
         entry = read_fleet(keyed.client, [name], keys)[name]
         assert entry.state == "unsigned"
         assert "the signature does not fit" in entry.unbelieved

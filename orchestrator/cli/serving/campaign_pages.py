@@ -14,7 +14,7 @@ from orchestrator.cli.serving.pages import NotThere, number
 from orchestrator.cli.serving.reading import CampaignReader, Ended
 from orchestrator.cli.serving.shelf import Overview, Shelf
 from orchestrator.cli.serving.starting import startable
-from orchestrator.plan_file import PlannedTrial
+from orchestrator.outline import PlannedTrial
 
 ROWS_PER_PAGE = 100
 MOST_RECENT = 12

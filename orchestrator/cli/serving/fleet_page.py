@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.cli.serving.context import serving
-from orchestrator.cli.serving.host_rows import SORTS, Asked, by_state, page_of
+from orchestrator.cli.serving.host_rows import SORTS, STATES, Asked, by_state, page_of
 from orchestrator.cli.serving.pages import number
 
 
@@ -28,6 +28,7 @@ def fleet(request: Request) -> Response:
         topic="fleet",
         asked=asked,
         sorts=SORTS,
+        every_state=STATES,
         found=found,
         campaigns=campaigns,
         total=len(view.hosts),

@@ -9,7 +9,8 @@ from analysis.cells import variant_name
 from orchestrator.fleet import HostEntry
 
 ROWS_PER_PAGE = 100
-STATES = ("busy", "idle", "quarantined", "stale", "other version")
+STATES = ("busy", "idle", "quarantined", "stale", "unsigned", "other version", "unreadable")
+"""Every state that ``HostEntry.state`` has a word for."""
 CLOCK_OFF_NS = 50_000_000
 """A clock that is off by more deserves a second look."""
 
@@ -62,8 +63,8 @@ def host_row(entry: HostEntry, now_s: float) -> HostRow:
         state=entry.state,
         engines=tuple(present),
         absent=tuple(absent),
-        cpus=entry.facts.get("cpu_count"),
-        mem_bytes=entry.facts.get("mem_bytes"),
+        cpus=_number(entry.facts.get("cpu_count")),
+        mem_bytes=_number(entry.facts.get("mem_bytes")),
         free_bytes=beat.get("mem_available_bytes"),
         offset_ns=beat.get("clock_offset_ns"),
         offset_error_ns=beat.get("clock_error_ns"),
@@ -74,6 +75,11 @@ def host_row(entry: HostEntry, now_s: float) -> HostRow:
         labels=tuple(f"{key}={value}" for key, value in sorted(entry.labels.items())),
         why=str(entry.quarantine.get("why", "")),
     )
+
+
+def _number(said: object) -> Any:
+    """A fact that is a count; None for what somebody else may have put there."""
+    return said if isinstance(said, int | float) and not isinstance(said, bool) and said >= 0 else None
 
 
 SORTS: dict[str, Callable[[HostRow], Any]] = {

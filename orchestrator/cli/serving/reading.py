@@ -15,7 +15,7 @@ from threading import RLock
 
 from contract.errors import PartError
 from contract.parts import is_part_name, peek_record
-from orchestrator.plan_file import PlannedTrial
+from orchestrator.outline import PlannedTrial
 from orchestrator.received import End, end_of
 from orchestrator.results import Results
 from orchestrator.standing import HostStanding, Standing
@@ -96,7 +96,7 @@ class CampaignReader:
         now = self.results.plan_written()
         if now is not None and now == self._plan:
             return False
-        outline = self.results.outline()
+        outline = self.results.outline().planned()
         self._plan, self.trials = now, {trial.trial_id: trial for trial in outline}
         name = outline[0].campaign if outline else self.results.folder.name
         self.standing, self.shares = Standing(name), {}

@@ -32,14 +32,13 @@ _TONNAGE = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 _BARE = """
 import json, sys, redis
 client = redis.Redis.from_url(sys.argv[1])
-known = client.hgetall("tonnage:hosts")
-names = sorted(name.decode() for name in known)
+names = sorted(name.decode() for name in client.hkeys("tonnage:hosts"))
 pipe = client.pipeline(transaction=False)
-for kind in ("host", "activity", "quarantine"):
+for kind in ("registration", "host", "activity", "quarantine"):
     pipe.mget([f"tonnage:{kind}:{name}" for name in names])
 found = pipe.execute()
-for name in names:
-    json.loads(known[name.encode()])
+for said in found[0]:
+    json.loads(said)
 print(len(names), len(found))
 """
 

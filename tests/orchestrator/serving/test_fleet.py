@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_rig import TOKEN, Rig
@@ -11,6 +12,7 @@ from serving_rig import TOKEN, Rig
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
 from orchestrator.cli.serving import fleet as fleet_module
+from orchestrator.cli.serving.host_rows import SORTS
 from orchestrator.fleet import quarantine_host
 
 pytestmark = pytest.mark.redis
@@ -25,7 +27,8 @@ def fleet(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     client = connect(redis_url)
     entry = {"contract": CONTRACT_VERSION, "engines": {"docker": {"present": True, "version": "29"}}}
     for name in NAMES:
-        client.hset(wire.REGISTRY, name, json.dumps(entry))
+        client.hset(wire.REGISTRY, name, wire.REGISTERED)
+        client.set(wire.registration_key(name), json.dumps(entry))
         beat = {"at": time.time(), "clock_offset_ns": 0, "clock_error_ns": 1}
         client.set(wire.heartbeat_key(name), json.dumps(beat))
     quarantine_host(client, NAMES[1], "failed five trials in a row")
@@ -33,7 +36,8 @@ def fleet(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         rig.enter(TOKEN)
         yield rig
     client.hdel(wire.REGISTRY, *NAMES)
-    client.delete(*(key(name) for name in NAMES for key in (wire.heartbeat_key, wire.quarantine_key)))
+    keys = (wire.registration_key, wire.heartbeat_key, wire.quarantine_key)
+    client.delete(*(key(name) for name in NAMES for key in keys))
 
 
 def test_hosts_are_shown_and_released(fleet: Rig) -> None:
@@ -43,6 +47,36 @@ def test_hosts_are_shown_and_released(fleet: Rig) -> None:
     assert fleet.post("/release", host=NAMES[1]).headers["location"] == f"/?q={NAMES[1]}"
     assert "failed five trials" not in fleet.get("/?q=served").text
     assert "is not in quarantine" in fleet.post("/release", host=NAMES[0]).text
+
+
+EVIL = "<script>\x1b[2J"
+HOSTILE: dict[str, Any] = {
+    "unreadable": [],
+    "other version": {"contract": 99, "facts": {"mem_bytes": EVIL, "cpu_count": {EVIL: EVIL}}},
+    "idle": {
+        "contract": CONTRACT_VERSION,
+        "labels": {EVIL: EVIL},
+        "facts": {"mem_bytes": [1], "cpu_count": -1},
+        "engines": {EVIL: {"present": EVIL, "version": [EVIL]}, "docker": {"reason": {EVIL: 1}}},
+    },
+}
+
+
+@pytest.mark.parametrize("state", HOSTILE)
+def test_whatever_a_host_says_of_itself_the_page_shows_all_hosts(
+    fleet: Rig, redis_url: str, state: str
+) -> None:
+    client = connect(redis_url)
+    client.set(wire.registration_key(NAMES[0]), json.dumps(HOSTILE[state]))
+    beat = {"at": -1e300, "clock_offset_ns": 2**61, "clock_error_ns": -(2**61)}
+    client.set(wire.heartbeat_key(NAMES[0]), json.dumps(beat))
+    for sort in SORTS:
+        answer = fleet.get(f"/?q=served&sort={sort}")
+        assert answer.status_code == 200
+        assert all(name in answer.text for name in NAMES)
+        assert EVIL not in answer.text
+    assert NAMES[0] in fleet.get(f"/?q=served&state={state}").text
+    assert f"<option selected>{state}</option>" in fleet.get(f"/?state={state}").text
 
 
 def test_only_registered_hosts_are_swept(fleet: Rig) -> None:
