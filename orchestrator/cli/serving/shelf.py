@@ -14,7 +14,7 @@ from pathlib import Path
 
 from contract.errors import ResultsError, TonnageError, UseError
 from orchestrator.cli.serving.live import Hub
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
 from orchestrator.results import Results
 
 EVERY_S = 0.5

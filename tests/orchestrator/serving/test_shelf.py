@@ -3,7 +3,7 @@
 import pytest
 from serving_rig import TRIALS, Rig, plan
 
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
 
 
 def state(rig: Rig, name: str = "sample") -> str:
