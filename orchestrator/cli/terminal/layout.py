@@ -41,7 +41,7 @@ class Section:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     more: str = ""
-    """Begins the line that stands for the rows that found no room."""
+    """What the rows are that found no room; empty where nobody asks how many these are."""
     share: int = 1
     """How much of the lines that are to be had it wants, beside the others."""
     least: int = 2
@@ -77,16 +77,14 @@ def lay_out(section: Section, lines: int, width: int) -> list[Text]:
     """A section in so many lines, its head the first of them; nothing where there is no room."""
     if lines < 2:
         return []
-    rows = list(section.rows)
-    hidden = len(rows) - (lines - 1)
-    if hidden > 0:
-        rows = rows[: lines - 2]
-        hidden += 1
+    hidden = max(0, len(section.rows) - (lines - 1)) if section.more else 0
+    hidden += hidden > 0  # the line that says so takes the place of one more
+    rows = section.rows[: lines - 1 - (hidden > 0)]
     body = [[Cell(_one_line(cell.text), cell.style) for cell in row] for row in rows]
     widths = _widths(section.columns, body, width)
     heads = [Cell(column.title, "bold") for column in section.columns]
     found = [_line(section.columns, row, widths, width) for row in (heads, *body)]
-    if hidden > 0:
+    if hidden:
         found.append(_cut(Text(f"{ELLIPSIS} {hidden:,} {section.more}", style="dim"), width))
     return found
 

@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,7 +17,7 @@ from orchestrator.cli.terminal.facts import Facts
 from orchestrator.cli.terminal.figures import Glyphs, bar, glyphs_for
 from orchestrator.cli.terminal.hosts import HostFacts, hosts_of, states_in_words
 from orchestrator.cli.terminal.layout import Section, lay_out, share_out
-from orchestrator.cli.terminal.words import coordinator_in_words, counts_in_words
+from orchestrator.cli.terminal.words import coordinator_in_words
 from orchestrator.cli.views.words import span
 
 AIRY_LINES = 32
@@ -71,8 +71,8 @@ def _head(facts: Facts, hosts: list[HostFacts], width: int, glyphs: Glyphs) -> I
     first.truncate(max(1, width - len(clock) - 2), overflow="ellipsis", pad=True)
     yield _fit(first.append(f"  {clock}", style="dim"), width)
     yield _fit(_progress(facts, width, glyphs), width)
-    how = ", ".join(counts_in_words(standing.outcomes)) or "nothing has ended yet"
-    verdicts = ", ".join(counts_in_words(standing.verdicts))
+    how = _counts(standing.outcomes) or "nothing has ended yet"
+    verdicts = _counts(standing.verdicts)
     yield _fit(Text(how + (f"; verdicts: {verdicts}" if verdicts else "")), width)
     count = f"{len(hosts):,} host{'s' if len(hosts) != 1 else ''}"
     states = states_in_words(hosts)
@@ -81,6 +81,10 @@ def _head(facts: Facts, hosts: list[HostFacts], width: int, glyphs: Glyphs) -> I
         yield _fit(Text(f"hosts are not known: {printable(facts.fleet.problem)}", style="red"), width)
     if said := _of_parts(facts):
         yield _fit(Text(said, style="dim"), width)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {word}" for word, count in sorted(counts.items()) if count)
 
 
 def _progress(facts: Facts, width: int, glyphs: Glyphs) -> Text:
@@ -105,7 +109,7 @@ def _of_parts(facts: Facts) -> str:
     if facts.parts is None or not facts.parts.variants:
         return ""
     said = [
-        "times are of simulated instances: nothing here is real" if facts.parts.virtual else "",
+        "times of simulated instances are not real" if facts.parts.virtual else "",
         "times and doubts are of a random sample" if facts.parts.sampled else "",
         "" if facts.parts_whole else "still reading what was measured before",
     ]

@@ -1,6 +1,5 @@
 """The tables of the screen: experiments, hosts, reasons, and what ended last."""
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -92,9 +91,7 @@ def _shape(times: ReadyTimes, glyphs: Glyphs, bounds: tuple[int, int] | None) ->
 
 
 def _took(ns: float | None) -> str:
-    if ns is None:
-        return ""
-    return "never" if math.isinf(ns) else quantities.duration(ns)
+    return "" if ns is None else quantities.duration(ns)
 
 
 def hosts(found: list[HostFacts]) -> Section:
@@ -163,4 +160,4 @@ def recent(facts: Facts) -> Section:
         )
         for trial, ended, median_ns in facts.recent
     ]
-    return Section(columns, rows, "of the last ones more")
+    return Section(columns, rows)

@@ -1,23 +1,17 @@
 """What is said of a campaign in whole lines, on a screen and in a pipe alike."""
 
-from collections.abc import Iterator, Mapping
-
 from orchestrator.cli.options import counted
 from orchestrator.cli.views.words import moment
 from orchestrator.sign_of_life import Coordinator
 from orchestrator.standing import Standing
 
 
-def counts_in_words(counts: Mapping[str, int]) -> Iterator[str]:
-    """Each count with its word: ``12 completed``."""
-    return (f"{count} {word}" for word, count in sorted(counts.items()) if count)
-
-
 def headline(standing: Standing) -> str:
     """How far a campaign is, in one line."""
     done = standing.planned - standing.left
     outcomes, verdicts = (
-        ", ".join(counts_in_words(counts)) for counts in (standing.outcomes, standing.verdicts)
+        ", ".join(f"{count} {word}" for word, count in sorted(counts.items()) if count)
+        for counts in (standing.outcomes, standing.verdicts)
     )
     said = f"{standing.campaign}: {done} of {counted(standing.planned, 'trial')} measured"
     return f"{said}; {outcomes}; verdicts: {verdicts}" if outcomes else said
