@@ -1,6 +1,6 @@
 """Tables that fit: into so many columns and lines of a terminal, and no more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -73,8 +73,11 @@ def share_out(lines: int, sections: Sequence[Section]) -> list[int]:
     return given
 
 
-def lay_out(section: Section, lines: int, width: int) -> list[Text]:
-    """A section in so many lines, its head the first of them; nothing where there is no room."""
+def lay_out(section: Section, lines: int, width: int, spare: int = 0) -> list[Text]:
+    """A section in so many lines, its head the first of them; nothing where there is no room.
+
+    Where all rows are shown, free text that is too long goes on in lines that are to spare.
+    """
     if lines < 2:
         return []
     hidden = max(0, len(section.rows) - (lines - 1)) if section.more else 0
@@ -83,10 +86,41 @@ def lay_out(section: Section, lines: int, width: int) -> list[Text]:
     body = [[Cell(_one_line(cell.text), cell.style) for cell in row] for row in rows]
     widths = _widths(section.columns, body, width)
     heads = [Cell(column.title, "bold") for column in section.columns]
+    if spare and not hidden:
+        body = [*_wrapped(section.columns, body, widths, spare)]
     found = [_line(section.columns, row, widths, width) for row in (heads, *body)]
     if hidden:
         found.append(_cut(Text(f"{ELLIPSIS} {hidden:,} {section.more}", style="dim"), width))
     return found
+
+
+def _wrapped(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], widths: Sequence[int], spare: int
+) -> Iterator[list[Cell]]:
+    """Rows whose free text goes on below them, in so many more lines."""
+    flexible = next((place for place, column in enumerate(columns) if column.flex), None)
+    for row in rows:
+        if flexible is None or not widths[flexible]:
+            yield list(row)
+            continue
+        pieces = _pieces(row[flexible].text, widths[flexible], 1 + spare)
+        spare -= len(pieces) - 1
+        for number, piece in enumerate(pieces):
+            others = [Cell(cell.text if number == 0 else "", cell.style) for cell in row]
+            others[flexible] = Cell(piece, row[flexible].style)
+            yield others
+
+
+def _pieces(text: str, cells: int, most: int) -> list[str]:
+    """A text in lines, broken between words where one ends late enough; the last may be too long."""
+    found: list[str] = []
+    while len(found) < most - 1 and cell_len(text) > cells:
+        at = len(set_cell_size(text, cells).rstrip())
+        if text[at : at + 1] != " " and (space := text.rfind(" ", 0, at)) >= cells // 2:
+            at = space
+        found.append(text[:at])
+        text = text[at:].lstrip()
+    return [*found, text]
 
 
 def _one_line(text: str) -> str:

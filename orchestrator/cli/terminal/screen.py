@@ -54,8 +54,10 @@ def page(facts: Facts, width: int, height: int, glyphs: Glyphs) -> list[Text]:
 
 def _tables(shown: list[Section], width: int, lines: int, *, airy: bool) -> Iterator[Text]:
     given = share_out(lines - len(shown) * airy, shown)
+    spare = lines - len(shown) * airy - sum(given)
     for table, room in zip(shown, given, strict=True):
-        body = lay_out(table, room, width)
+        body = lay_out(table, room, width, spare)
+        spare = max(0, spare - max(0, len(body) - room))
         if body and airy:
             yield Text()
         yield from body
@@ -66,10 +68,13 @@ def _head(facts: Facts, hosts: list[HostFacts], width: int, glyphs: Glyphs) -> I
     first = Text(printable(standing.campaign), style="bold", no_wrap=True)
     first.append(f"  {state}", style=STATE_STYLES[state])
     clock = time.strftime("%H:%M:%S")
-    if (said := coordinator_in_words(facts.coordinator)) and state != "done":
-        first.append(f"  {printable(said)}", style="dim")
+    said = printable(coordinator_in_words(facts.coordinator)) if state != "done" else ""
+    is_dead = facts.coordinator is not None and not facts.running
+    first.append("" if is_dead else f"  {said}", style="dim")
     first.truncate(max(1, width - len(clock) - 2), overflow="ellipsis", pad=True)
     yield _fit(first.append(f"  {clock}", style="dim"), width)
+    if is_dead and said:
+        yield _fit(Text(said, style="yellow"), width)
     yield _fit(_progress(facts, width, glyphs), width)
     how = _counts(standing.outcomes) or "nothing has ended yet"
     verdicts = _counts(standing.verdicts)
@@ -109,9 +114,9 @@ def _of_parts(facts: Facts) -> str:
     if facts.parts is None or not facts.parts.variants:
         return ""
     said = [
-        "times of simulated instances are not real" if facts.parts.virtual else "",
-        "times and doubts are of a random sample" if facts.parts.sampled else "",
-        "" if facts.parts_whole else "still reading what was measured before",
+        "times are simulated, not real" if facts.parts.virtual else "",
+        "of a random sample" if facts.parts.sampled else "",
+        "" if facts.parts_whole else "still being read",
     ]
     return "; ".join(filter(None, said))
 
