@@ -18,8 +18,8 @@ from contract.parts import Part, part_name, read_part
 from orchestrator.cli.views.reading import CampaignReader, Ended
 from orchestrator.plan_file import PlannedTrial
 
-STEP = 0.01
-"""Width of a bucket on the natural logarithm: values are rounded to about half a percent."""
+STEP = 0.001
+"""Width of a bucket on the natural logarithm: values are off by half a thousandth at most."""
 MOST_PARTS = 3000
 """Of a campaign with more trials, a random sample of about so many is counted."""
 MOST_KEPT = 200
