@@ -32,9 +32,9 @@ class Sign(BaseModel):
 
     machine: str = Field(max_length=255)
     pid: int = Field(ge=0, lt=2**32)
-    began_s: float
+    began_s: float = Field(ge=0, lt=2**34)
     """Seconds since 1970 UTC by that machine's clock, as ``at_s``."""
-    at_s: float
+    at_s: float = Field(ge=0, lt=2**34)
 
 
 @dataclass(frozen=True, slots=True)

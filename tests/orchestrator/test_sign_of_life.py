@@ -12,6 +12,9 @@ import pytest
 from orchestrator import sign_of_life
 from orchestrator.sign_of_life import FILE, SILENT_S, SignReader, shown_alive
 
+FAR = b'{"machine": "m", "pid": 1, "began_s": 0, "at_s": 1e300}'
+"""A time that no calendar has."""
+
 
 def leave(folder: Path, **changes: Any) -> None:
     sign = {"machine": "node7", "pid": 1, "began_s": 0.0, "at_s": time.time(), "new_key": [1]}
@@ -83,7 +86,7 @@ def test_a_clock_that_is_off_is_doubted_at_the_first_look_only(
 
 
 @pytest.mark.parametrize(
-    "harm", [b"", b"{", b"[]", b"\xff" * 600, b'{"machine": "m"}', b'{"at_s": NaN}', b"[" * 2000]
+    "harm", [b"", b"{", b"[]", b"\xff" * 600, b'{"machine": "m"}', b'{"at_s": NaN}', b"[" * 2000, FAR]
 )
 def test_what_is_no_sign_changes_nothing(tmp_path: Path, later: Any, harm: bytes) -> None:
     reader = SignReader(tmp_path)
