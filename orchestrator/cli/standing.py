@@ -29,7 +29,7 @@ FolderArgument = Annotated[
 ]
 WATCH_EVERY_S = 2.0
 READING_EVERY_S = 0.2
-"""As long as parts that were there before are still being read."""
+"""Once nothing more will come, and parts are still being read: nobody measures meanwhile."""
 EXIT_MISSING = 3
 MOST_HOSTS = 40
 MOST_REASONS = 10
@@ -146,7 +146,7 @@ def _until_over(reader: "FactsReader", facts: "Facts") -> "Iterator[Facts]":
     """One reading after another, none when all was there at the first; at most a third of the time."""
     took_s = 0.0
     while not (facts.over and facts.parts_whole):
-        time.sleep(max(WATCH_EVERY_S, 2 * took_s) if facts.parts_whole else READING_EVERY_S)
+        time.sleep(READING_EVERY_S if facts.over else max(WATCH_EVERY_S, 2 * took_s))
         began_s = time.monotonic()
         facts = reader.read()
         took_s = time.monotonic() - began_s
