@@ -4,16 +4,15 @@ A lock says so on the coordinator's own machine only. So it also writes a few wo
 and again. A reader believes what changes while it looks; only its first look has to compare two clocks.
 """
 
+import json
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from contract.strict_json import read_json
 
@@ -23,18 +22,19 @@ SILENT_S = 30.0
 """A sign that has not changed for so long is one of a coordinator that died, or cannot write."""
 _WIDTH = 512
 """Every sign has so many bytes: one that is written over another leaves nothing of it."""
+_MOST = 2**34
+"""Numbers from here on are neither a time that a calendar has, nor a process."""
 
 
-class Sign(BaseModel):
-    """What a coordinator says of itself. Keys that another release adds are left alone."""
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a coordinator says of itself."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-    machine: str = Field(max_length=255)
-    pid: int = Field(ge=0, lt=2**32)
-    began_s: float = Field(ge=0, lt=2**34)
+    machine: str
+    pid: int
+    began_s: float
     """Seconds since 1970 UTC by that machine's clock, as ``at_s``."""
-    at_s: float = Field(ge=0, lt=2**34)
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def shown_alive(folder: Path, every_s: float = EVERY_S) -> Iterator[None]:
 
 def _write(path: Path, sign: Sign) -> None:
     """Over the one before: a network file system shows a file that it knows sooner than a new one."""
-    text = sign.model_copy(update={"at_s": time.time()}).model_dump_json()
+    text = json.dumps(asdict(replace(sign, at_s=time.time())))
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with suppress(OSError):
         handle = os.open(path, flags, 0o644)
@@ -111,12 +111,20 @@ class SignReader:
         return Coordinator(self._sign.machine, alive, self._sign.at_s)
 
     def _hear(self, said: bytes) -> None:
-        try:
-            sign = Sign.model_validate(read_json(said, 4 * _WIDTH))
-        except ValueError:  # half written, or none of ours
-            return
-        if sign == self._sign:
+        sign = _sign_in(said)
+        if sign is None or sign == self._sign:  # half written, none of ours, or nothing new
             return
         # one that differs from the last is new by our own clock; the first may have lain there for long
         age_s = 0.0 if self._sign is not None else abs(time.time() - sign.at_s)
         self._sign, self._heard_s = sign, time.monotonic() - age_s
+
+
+def _sign_in(said: bytes) -> Sign | None:
+    """What was said; None for what is no sign. Keys that another release adds are left alone."""
+    try:
+        content = read_json(said, 4 * _WIDTH)
+        machine, *numbers = [content[field.name] for field in fields(Sign)]
+        fits = isinstance(machine, str) and all(0 <= number < _MOST for number in numbers)
+        return Sign(machine, *numbers) if fits else None
+    except (ValueError, TypeError, LookupError):
+        return None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from contract.signing import Keys
 from orchestrator.fleet import HostEntry, read_fleet
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ class FleetView:
     read_s: float = float("-inf")
 
 
-def read_view(client: "redis.Redis[bytes]", only: Sequence[str] | None = None) -> FleetView:
+def read_view(
+    client: "redis.Redis[bytes]", only: Sequence[str] | None = None, keys: Keys | None = None
+) -> FleetView:
     """All hosts, or some. What the client raises is for ``contract.broker.broker_errors``."""
-    hosts = read_fleet(client, only)
+    hosts = read_fleet(client, only, keys)
     seconds, micros = client.time()
     return FleetView(hosts, seconds + micros / 1e6, read_s=time.monotonic())
