@@ -60,6 +60,8 @@ def shown_alive(folder: Path, every_s: float = EVERY_S) -> Iterator[None]:
         while not ended.wait(every_s):
             _write(folder / FILE, sign)
 
+    with suppress(OSError):  # of one that was killed, maybe under another user
+        (folder / FILE).unlink()
     _write(folder / FILE, sign)
     keeper = threading.Thread(target=keep, name="signs of life", daemon=True)
     keeper.start()

@@ -117,7 +117,7 @@ def test_a_pipe_in_its_place_stops_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FILE)
     assert SignReader(tmp_path).read() is None
     with shown_alive(tmp_path):
-        pass
+        assert alive(SignReader(tmp_path))
 
 
 def test_a_folder_that_takes_nothing_is_no_reason_to_stop(tmp_path: Path) -> None:
