@@ -129,9 +129,10 @@ def _offset(ns: int | None) -> str:
 def reasons(facts: Facts) -> Section:
     """Why trials did not complete, and why those that did are not valid: most frequent first."""
     columns = (Column("TRIALS", right=True), Column("BECAME"), Column("WHY", flex=True))
-    doubts = facts.parts.doubts if facts.parts is not None else {}
+    doubts = facts.parts.doubts.items() if facts.parts is not None else ()
     found = [(count, "not completed", BAD, why) for why, count in grouped(facts.standing.reasons)]
-    found += [(count, "not valid", ODD, why) for why, count in grouped(doubts)]
+    for verdict, of_it in doubts:
+        found += [(n, verdict, OF_VERDICT.get(verdict, ODD), why) for why, n in grouped(of_it)]
     found.sort(key=lambda one: -one[0])
     rows = [(Cell(f"{n:,}"), Cell(became, style), Cell(why)) for n, became, style, why in found]
     return Section(columns, rows, "reasons more")

@@ -109,8 +109,8 @@ class PartsSeen:
 
     def _forget(self) -> None:
         self.variants: dict[Key, Worth] = defaultdict(Worth)
-        self.doubts: Counter[str] = Counter()
-        """Why completed trials are not valid, by driver and cause."""
+        self.doubts: dict[str, Counter[str]] = defaultdict(Counter)
+        """Why completed trials are not valid: by verdict, then by driver and cause."""
         self.virtual = self.sampled = False
         self._seen: dict[str, int] = {}
 
@@ -159,7 +159,7 @@ class PartsSeen:
         worth = self.variants[trial.experiment, trial.driver, trial.profile]
         self.virtual |= record.virtual
         if record.outcome == "completed" and record.verdict != "valid":
-            self.doubts.update(f"{trial.driver}: {reason}" for reason in record.reasons)
+            self.doubts[record.verdict].update(f"{trial.driver}: {why}" for why in record.reasons)
         if record.outcome == "failed":
             kept = worth.failed
         elif record.outcome in ("completed", "partial") and record.verdict != "invalid":

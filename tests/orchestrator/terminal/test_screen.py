@@ -52,7 +52,7 @@ def test_it_says_what_the_page_says(rig: Rig) -> None:
     assert head[2] == "3 completed, 1 failed; verdicts: 1 invalid, 2 suspect, 1 valid"
     assert head[3] == "2 hosts: 1 quarantined, 1 idle"
     assert "not completed  simulated: no image 'tiny'" in said
-    assert "2  not valid      simulated: host not quiet: …% of its CPU" in said
+    assert "2  suspect        simulated: host not quiet: …% of its CPU" in said
     assert "h2    quarantined    1/4      1     3" in said
     assert "500 ns" in said  # the median of what the parts say
     for name in ("VALID", "SUSPECT", "INVALID", "READY p50", "OUTCOME", "VERDICT"):

@@ -70,7 +70,10 @@ def test_suspect_trials_stand_in_only_where_none_is_valid_and_say_why(rig: Rig) 
     found = seen(rig)
     doubted, times = found.variants[KEY].evidence
     assert (doubted, times.attempts, times.never) == (True, 2, 1)
-    assert found.doubts == {"simulated: host not quiet: 34%": 1, "simulated: no": 1}
+    assert found.doubts == {
+        "suspect": {"simulated: host not quiet: 34%": 1},
+        "invalid": {"simulated: no": 1},
+    }
     put(rig, 3, [row(0, 5 * 10**6)])
     doubted, times = seen(rig).variants[KEY].evidence
     assert not doubted
