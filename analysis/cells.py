@@ -28,6 +28,14 @@ BASELINE_DRIVER = "process"
 Evidence = Literal["valid", "suspect", "valid and suspect", "failed"]
 """What kind of trials a row of numbers rests on; ``failed``: no instance of any trial became ready."""
 
+DOUBTS: dict[Evidence | None, str] = {
+    "suspect": "has suspect trials only",
+    "valid and suspect": "has suspect trials among its trials",
+    "failed": "has failed trials only",
+    None: "has no valid trials",
+}
+"""Why no verdict is given on such evidence; on valid trials alone there may be one."""
+
 Role = Literal["timed", "failed", "set aside"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.cells import Cell, Cells
+from analysis.cells import DOUBTS, Cell, Cells
 from analysis.distributions import Distribution, Reduction, Stage
 from analysis.imported import NOT_IN_TURN, cells_out_of_turn
 from analysis.scopes import FLEET
@@ -127,13 +127,8 @@ def _withheld(cells: Cells, distribution: Distribution, pair: tuple[Cell, Cell])
     if baseline.emulated != other.emulated:
         return "emulated CPU"
     for cell in pair:
-        evidence = cells.evidence.get((cell.index, FLEET))
-        if evidence != "valid":
-            return (
-                f"{cell.variant} has no valid trials"
-                if evidence != "valid and suspect"
-                else "suspect trials"
-            )
+        if doubt := DOUBTS.get(cells.evidence.get((cell.index, FLEET))):
+            return f"{cell.variant} {doubt}"
         sample = distribution.sample(cell.index)
         failed = sample.counts[np.isinf(sample.values)].sum() / sample.n if sample.n else 0
         if failed > MOST_FAILED_SHARE:

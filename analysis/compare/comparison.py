@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import quantities
-from analysis.cells import Cells
+from analysis.cells import DOUBTS, Cells
 from analysis.compare.differing import DIFFERENCE_FIELDS, Difference, differences
 from analysis.compare.effects import Effect, Method, effect_of
 from analysis.compare.matching import Pair, match_cells
@@ -137,8 +137,17 @@ def compare(sides: Sides, options: Options) -> Comparison:
             questions.append(question)
     for row, verdict in zip(rows, judge(questions, options.floor), strict=True):
         row |= {"verdict": verdict.word, "p_holm": verdict.p_holm, "why": verdict.why}
-    found, notes = differences(sides), (*sides.notes, *_rounded(sides, sorted(a & b & set(known))))
+    rounded = _rounded(sides, sorted(a & b & set(known)))
+    found, notes = differences(sides), (*sides.notes, *_included(sides), *rounded)
     return Comparison(tuple(rows), tuple(alone), found, notes, sides.same_dataset, options)
+
+
+def _included(sides: Sides) -> list[str]:
+    """A note where suspect trials were asked for, and are there."""
+    asked = [side for side in (sides.a, sides.b) if side.dataset.include_suspect]
+    if not any(trial["verdict"] == "suspect" for side in asked for trial in side.trials):
+        return []
+    return ["Suspect trials count in these numbers, as was asked. No verdict rests on them."]
 
 
 def _rounded(sides: Sides, experiments: Sequence[str]) -> list[str]:
@@ -233,10 +242,8 @@ class _OneExperiment:
         if pair[0].emulated != pair[1].emulated:
             return "one side ran on an emulated CPU"
         for name, cells, cell in zip("AB", self._cells, pair, strict=True):
-            evidence = cells.evidence.get((cell.index, FLEET))
-            if evidence != "valid":
-                doubted = evidence == "valid and suspect"
-                return f"{name} has suspect trials" if doubted else f"{name} has no valid trials"
+            if doubt := DOUBTS.get(cells.evidence.get((cell.index, FLEET))):
+                return f"{name} {doubt}"
         for apart, cell in zip(self._out_of_turn, pair, strict=False):
             if cell.index in apart:
                 return NOT_IN_TURN

@@ -26,6 +26,8 @@ from orchestrator.cli.serving import command as serve_command
 from orchestrator.cli.settings_file import Settled
 
 EXIT_USE, EXIT_CAMPAIGN, EXIT_MISSING, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 4, 5
+_INTERRUPTED_IN_TYPER = 130
+"""What Typer makes of Ctrl-C; releases before that let it through."""
 
 app = Settled(
     name="tonnage",
@@ -56,7 +58,8 @@ serve_command.add_to(app)
 def main() -> None:
     """Entry point: every error of ours becomes one message and an exit code that tells the cause."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        sys.exit(EXIT_INTERRUPTED if code == _INTERRUPTED_IN_TYPER else code)
     except typer.TyperException as error:  # wrong options and arguments
         said = getattr(error, "format_message", error.__str__)()
         if not said:  # a bare command has printed its help

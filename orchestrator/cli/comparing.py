@@ -53,7 +53,10 @@ def compare(
         bool, typer.Option("--all", help="Show all stages and tails, changed or not.")
     ] = False,
     include_suspect: Annotated[
-        bool, typer.Option("--include-suspect", help="Count suspect trials as if they were valid.")
+        bool,
+        typer.Option(
+            "--include-suspect", help="Count suspect trials beside valid ones; no verdict rests on them."
+        ),
     ] = False,
     as_json: JsonOption = False,
     markdown: MarkdownOption = None,

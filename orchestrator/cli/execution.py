@@ -28,6 +28,7 @@ from orchestrator.muster import Muster
 from orchestrator.plan import Cell, Groups, plan_trials
 from orchestrator.results import Results
 from orchestrator.shared import fetch_missing
+from orchestrator.sign_of_life import shown_alive
 
 if TYPE_CHECKING:
     from workers.settings import HostSettings
@@ -140,7 +141,7 @@ class Execution:
         newcomers: Callable[[], tuple[Trial, ...]] = lambda: (),
     ) -> None:
         results = Results(self.folder)
-        with results.locked():
+        with results.locked(), shown_alive(self.folder):
             results.freeze(self.text, trials)
             self._fetch_from_place(results, trials)
             with (

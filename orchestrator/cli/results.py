@@ -40,7 +40,10 @@ def report(
         Path | None, typer.Option("--out", help="Where to write; default: report/ beside the dataset.")
     ] = None,
     include_suspect: Annotated[
-        bool, typer.Option("--include-suspect", help="Count suspect trials as if they were valid.")
+        bool,
+        typer.Option(
+            "--include-suspect", help="Count suspect trials beside valid ones; no verdict rests on them."
+        ),
     ] = False,
     demand: Annotated[
         Path | None, typer.Option("--demand", help="Begin with a capacity plan for this demand (YAML).")

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from heapq import nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,20 +11,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contract.errors import UseError
-from contract.plain_text import printable
 from orchestrator.cli.options import BrokerOption, JsonOption, counted
 from orchestrator.cli.outputs import say, say_json
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.uncollected import uncollected
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.cli.terminal.facts import Facts, FactsReader
     from orchestrator.fleet import HostEntry
-    from orchestrator.standing import HostStanding, Standing, StandingReader
+    from orchestrator.sign_of_life import Coordinator
+    from orchestrator.standing import HostStanding, Standing
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="RESULTS", help="The campaign's results folder, results/CAMPAIGN.")
 ]
 WATCH_EVERY_S = 2.0
+READING_EVERY_S = 0.2
+"""Once nothing more will come, and parts are still being read: nobody measures meanwhile."""
+EXIT_MISSING = 3
 MOST_HOSTS = 40
 MOST_REASONS = 10
 
@@ -40,33 +47,34 @@ def status(results: FolderArgument, broker: BrokerOption = None, as_json: JsonOp
     """Say how far a campaign is: per host, what failed and why, and what hosts do now."""
     from contract.json_text import dump_bytes
     from orchestrator.results import Results
+    from orchestrator.sign_of_life import SignReader
     from orchestrator.standing import StandingReader
 
     standing = StandingReader(Results(results)).read()
+    coordinator = SignReader(results).read()
     if as_json:
         states = _states(broker)
         known = {name: states[name] for name in standing.hosts if name in states}
-        say_json(dump_bytes(standing.as_dict() | {"states": known}))
+        at_work = asdict(coordinator) if coordinator is not None else None
+        say_json(dump_bytes(standing.as_dict() | {"states": known, "coordinator": at_work}))
         return
-    for line in _lines(standing, _seen(broker, standing)):
+    for line in _lines(standing, _seen(broker, standing), coordinator):
         say(line)
 
 
 def watch(results: FolderArgument, broker: BrokerOption = None) -> None:
-    """Follow a campaign until nothing is left to measure: a live page, or lines when piped."""
-    from orchestrator.results import Results
-    from orchestrator.standing import StandingReader
+    """Follow a campaign until nothing is left to measure: a live screen, or lines when piped."""
+    from rich.console import Console
 
-    reader = StandingReader(Results(results))
-    if sys.stdout.isatty():
-        _watch_live(reader, broker)
-        return
-    said = ""
-    for standing in _until_done(reader):
-        line = _headline(standing)
-        if line != said:
-            say(line)
-            said = line
+    from orchestrator.cli.terminal.facts import FactsReader
+
+    console = Console()
+    closely = sys.stdout.isatty() and not console.is_dumb_terminal
+    reader = FactsReader(results, broker, closely=closely)
+    last = _watch_live(reader, console) if closely else _watch_in_lines(reader)
+    if left := last.standing.left:
+        say(f"{counted(left, 'trial')} not measured, and no coordinator is at work", err=True)
+        raise typer.Exit(EXIT_MISSING)
 
 
 def cancel(
@@ -103,24 +111,46 @@ def _claim(said: bytes) -> dict[str, Any]:
         raise UseError(f"the claim on this campaign is none of ours: {error}") from error
 
 
-def _watch_live(reader: "StandingReader", broker: str | None) -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
+def _watch_live(reader: "FactsReader", console: "Console") -> "Facts":
+    from orchestrator.cli.terminal.screen import Screen, shown_live
+    from orchestrator.cli.terminal.words import headline
 
-    with Live(console=Console(), auto_refresh=False) as live:
-        for standing in _until_done(reader):
-            said = "\n".join(_lines(standing, _seen(broker, standing)))
-            live.update(Text(printable(said)), refresh=True)
+    facts = reader.read()  # what is wrong with folder and broker is said on the terminal as it is
+    try:
+        with shown_live(console) as show:
+            show(facts)
+            for newer in _until_over(reader, facts):
+                facts = newer
+                show(facts)
+    except BaseException:
+        say(headline(facts.standing))
+        raise
+    console.print(Screen(facts, console.height - 1))
+    return facts
 
 
-def _until_done(reader: "StandingReader") -> "Iterator[Standing]":
-    while True:
-        standing = reader.read()
-        yield standing
-        if not standing.left:
-            return
-        time.sleep(WATCH_EVERY_S)
+def _watch_in_lines(reader: "FactsReader") -> "Facts":
+    from orchestrator.cli.terminal.lines import Changes
+
+    facts, changes = reader.read(), Changes()
+    for line in changes.lines(facts):
+        say(line)
+    for newer in _until_over(reader, facts):
+        facts = newer
+        for line in changes.lines(facts):
+            say(line)
+    return facts
+
+
+def _until_over(reader: "FactsReader", facts: "Facts") -> "Iterator[Facts]":
+    """One reading after another, none when all was there at the first; at most a third of the time."""
+    took_s = 0.0
+    while not (facts.over and facts.parts_whole):
+        time.sleep(READING_EVERY_S if facts.over else max(WATCH_EVERY_S, 2 * took_s))
+        began_s = time.monotonic()
+        facts = reader.read()
+        took_s = time.monotonic() - began_s
+        yield facts
 
 
 def _seen(broker: str | None, standing: "Standing") -> "dict[str, HostEntry]":
@@ -146,16 +176,14 @@ def _states(broker: str | None) -> dict[str, str]:
         return read_states(client)
 
 
-def _headline(standing: "Standing") -> str:
-    done = standing.planned - standing.left
-    outcomes = ", ".join(f"{count} {word}" for word, count in sorted(standing.outcomes.items()))
-    verdicts = ", ".join(f"{count} {word}" for word, count in sorted(standing.verdicts.items()))
-    said = f"{standing.campaign}: {done} of {counted(standing.planned, 'trial')} measured"
-    return f"{said}; {outcomes}; verdicts: {verdicts}" if outcomes else said
+def _lines(
+    standing: "Standing", fleet: "dict[str, HostEntry]", coordinator: "Coordinator | None"
+) -> Iterator[str]:
+    from orchestrator.cli.terminal.words import coordinator_in_words, headline
 
-
-def _lines(standing: "Standing", fleet: "dict[str, HostEntry]") -> Iterator[str]:
-    yield _headline(standing)
+    yield headline(standing)
+    if standing.left:
+        yield coordinator_in_words(coordinator)
     rows: list[tuple[str, ...]] = [("HOST", "STATE", "PLANNED", "COMPLETED", "OTHER", "LEFT", "NOW")]
     for name, host in _worst_first(standing):
         entry = fleet.get(name)

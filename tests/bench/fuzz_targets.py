@@ -27,11 +27,13 @@ from contract.sweeping import decode_order
 from contract.trial import Receipt
 from orchestrator.cli.hosts import _host_row
 from orchestrator.cli.tabulate import tabulate
+from orchestrator.cli.terminal.words import coordinator_in_words
 from orchestrator.fleet import _entry, _opened
 from orchestrator.heard import Activity, heard
 from orchestrator.importing.mapping import ColumnsMapping, HyperfineMapping, load_mapping
 from orchestrator.plan import plan_cells, plan_trials
 from orchestrator.results import Results
+from orchestrator.sign_of_life import FILE, SignReader
 from workers.agent import parse_line, read_uptime_ns
 from workers.discover import build_catalog
 from workers.experiments.reported import number_by_path, number_by_pattern
@@ -187,6 +189,14 @@ def _read_plan(folder: Path, case: Any) -> object:
     return [trial.trial_id for trial in results.planned()]
 
 
+def _see_sign(folder: Path, case: Any) -> object:
+    (folder / FILE).write_bytes(case if isinstance(case, bytes) else as_json(case))
+    found = SignReader(folder).read()
+    said = coordinator_in_words(found)
+    said.encode()
+    return said
+
+
 def _open(folder: Path, case: Any) -> object:
     (folder / "manifest.json").write_bytes(case if isinstance(case, bytes) else as_json(case))
     for name in ("trials", "instances", "samples"):
@@ -216,6 +226,11 @@ def targets() -> list[Target]:
         Target("receipts", changed([make_part().receipt.model_dump(mode="json")]), _take_receipt),
         Target("registrations", changed([REGISTRATION]), _see_host),
         Target(
+            "signs of life",
+            st.one_of(changed([SIGN]), bent([as_json(SIGN)])),
+            _see_sign,
+        ),
+        Target(
             "manifests of images",
             st.one_of(changed([IMAGE]).map(as_json), bent([as_json(IMAGE)])),
             lambda _, case: read(case),
@@ -241,6 +256,7 @@ def _message() -> Any:
     return body | {"contract": 1, "operation": "trial", "trial": trial}
 
 
+SIGN = {"machine": "node7", "pid": 7, "began_s": 1.79e9, "at_s": 1.79e9}
 SWEEP = {
     "contract": 1,
     "operation": "sweep",

@@ -72,7 +72,7 @@ def test_a_campaign_asks_for_nothing_that_its_users_may_not(
         results = tmp_path / "results"
         _run(broker, tmp_path / "campaign.yaml", results)
         assert len(list_parts(results / "parts")) == 4
-        for command in (("hosts",), ("status", str(results))):
+        for command in (("hosts",), ("status", str(results)), ("watch", str(results))):
             answer = call(broker, "viewer", *command)
             assert answer.returncode == 0, answer.stderr
         assert call(broker, "coordinator", "sweep", "--fleet", "--dry-run").returncode == 0

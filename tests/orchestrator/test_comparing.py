@@ -101,3 +101,19 @@ def test_rules_that_cannot_be_read_end_with_2(tonnage, folders):
     code, _, err = tonnage("gate", "new", "--rules", "bad.yaml")
     assert code == 2
     assert "bad.yaml:2: 'rules[0].at_most': found 5" in err
+
+
+def test_suspect_trials_count_on_request_and_carry_no_verdict(folders, tonnage):
+    doubted = replace(DESIGN, verdict="suspect", seed=3)
+    write_dataset(folders / "doubted", doubted)
+    write_dataset(folders / "mixed", DESIGN, replace(doubted, blocks=2))
+    code, out, _ = tonnage("compare", "old", "doubted", "--metric", "e2e")
+    assert (code, "B has suspect trials only" in out, "as was asked" in out) == (0, True, False)
+    for side, words in (
+        ("doubted", "suspect trials only"),
+        ("mixed", "suspect trials among its trials"),
+    ):
+        code, out, _ = tonnage("compare", "old", side, "--metric", "e2e", "--include-suspect", "--json")
+        said = json.loads(out)
+        assert {(row["verdict"], row["why"]) for row in said["rows"]} == {("withheld", f"B has {words}")}
+        assert any("count in these numbers, as was asked" in note for note in said["notes"])

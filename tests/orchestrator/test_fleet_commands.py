@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,9 +111,14 @@ def test_two_coordinators_of_one_name_do_not_mix(bed: Bed, real: Process) -> Non
         code, said = bed.call("run", file, "--results", other)
         assert code == 1
         assert "another coordinator runs campaign 'slow' on this broker" in said
+        code, said = bed.call("status", str(bed.results), "--json")
+        at_work = json.loads(said)["coordinator"]
+        assert (at_work["machine"], at_work["alive"]) == (socket.gethostname(), True)
     finally:
         first.send(signal.SIGINT)
         assert first.wait() == 5
+    code, said = bed.call("status", str(bed.results))
+    assert "no coordinator is at work" in said
 
 
 def test_status_and_watch_tell_what_the_files_hold(bed: Bed) -> None:

@@ -11,9 +11,9 @@ from contract.errors import PartError, UseError
 from contract.parts import part_name, read_part
 from orchestrator.cli.serving.context import serving
 from orchestrator.cli.serving.pages import NotThere, number
-from orchestrator.cli.serving.reading import CampaignReader, Ended
 from orchestrator.cli.serving.shelf import Overview, Shelf
 from orchestrator.cli.serving.starting import startable
+from orchestrator.cli.views.reading import CampaignReader, Ended
 from orchestrator.outline import PlannedTrial
 
 ROWS_PER_PAGE = 100

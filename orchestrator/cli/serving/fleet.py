@@ -3,12 +3,11 @@
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from contract.errors import TonnageError
 from orchestrator.cli.serving.live import Hub
-from orchestrator.fleet import HostEntry, read_fleet
+from orchestrator.cli.views.fleet_view import FleetView, read_view
 
 EVERY_S = 1.0
 LOOKED_AT_S = 15.0
@@ -16,17 +15,6 @@ FRESH_S = 4.0
 """A reading that is older is not shown without a new one."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class FleetView:
-    """The hosts at one moment, or why they are not known."""
-
-    hosts: dict[str, HostEntry] = field(default_factory=dict)
-    now_s: float = 0.0
-    """The broker's clock at that moment: heartbeats are told by each host's own."""
-    problem: str = ""
-    read_s: float = float("-inf")
 
 
 class Fleet:
@@ -82,9 +70,7 @@ class Fleet:
         if self._client is None:
             self._client = connect(self.broker)
         with broker_errors(self.broker):
-            hosts = read_fleet(self._client)
-            seconds, micros = self._client.time()
-        return FleetView(hosts, seconds + micros / 1e6, read_s=time.monotonic())
+            return read_view(self._client)
 
     def release(self, name: str) -> None:
         """Let campaigns use a quarantined host again. Raises UseError, BrokerError."""

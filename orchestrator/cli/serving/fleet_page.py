@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.cli.serving.context import serving
-from orchestrator.cli.serving.host_rows import SORTS, STATES, Asked, by_state, page_of
 from orchestrator.cli.serving.pages import number
+from orchestrator.cli.views.host_rows import SORTS, STATES, Asked, by_state, page_of
 
 
 def fleet(request: Request) -> Response:

@@ -16,7 +16,7 @@ from analysis.distributions import HARNESS_CAUSES
 from analysis.section import Figure
 from contract.errors import PartError
 from contract.parts import Part, part_name, read_part
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
 
 STEP = 0.01
 """Width of a bucket on the natural logarithm: values are rounded to about half a percent."""

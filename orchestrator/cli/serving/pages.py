@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse
 from analysis import palette, quantities
 from contract.errors import UseError
 from orchestrator.cli.serving.settings import ServeSettings
+from orchestrator.cli.views.words import moment, span
 
 
 class NotThere(UseError):
@@ -73,33 +73,10 @@ class Pages:
         return link
 
 
-def span(seconds: float | None) -> str:
-    """A time as people say it who wait: ``5 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
-    if seconds is None:
-        return "not known"
-    whole = round(seconds)
-    if whole < 100:
-        return f"{whole} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
 def said(value: object) -> str:
     """A parameter or fact: truth values and what is missing in words."""
     words = {None: "none", True: "yes", False: "no"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def moment(seconds: float | None) -> str:
-    """A time for people: ``2026-11-25 03:31:07 UTC``."""
-    if not seconds:
-        return "not known"
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def number(text: str | None, default: int = 1) -> int:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from contract.errors import ResultsError, TonnageError, UseError
 from orchestrator.cli.serving.live import Hub
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
 from orchestrator.results import Results
+from orchestrator.sign_of_life import Coordinator, SignReader
 
 EVERY_S = 0.5
 MOST_FOLDERS = 2000
@@ -42,8 +43,12 @@ class Overview:
     reasons: list[tuple[str, int]] = field(default_factory=list)
     left_s: float | None = None
     changed_s: float = 0.0
-    held: bool = False
-    """A coordinator, or a report that is being made, holds the folder on this machine."""
+    coordinator: str = ""
+    """The machine whose coordinator is at work on the folder, or died of it."""
+    running: bool = False
+    """Whether that one lives."""
+    last_sign_s: float = 0.0
+    """When the dead one was last heard of, by its own clock."""
     has_dataset: bool = False
     has_report: bool = False
     problem: str = ""
@@ -57,7 +62,7 @@ class Overview:
             return "dataset"
         if not self.left:
             return "done"
-        return "running" if self.held else "incomplete"
+        return "running" if self.running else "incomplete"
 
     @property
     def done(self) -> int:
@@ -76,6 +81,7 @@ class Shelf:
         self.too_many = False
         self._stamps: dict[str, object] = {}
         self._readers: OrderedDict[str, CampaignReader] = OrderedDict()
+        self._signs: dict[str, SignReader] = {}
         self._lock = threading.RLock()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="shelf", daemon=True)
@@ -124,17 +130,18 @@ class Shelf:
 
     def refresh(self) -> None:
         """Look at every folder once, and read those in which something is new."""
-        listed, held = self._listed(), held_files()
+        listed = self._listed()
         for name in set(self.overviews) - dict(listed).keys():
             del self.overviews[name]
             self._stamps.pop(name, None)
+            self._signs.pop(name, None)
             self._hub.changed("campaigns")
         for name, path in listed:
             if self._end.is_set():
                 return
-            stamp = _stamp(path, held)
+            stamp = _stamp(path, self._coordinator(name))
             if stamp != self._stamps.get(name) or _unsettled(stamp) or self._is_behind(name):
-                self._look_at(name, held)
+                self._look_at(name)
                 self._stamps[name] = stamp
         self.read_all = True
 
@@ -142,22 +149,29 @@ class Shelf:
         reader = self._readers.get(name)
         return reader is not None and reader.behind
 
-    def _look_at(self, name: str, held: frozenset[str] | None = None) -> None:
+    def _coordinator(self, name: str) -> Coordinator | None:
+        with self._lock:
+            return self._signs.setdefault(name, SignReader(self.root / name)).read()
+
+    def _look_at(self, name: str) -> None:
         """Read what is new in one folder, and tell those who look at it."""
-        before, now = self.overviews.get(name), self._read(name, held_files() if held is None else held)
+        before, now = self.overviews.get(name), self._read(name)
         if now != before:
             self.overviews[name] = now
             self._hub.changed("campaigns")
             self._hub.changed(f"campaign:{name}")
 
-    def _read(self, name: str, held: frozenset[str]) -> Overview:
+    def _read(self, name: str) -> Overview:
         path = self.root / name
         results = Results(path)
         there = {
             "has_dataset": _dataset_in(path),
             "has_report": (results.report / "report.html").is_file(),
         }
-        overview = Overview(name, name, held=_lock_id(path) in held, changed_s=_changed_s(path))
+        overview = Overview(name, name, changed_s=_changed_s(path))
+        if (coordinator := self._coordinator(name)) is not None:
+            overview.coordinator, overview.running = coordinator.machine, coordinator.alive
+            overview.last_sign_s = 0.0 if coordinator.alive else coordinator.at_s
         overview.has_dataset, overview.has_report = there["has_dataset"], there["has_report"]
         if results.plan_written() is None and overview.has_dataset:
             return overview
@@ -167,7 +181,7 @@ class Shelf:
         except ResultsError as error:
             overview.problem = str(error)
             return overview
-        if overview.held or reader.behind:
+        if overview.running or reader.behind:
             with self._lock:
                 self._readers[name] = reader
         with reader.lock:
@@ -205,33 +219,12 @@ class Shelf:
             self._end.wait(max(EVERY_S, 2 * (time.monotonic() - began)))
 
 
-def held_files() -> frozenset[str]:
-    """Which files on this machine somebody holds a lock on, as ``MAJOR:MINOR:INODE`` of proc(5).
-
-    Trying the lock would say it as well, and would turn away a coordinator that begins just then.
-    """
-    try:
-        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return frozenset()
-    fields = [line.split() for line in lines if " FLOCK " in line and "->" not in line]
-    return frozenset(words[5] for words in fields if len(words) > 5)
-
-
-def _lock_id(folder: Path) -> str:
-    try:
-        status = (folder / ".lock").stat()
-    except OSError:
-        return ""
-    return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-
-
 _WATCHED = ("plan.json", "received.jsonl", "parts", "report/report.html", "dataset/manifest.json")
 
 
-def _stamp(folder: Path, held: frozenset[str]) -> tuple[object, ...]:
+def _stamp(folder: Path, coordinator: Coordinator | None) -> tuple[object, ...]:
     """What is another one whenever something of interest has changed."""
-    found: list[object] = [_lock_id(folder) in held]
+    found: list[object] = [f"{coordinator.machine} {coordinator.alive}" if coordinator else ""]
     for name in _WATCHED:
         try:
             status = (folder / name).stat()

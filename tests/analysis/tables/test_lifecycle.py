@@ -135,7 +135,7 @@ def test_with_many_failures_the_verdict_is_withheld(tmp_path):
 
 def test_on_suspect_trials_alone_the_verdict_is_withheld(tmp_path):
     row = only(tables_of(tmp_path, pair(3, 170, verdict="suspect"))["comparison"], metric="e2e")
-    assert (row["verdict"], row["why"]) == ("withheld", "process has no valid trials")
+    assert (row["verdict"], row["why"]) == ("withheld", "process has suspect trials only")
 
 
 def test_different_parameters_are_never_compared(tmp_path):

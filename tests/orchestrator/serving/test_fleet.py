@@ -12,7 +12,7 @@ from serving_rig import TOKEN, Rig
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
 from orchestrator.cli.serving import fleet as fleet_module
-from orchestrator.cli.serving.host_rows import SORTS
+from orchestrator.cli.views.host_rows import SORTS
 from orchestrator.fleet import quarantine_host
 
 pytestmark = pytest.mark.redis

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from serving_rig import HERE, NOW_S, TOKEN, TRIALS, Rig, host, plan
 from trials import make_part
 
-from orchestrator.cli.serving.fleet import FleetView
+from orchestrator.cli.views.fleet_view import FleetView
 from orchestrator.results import Results
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

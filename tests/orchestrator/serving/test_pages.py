@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from serving_rig import TRIALS, Rig
 
-from orchestrator.cli.serving.pages import span
+from orchestrator.cli.views.words import span
 
 
 @pytest.fixture

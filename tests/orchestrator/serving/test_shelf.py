@@ -1,9 +1,14 @@
 """All results folders: their states, and that only changed ones are read."""
 
+import json
+import socket
+import time
+
 import pytest
 from serving_rig import TRIALS, Rig, plan
 
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
+from orchestrator.sign_of_life import FILE, SILENT_S, shown_alive
 
 
 def state(rig: Rig, name: str = "sample") -> str:
@@ -13,8 +18,9 @@ def state(rig: Rig, name: str = "sample") -> str:
 
 def test_states(rig: Rig) -> None:
     assert state(rig) == "incomplete"
-    with rig.results.locked():
+    with shown_alive(rig.results.folder):
         assert state(rig) == "running"
+        assert rig.serving.shelf.overviews["sample"].coordinator == socket.gethostname()
     assert state(rig) == "incomplete"
     for place in range(8):
         rig.put(place)
@@ -23,12 +29,23 @@ def test_states(rig: Rig) -> None:
     assert state(rig) == "unreadable"
 
 
-def test_looking_turns_no_coordinator_away(rig: Rig) -> None:
+def test_looking_turns_no_coordinator_away_and_a_report_is_none(rig: Rig) -> None:
     rig.serving.shelf.refresh()
     with rig.results.locked():  # would be refused, had the shelf tried the lock and kept it
-        rig.serving.shelf.refresh()
+        assert state(rig) == "incomplete"
     with rig.results.locked():
         pass
+
+
+def test_a_coordinator_that_died_is_named(rig: Rig) -> None:
+    sign = {"machine": "node7", "pid": 1, "began_s": 0, "at_s": time.time() - 2 * SILENT_S}
+    (rig.results.folder / FILE).write_text(json.dumps(sign))
+    assert state(rig) == "incomplete"
+    rig.serving.shelf.refresh()
+    assert "coordinator on node7 was last heard of at" in rig.get("/campaigns/sample").text
+    (rig.results.folder / FILE).write_text(json.dumps(sign | {"at_s": 1.0}))
+    assert state(rig) == "running"  # it changed while we looked, whatever its clock says
+    assert "coordinator is on node7" in rig.get("/campaigns/sample").text
 
 
 def test_folders_come_and_go(rig: Rig) -> None:

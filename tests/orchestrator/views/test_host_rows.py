@@ -4,7 +4,7 @@ from typing import Any
 
 from serving_rig import NOW_S, host
 
-from orchestrator.cli.serving.host_rows import ROWS_PER_PAGE, Asked, by_state, host_row, page_of
+from orchestrator.cli.views.host_rows import ROWS_PER_PAGE, Asked, by_state, host_row, page_of
 from orchestrator.fleet import HostEntry
 
 

@@ -6,8 +6,8 @@ import pytest
 from serving_rig import TRIALS, Rig
 
 from contract.errors import ResultsError
-from orchestrator.cli.serving import reading
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views import reading
+from orchestrator.cli.views.reading import CampaignReader
 from orchestrator.standing import StandingReader
 
 

@@ -1,0 +1,1 @@
+"""What the web page and the terminal both show: readers of results folders and of the fleet."""
