@@ -13,13 +13,13 @@ from starlette.routing import Route
 
 from contract.errors import BrokerError, CampaignError, ResultsError, TonnageError
 from orchestrator.cli.serving import actions, campaign_pages, downloads
-from orchestrator.cli.serving.capacity_page import capacity
+from orchestrator.cli.serving.capacity_page import as_file, capacity, from_file
 from orchestrator.cli.serving.compare_page import compare
 from orchestrator.cli.serving.context import Serving, serving
 from orchestrator.cli.serving.fleet_page import fleet
 from orchestrator.cli.serving.live import stream
 from orchestrator.cli.serving.pages import NotThere
-from orchestrator.cli.serving.security import Guard
+from orchestrator.cli.serving.security import FROM_FILE, Guard
 
 STATIC = {
     "report.css": ("analysis", "templates/report.css"),
@@ -64,6 +64,8 @@ def _routes() -> list[Route]:
         Route(f"{one}/report/{{path:path}}", downloads.report),
         Route("/compare", compare),
         Route("/capacity", capacity),
+        Route("/capacity/demand.yaml", as_file),
+        Route(FROM_FILE, from_file, methods=["GET", "POST"]),
         Route("/jobs/{job}", actions.job),
         Route("/live", _live),
         Route("/static/{file}", _static),

@@ -146,7 +146,7 @@ def test_the_calculator_answers_and_follows_its_form(real: Rig) -> None:
         ("s0.p50=5&rto=3parsec", "rto", "a time with its unit"),
         ("s0.p50=5&s0.variants=dockr", "s0-variants", "dockr"),
         ("s0.p50=5&c0.name=nowhere", "c0-name", "a class of hosts that was measured"),
-        ("s0.p50=5&lose=3&domains=2", "domains", "below the number of domains"),
+        ("s0.p50=5&lose=3&domains=2", "lose", "below the number of domains"),
         ("s0.p50=5&headroom.mem=150%25", "headroom-mem", "found"),
         ("s0.p50=5&failures.mtbf=1h", "failures-mttr", "must be filled in"),
     ],
