@@ -44,7 +44,7 @@ SHAPE = Group(
         Entry("p95", ("count", "p95"), "Instances at P95", "2600"),
         Entry("growth", ("growth", "per_year"), "Growth per year", "30%"),
         Entry("months", ("growth", "months"), "Months ahead", "12"),
-        Entry("variants", ("variants",), "May run as", "", "words"),
+        Entry("variants", ("variants",), "May run as", "all measured", "words"),
         Entry("mem", ("reserve", "mem"), "Memory for each", "256MiB"),
         Entry("cpus", ("reserve", "cpus"), "CPUs for each", "0.5"),
         Entry("most", ("most_per_host",), "Most on one host", "none"),
@@ -54,13 +54,15 @@ SHAPE = Group(
 SERVICE = Group(
     "Requests that it serves",
     (
-        Entry("arrivals.p50", ("service", "arrivals_per_s", "p50"), "Requests per second", "400", "median"),
+        Entry(
+            "arrivals.p50", ("service", "arrivals_per_s", "p50"), "Requests per second", "400", "median"
+        ),
         Entry("arrivals.p95", ("service", "arrivals_per_s", "p95"), "Requests at P95", "600"),
         Entry("service_time", ("service", "service_time"), "Work on one request", "50ms"),
         Entry("wait", ("service", "wait"), "Longest wait", "20ms"),
-        Entry("quantile", ("service", "quantile"), "Share that waits no longer", "99%"),
-        Entry("arrival_cv", ("service", "arrival_cv"), "Variation between arrivals", "1"),
-        Entry("service_cv", ("service", "service_cv"), "Variation of the work", "1"),
+        Entry("quantile", ("service", "quantile"), "Share of them within", "99%"),
+        Entry("arrival_cv", ("service", "arrival_cv"), "Arrivals vary", "1"),
+        Entry("service_cv", ("service", "service_cv"), "Work varies", "1"),
     ),
 )
 UPTIME = Group(
@@ -69,8 +71,8 @@ UPTIME = Group(
         Entry("mtbf", ("uptime", "mtbf"), "Instance fails every", "700h"),
         Entry("mttr", ("uptime", "mttr"), "and is back after", "as measured"),
         Entry("needed", ("uptime", "needed"), "Instances needed", "all"),
-        Entry("target", ("uptime", "target"), "Share of time they are there", "99.99%"),
-        Entry("domain_down", ("uptime", "domain_down"), "Share of time a domain is gone", "0%"),
+        Entry("target", ("uptime", "target"), "Time they are there", "99.99%"),
+        Entry("domain_down", ("uptime", "domain_down"), "Time a domain is gone", "0%"),
     ),
 )
 HOST_CLASS = Group(
@@ -87,8 +89,8 @@ SCALED = Group(
         Entry("like", ("like",), "Like measured class", "", "text"),
         Entry("mem", ("scale", "mem"), "Times its memory", "1"),
         Entry("cpus", ("scale", "cpus"), "Times its processors", "1"),
-        Entry("start_rate", ("scale", "start_rate"), "Times its starts per second", "1"),
-        Entry("slo", ("scale", "slo"), "Times its instances in objectives", "1"),
+        Entry("start_rate", ("scale", "start_rate"), "Times its start rate", "1"),
+        Entry("slo", ("scale", "slo"), "Times its objectives", "1"),
     ),
 )
 SHAPE_ENTRIES = SHAPE.entries + SERVICE.entries + UPTIME.entries
@@ -101,8 +103,8 @@ OBJECTIVES = Group(
         Entry("slo.probe_p99", ("slo", "probe_p99"), "Requests within (p99)", "50ms"),
         Entry("lose", ("domains", "lose"), "Domains lost (N + k)", "0; with domains 1"),
         Entry("domains", ("domains", "count"), "Failure domains", "each host its own"),
-        Entry("sizes", ("domains", "sizes"), "or hosts that each has room for", "40, 40, 20", "words"),
-        Entry("whole", ("domains", "whole"), "Same number of hosts in each", "", "yes_no"),
+        Entry("sizes", ("domains", "sizes"), "or their sizes, hosts", "40, 40, 20", "words"),
+        Entry("whole", ("domains", "whole"), "As many hosts in each", "", "yes_no"),
         Entry("rto", ("rto",), "Back within (RTO)", "5min"),
         Entry("detect", ("detect",), "Loss noticed after", "as measured"),
     ),
@@ -112,7 +114,7 @@ IMAGES = Group(
     (
         Entry("images.prepulled", ("images", "prepulled"), "Every host has them", "", "yes_no"),
         Entry("images.link", ("images", "link"), "Link of one host", "10Gbit/s"),
-        Entry("images.registry", ("images", "registry"), "Registry, for all together", "10Gbit/s"),
+        Entry("images.registry", ("images", "registry"), "Registry, for all", "10Gbit/s"),
     ),
 )
 MARGINS = Group(
@@ -136,8 +138,8 @@ FILE = Group(
         Entry("description", ("description",), "Description", "", "prose"),
     ),
 )
-WHOLE_ENTRIES = OBJECTIVES.entries + IMAGES.entries + MARGINS.entries + FILE.entries
-"""What is said once, not of each shape or class."""
+SAID_ONCE = OBJECTIVES.entries + IMAGES.entries + MARGINS.entries
+"""What is said of all shapes and classes together."""
 
 ASKING = ("p50", "p95", *(entry.name for entry in SERVICE.entries))
 """Fields of a shape that say how much must run: before one is filled in there is nothing to answer."""

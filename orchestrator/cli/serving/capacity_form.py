@@ -14,10 +14,11 @@ from contract.errors import CampaignError, TonnageError, UseError
 from contract.yaml_source import Location, YamlSource, in_words
 from orchestrator.cli.serving.capacity_fields import (
     CLASS_ENTRIES,
+    FILE,
     MOST_CLASSES,
     MOST_SHAPES,
+    SAID_ONCE,
     SHAPE_ENTRIES,
-    WHOLE_ENTRIES,
     Entry,
 )
 from orchestrator.cli.serving.capacity_values import text_of, value_of
@@ -110,23 +111,30 @@ def filled(values: Values) -> Filled:
     """A demand out of the fields ``demand``, ``s0.name``, ``c0.price``, ``slo.start_p99`` …"""
     form = Filled()
     form.put("calculator", "demand")
-    for entry in WHOLE_ENTRIES:
+    for entry in FILE.entries:
         form.take(values, entry)
     for place, row in enumerate(rows_of(values, "s", MOST_SHAPES)):
         here: Location = ("shapes", place)
         form.put(f"shape-{place + 1}", *here, "name")
         for entry in SHAPE_ENTRIES:
             form.take(values, entry, f"s{row}.", here)
+    for entry in SAID_ONCE:
+        form.take(values, entry)
     for place, row in enumerate(rows_of(values, "c", MOST_CLASSES)):
         for entry in CLASS_ENTRIES:
             form.take(values, entry, f"c{row}.", ("host_classes", place))
+    _settle_domains(form)
+    form.complaints |= _named_twice(form)
+    return form
+
+
+def _settle_domains(form: Filled) -> None:
+    """Hosts that may be lost, without domains: every host is a domain of its own, which is N + k."""
     lost = form.content.get("domains", {})
     if lost.get("lose") == 0 and len(lost) == 1:
         del form.content["domains"]
     elif "lose" in lost and not lost.keys() & {"count", "sizes"}:
-        lost["count"] = MOST_DOMAINS  # every host is a domain of its own: N + k
-    form.complaints |= _named_twice(form)
-    return form
+        lost["count"] = MOST_DOMAINS
 
 
 def rows_of(values: Values, letter: str, most: int) -> list[int]:
@@ -150,11 +158,11 @@ def fields_of(source: YamlSource) -> tuple[Demand, dict[str, str]]:
     for letter, entries, key in (("s", SHAPE_ENTRIES, "shapes"), ("c", CLASS_ENTRIES, "host_classes")):
         for row, content in enumerate(source.data.get(key) or []):
             fields |= {f"{letter}{row}.{name}": text for name, text in _texts(content, entries)}
-    fields |= dict(_texts(source.data, WHOLE_ENTRIES))
+    fields |= dict(_texts(source.data, FILE.entries + SAID_ONCE))
     if fields.get("domains") == str(MOST_DOMAINS) and "lose" in fields:
         del fields["domains"]
     again, _, complaints = checked(filled(fields))
-    if again != demand:
+    if again != demand.model_copy(update={"description": demand.description.strip()}):
         raise UseError(
             f"{source.path}: the form cannot say all of it ({'; '.join(complaints.values())}); "
             "`tonnage capacity` takes the file as it is"

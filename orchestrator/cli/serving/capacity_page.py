@@ -68,9 +68,7 @@ def _fill(server: Serving, dataset: Path, facts: dict[str, Any]) -> None:
 
 def _measured(server: Serving, dataset: Path) -> "Measured | None":
     stamp = stamp_of(dataset)
-    return server.answers.ask(
-        ("measured", stamp), lambda: server.calculator.measured(dataset), WAIT_S
-    )
+    return server.answers.ask(("measured", stamp), lambda: server.calculator.measured(dataset), WAIT_S)
 
 
 def _is_asked(values: dict[str, str]) -> bool:
@@ -167,9 +165,10 @@ def as_file(request: Request) -> Response:
     if demand is None:
         said = "; ".join(f"{name}: {text}" if name else text for name, text in complaints.items())
         raise UseError(f"the form holds no demand yet: {said}")
+    folder = " ".join(printable(values["dataset"]).split())
     head = (
         "# Made by the capacity calculator of `tonnage serve`. The same answer on a terminal:\n"
-        f"# tonnage capacity RESULTS/{' '.join(printable(values['dataset']).split())} --demand {demand.demand}.yaml\n"
+        f"# tonnage capacity RESULTS/{folder} --demand {demand.demand}.yaml\n"
     )
     headers = {"content-disposition": f'attachment; filename="{demand.demand}.yaml"'}
     return Response(head + source.text, media_type="application/yaml", headers=headers)

@@ -1,4 +1,4 @@
-"""Text of the capacity calculator's fields, and the values of a demand: from one to the other and back."""
+"""Text of the capacity calculator's fields and values of a demand: from one to the other and back."""
 
 import re
 from pathlib import Path
