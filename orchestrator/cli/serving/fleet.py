@@ -4,9 +4,11 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from contract.errors import TonnageError
+from contract.signing import Keys
 from orchestrator.cli.serving.live import Hub
 from orchestrator.fleet import HostEntry, read_fleet
 
@@ -14,6 +16,8 @@ EVERY_S = 1.0
 LOOKED_AT_S = 15.0
 FRESH_S = 4.0
 """A reading that is older is not shown without a new one."""
+KEYS_FOR_S = 10.0
+"""Keys of hosts are read again after this: one may have been replaced."""
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +36,11 @@ class FleetView:
 class Fleet:
     """What pages ask about hosts. Without a broker there is nothing to know."""
 
-    def __init__(self, broker: str | None, hub: Hub) -> None:
+    def __init__(self, broker: str | None, hub: Hub, keys: Path | None = None) -> None:
         self.broker, self._hub = broker, hub
+        self._folder = keys
+        self._keys: tuple[float, Keys] | None = None
+        """The keys, and when they were read."""
         self._view = FleetView()
         self._asked_s = float("-inf")
         self._client: Any = None
@@ -82,9 +89,18 @@ class Fleet:
         if self._client is None:
             self._client = connect(self.broker)
         with broker_errors(self.broker):
-            hosts = read_fleet(self._client)
+            hosts = read_fleet(self._client, keys=self._known())
             seconds, micros = self._client.time()
         return FleetView(hosts, seconds + micros / 1e6, read_s=time.monotonic())
+
+    def _known(self) -> Keys | None:
+        """The keys as they were moments ago: a server outlives many of them. Raises KeyFileError."""
+        if self._folder is None:
+            return None
+        read_s = time.monotonic()
+        if self._keys is None or read_s - self._keys[0] > KEYS_FOR_S:
+            self._keys = read_s, Keys(self._folder)
+        return self._keys[1]
 
     def release(self, name: str) -> None:
         """Let campaigns use a quarantined host again. Raises UseError, BrokerError."""

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orchestrator.cli.serving.context import serving
-from orchestrator.cli.serving.host_rows import SORTS, Asked, by_state, page_of
+from orchestrator.cli.serving.host_rows import SORTS, STATES, Asked, by_state, page_of
 from orchestrator.cli.serving.pages import number
 
 
@@ -32,6 +32,10 @@ def fleet(request: Request) -> Response:
         campaigns=campaigns,
         total=len(view.hosts),
         states=by_state(view.hosts.values()),
+        every_state=STATES,
+        unbelieved=sum(bool(one.unbelieved) for one in view.hosts.values()),
+        has_keys=server.settings.keys is not None,
+        signing=sum(one.signs for one in view.hosts.values()),
         problem=view.problem,
         running=[one for one in server.shelf.overviews.values() if one.state == "running"],
         jobs=server.jobs.latest("sweep", most=3) if request.state.signed_in else [],

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from contract.errors import ResultsError, UseError
+from orchestrator.cli.serving.settings import ServeSettings
 
 FOLDER = ".serve"
 MOST_LOG_BYTES = 64_000
@@ -54,11 +55,11 @@ class Job:
 
 
 class Jobs:
-    """The jobs of one results root."""
+    """The jobs of one results root, which use the broker and the keys that the server uses."""
 
-    def __init__(self, root: Path, broker: str | None, changed: Callable[[str], None]) -> None:
-        self._folder = root / FOLDER
-        self._broker, self._changed = broker, changed
+    def __init__(self, settings: ServeSettings, changed: Callable[[str], None]) -> None:
+        self._folder = settings.results_root / FOLDER
+        self._settings, self._changed = settings, changed
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
 
@@ -81,8 +82,10 @@ class Jobs:
     def _spawn(self, job_id: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
         environment = dict(os.environ)
         environment.pop("TONNAGE_TOKEN_FILE", None)
-        if self._broker is not None:  # not among the words, which every user of this machine can see
-            environment["TONNAGE_BROKER"] = self._broker
+        if self._settings.broker is not None:  # not among the words, which every user here can see
+            environment["TONNAGE_BROKER"] = self._settings.broker
+        if self._settings.keys is not None:
+            environment["TONNAGE_KEYS"] = str(self._settings.keys)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._forget_old()
