@@ -29,6 +29,13 @@ STATIC = {
 }
 """Everything that pages load, by the package that has it."""
 
+_SAID = {
+    404: "Nothing is at this address: it may be mistyped, or what was there has been moved or removed.",
+    405: "This address takes the forms of these pages only; go back to the page that you came from.",
+    413: f"What was sent is too large; allowed: {actions.MOST_BODY_BYTES} bytes.",
+}
+"""What the framework refuses by itself, in words."""
+
 
 def make_app(server: Serving) -> Guard:
     """The application behind its guard. Its threads begin and end with the server that runs it."""
@@ -105,7 +112,8 @@ def _refused(request: Request, error: Exception) -> Response:
 def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = "There is no such page" if error.status_code == 404 else "That did not work"
-    return _error_page(request, title, str(error.detail), error.status_code)
+    text = _SAID.get(error.status_code, str(error.detail))
+    return _error_page(request, title, text, error.status_code)
 
 
 def _broken(request: Request, _: Exception) -> Response:

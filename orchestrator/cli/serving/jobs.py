@@ -28,6 +28,8 @@ MOST_LOG_BYTES = 64_000
 MOST_JOBS = 200
 """Older ones that have ended are forgotten."""
 MOST_AT_ONCE = 8
+LOOKED_AT_EVERY_S = 1.0
+"""How often the log of a running one is looked at for those who see its page."""
 
 Kind = Literal["run", "cancel", "report", "sweep"]
 _PROGRAM = (sys.executable, "-c", "from orchestrator.cli import main; main()")
@@ -82,6 +84,7 @@ class Jobs:
     def _spawn(self, job_id: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
         environment = dict(os.environ)
         environment.pop("TONNAGE_TOKEN_FILE", None)
+        environment["PYTHONUNBUFFERED"] = "1"  # into a file Python writes in blocks, and the page waits
         if self._settings.broker is not None:  # not among the words, which every user here can see
             environment["TONNAGE_BROKER"] = self._settings.broker
         if self._settings.keys is not None:
@@ -102,7 +105,13 @@ class Jobs:
             raise ResultsError(f"{self._folder}: nothing can be started: {error.strerror}") from error
 
     def _await(self, job: Job, process: subprocess.Popen[bytes]) -> None:
-        code = process.wait()
+        code, said = None, 0
+        while code is None:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(LOOKED_AT_EVERY_S)
+            if said != (now := self._said_bytes(job.job_id)):
+                said = now
+                self._changed(f"job:{job.job_id}")
         with self._lock:
             self._processes.pop(job.job_id, None)
             with suppress(OSError):
@@ -110,6 +119,12 @@ class Jobs:
         self._changed("jobs")
         self._changed(f"job:{job.job_id}")
         self._changed(f"campaign:{job.subject}")
+
+    def _said_bytes(self, job_id: str) -> int:
+        try:
+            return (self._folder / f"{job_id}.log").stat().st_size
+        except OSError:
+            return 0
 
     def job(self, job_id: str) -> Job:
         """One job as it is now. Raises UseError for an unknown id."""

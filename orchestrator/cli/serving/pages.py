@@ -91,8 +91,8 @@ def span(seconds: float | None) -> str:
 
 def said(value: object) -> str:
     """A parameter or fact: truth values and what is missing in words."""
-    words = {None: "none", True: "yes", False: "no"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
+    words = {"None": "none", "True": "yes", "False": "no"}  # facts of hosts are text already
+    return words.get(str(value), str(value))
 
 
 def moment(seconds: float | None) -> str:
