@@ -19,7 +19,7 @@ from orchestrator.cli.serving.context import Serving, serving
 from orchestrator.cli.serving.fleet_page import fleet
 from orchestrator.cli.serving.live import stream
 from orchestrator.cli.serving.pages import NotThere
-from orchestrator.cli.serving.security import FROM_FILE, Guard
+from orchestrator.cli.serving.security import FROM_FILE, MOST_BODY_BYTES, Guard
 
 STATIC = {
     "report.css": ("analysis", "templates/report.css"),
@@ -32,7 +32,6 @@ STATIC = {
 _SAID = {
     404: "Nothing is at this address: it may be mistyped, or what was there has been moved or removed.",
     405: "This address takes the forms of these pages only; go back to the page that you came from.",
-    413: f"What was sent is too large; allowed: {actions.MOST_BODY_BYTES} bytes.",
 }
 """What the framework refuses by itself, in words."""
 
@@ -52,7 +51,7 @@ def make_app(server: Serving) -> Guard:
         routes=_routes(),
         exception_handlers={TonnageError: _refused, HTTPException: _not_found, 500: _broken},
         lifespan=lifespan,
-        max_body_size=actions.MOST_BODY_BYTES,
+        max_body_size=MOST_BODY_BYTES,
     )
     app.state.serving = server
     return Guard(app, server.settings, server.sessions)

@@ -1,13 +1,12 @@
 """What the pages say of campaigns that were really measured, and of those under way."""
 
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from serving_rig import TRIALS, Rig
+from serving_rig import TRIALS, Rig, once_there
 
 from orchestrator.cli.serving.pages import span
 
@@ -18,15 +17,6 @@ def real(measured: Path) -> Iterator[Rig]:
     with Rig.over(measured.parent) as rig:
         rig.serving.shelf.refresh()
         yield rig
-
-
-def once_there(rig: Rig, path: str, words: str) -> str:
-    """A page as soon as the answer that it waits for is there."""
-    give_up = time.monotonic() + 60
-    while words not in (text := rig.get(path).text):
-        assert time.monotonic() < give_up, text
-        time.sleep(0.05)
-    return text
 
 
 def test_without_a_broker_the_fleet_says_how_to_give_one(rig: Rig) -> None:
