@@ -85,9 +85,8 @@ def test_the_page_and_the_command_say_the_same(stairs: Rig, folder: Path, tmp_pa
     assert [row for row in rows if row not in command] == []
     sentences = [" ".join(one.text.split()) for one in main.all("li")]
     assert any("suffice with a chance of 90.0 %" in one for one in sentences)
-    for one in main.all("div"):
-        if one.attributes.get("class") == "caveats":
-            assert "below the target" in one.text
+    (caveats,) = (one for one in main.all("div") if one.attributes.get("class") == "caveats")
+    assert "below the target" in caveats.text
     taken = stairs.get(place.replace("/capacity", "/capacity/demand.yaml"))
     assert taken.headers["content-disposition"] == 'attachment; filename="shop.yaml"'
     (tmp_path / "shop.yaml").write_text(taken.text)

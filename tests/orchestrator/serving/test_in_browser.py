@@ -35,8 +35,7 @@ PAGES = (
     "/campaigns/real/tables",
     "/compare?a=real&b=twin",
     "/capacity?dataset=real&s0.p50=500&lose=1&rto=wrong",
-    "/capacity?dataset=real&s0.p50=500&s0.arrivals.p50=9&s0.wait=1s&s0.service_time=1s&lose=1&c1.name=a"
-    "&c1.like=here&s1.p50=3&another_s=yes",
+    "/capacity?dataset=real&s0.p50=500&s0.arrivals.p50=9&s0.wait=1s&lose=1&c1.name=a&c1.like=b&s1.p50=3",
     "/capacity?dataset=real&s0.p50=500&lose=1",
     "/login",
     "/nothing",
