@@ -90,6 +90,19 @@ def test_a_campaign_is_started_and_its_log_shown(starting: Rig, monkeypatch: pyt
     assert results in starting.get(page).text
 
 
+@pytest.mark.parametrize(
+    ("code", "said"), [(3, "ended with code 3, trials are missing or failed"), (7, "ended with code 7")]
+)
+def test_how_a_command_ended_is_said(
+    starting: Rig, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    monkeypatch.setattr(jobs, "_PROGRAM", (jobs._PROGRAM[0], "-c", f"import sys; sys.exit({code})"))
+    page = starting.post("/start", file="tiny.yaml").headers["location"]
+    ended(starting.serving, page.rpartition("/")[2])
+    assert said in starting.get(page).text
+    assert said in starting.get("/campaigns").text
+
+
 @pytest.fixture
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     """Jobs that last."""

@@ -29,6 +29,8 @@ def test_a_broker_that_is_away_is_said_without_its_password(tmp_path: Path) -> N
         text = rig.get("/").text
         assert "is Redis running" in text
         assert "pass-word" not in text
+        assert "0 hosts" not in text  # what is not known is not none
+        assert "is not known until the broker answers" in text
 
 
 def test_campaigns_are_found_by_name_and_state(rig: Rig) -> None:
@@ -156,6 +158,21 @@ def test_an_unknown_page_says_so(rig: Rig) -> None:
     answer = rig.get("/nothing")
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
+    assert "it may be mistyped" in answer.text
+    assert "takes the forms of these pages only" in rig.get("/start").text
+
+
+def test_without_a_token_there_is_no_form_for_one(rig: Rig) -> None:
+    text = rig.get("/login").text
+    assert "started without --token" in text
+    assert 'name="token"' not in text
+
+
+def test_an_empty_root_says_how_to_fill_it(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    with Rig.over(tmp_path) as rig:
+        rig.serving.shelf.refresh()
+        assert "tonnage run CAMPAIGN.yaml --results" in rig.get("/campaigns").text
 
 
 def test_a_defect_shows_nothing_of_itself(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
