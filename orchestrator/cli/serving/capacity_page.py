@@ -93,8 +93,10 @@ def _rows(values: dict[str, str]) -> dict[str, range]:
 
 
 def _with_classes(values: dict[str, str], measured: "Measured") -> dict[str, str]:
-    """The measured classes in the first rows, as long as the form was not sent with others."""
-    if any(key.startswith("c") and key.endswith(".name") for key in values):
+    """The measured classes in the first rows, as long as nothing is said of any class."""
+    from orchestrator.cli.serving.capacity_form import rows_of
+
+    if rows_of(values, "c", capacity_fields.MOST_CLASSES):
         return values
     return values | {f"c{at}.name": name for at, name in enumerate(measured.classes)}
 

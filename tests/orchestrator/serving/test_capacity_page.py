@@ -157,6 +157,12 @@ def test_classes_that_are_not_measured_keep_their_fields(stairs: Rig) -> None:
     assert 'name="c2.like"' in text
 
 
+def test_a_scaled_class_without_a_name_is_not_taken_for_a_measured_one(stairs: Rig) -> None:
+    asked = "&c0.name=&c0.like=class%20not%20known&c0.mem=4"
+    text = once_there(stairs, f"/capacity?dataset=stairs&s0.p50=5{asked}", "cannot be understood")
+    assert "must be filled in" in text.partition('id="wrong-c0-name"')[2][:100]
+
+
 def test_nothing_measured_says_what_to_do(tmp_path: Path) -> None:
     with Rig.over(tmp_path) as rig:
         rig.serving.shelf.refresh()
