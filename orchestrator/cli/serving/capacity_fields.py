@@ -19,7 +19,7 @@ Kind = Literal["amount", "median", "text", "prose", "words", "pairs", "yes_no"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One field: its name, its place in the demand, label, and what may stand there."""
+    """One field: its name, its place in the demand, its label, and a default or an example."""
 
     name: str
     place: Location
@@ -39,14 +39,14 @@ class Group:
 SHAPE = Group(
     "what must run",
     (
-        Entry("name", ("name",), "Name", "web", "text"),
-        Entry("p50", ("count", "p50"), "Instances", "2000", "median"),
-        Entry("p95", ("count", "p95"), "Instances at P95", "2600"),
-        Entry("growth", ("growth", "per_year"), "Growth per year", "30%"),
+        Entry("name", ("name",), "Name", "shape-1", "text"),
+        Entry("p50", ("count", "p50"), "Instances", "such as 2000", "median"),
+        Entry("p95", ("count", "p95"), "Instances at P95", "no spread"),
+        Entry("growth", ("growth", "per_year"), "Growth per year", "none, or 30%"),
         Entry("months", ("growth", "months"), "Months ahead", "12"),
         Entry("variants", ("variants",), "May run as", "all measured", "words"),
-        Entry("mem", ("reserve", "mem"), "Memory for each", "256MiB"),
-        Entry("cpus", ("reserve", "cpus"), "CPUs for each", "0.5"),
+        Entry("mem", ("reserve", "mem"), "Memory for each", "none, or 256MiB"),
+        Entry("cpus", ("reserve", "cpus"), "CPUs for each", "none, or 0.5"),
         Entry("most", ("most_per_host",), "Most on one host", "none"),
         Entry("measured", ("measured",), "Conditions measured", "workload=light", "pairs"),
     ),
@@ -55,11 +55,15 @@ SERVICE = Group(
     "Requests that it serves",
     (
         Entry(
-            "arrivals.p50", ("service", "arrivals_per_s", "p50"), "Requests per second", "400", "median"
+            "arrivals.p50",
+            ("service", "arrivals_per_s", "p50"),
+            "Requests per second",
+            "such as 400",
+            "median",
         ),
-        Entry("arrivals.p95", ("service", "arrivals_per_s", "p95"), "Requests at P95", "600"),
-        Entry("service_time", ("service", "service_time"), "Work on one request", "50ms"),
-        Entry("wait", ("service", "wait"), "Longest wait", "20ms"),
+        Entry("arrivals.p95", ("service", "arrivals_per_s", "p95"), "Requests at P95", "no spread"),
+        Entry("service_time", ("service", "service_time"), "Work on one request", "such as 50ms"),
+        Entry("wait", ("service", "wait"), "Longest wait", "such as 20ms"),
         Entry("quantile", ("service", "quantile"), "Share of them within", "99%"),
         Entry("arrival_cv", ("service", "arrival_cv"), "Arrivals vary", "1"),
         Entry("service_cv", ("service", "service_cv"), "Work varies", "1"),
@@ -68,17 +72,17 @@ SERVICE = Group(
 UPTIME = Group(
     "Failures of its instances",
     (
-        Entry("mtbf", ("uptime", "mtbf"), "Instance fails every", "700h"),
+        Entry("mtbf", ("uptime", "mtbf"), "Instance fails every", "such as 700h"),
         Entry("mttr", ("uptime", "mttr"), "and is back after", "as measured"),
         Entry("needed", ("uptime", "needed"), "Instances needed", "all"),
-        Entry("target", ("uptime", "target"), "Time they are there", "99.99%"),
+        Entry("target", ("uptime", "target"), "Time they are there", "none, or 99.99%"),
         Entry("domain_down", ("uptime", "domain_down"), "Time a domain is gone", "0%"),
     ),
 )
 HOST_CLASS = Group(
     "Class",
     (
-        Entry("name", ("name",), "Class", "big", "text"),
+        Entry("name", ("name",), "Class", "such as big", "text"),
         Entry("price", ("price",), "Price of one", "none"),
         Entry("most", ("most",), "Most to be had", "any"),
     ),
@@ -99,13 +103,13 @@ CLASS_ENTRIES = HOST_CLASS.entries + SCALED.entries
 OBJECTIVES = Group(
     "Objectives and losses",
     (
-        Entry("slo.start_p99", ("slo", "start_p99"), "Starts within (p99)", "2s"),
-        Entry("slo.probe_p99", ("slo", "probe_p99"), "Requests within (p99)", "50ms"),
-        Entry("lose", ("domains", "lose"), "Domains lost (N + k)", "0; with domains 1"),
+        Entry("slo.start_p99", ("slo", "start_p99"), "Starts within (p99)", "none, or 2s"),
+        Entry("slo.probe_p99", ("slo", "probe_p99"), "Requests within (p99)", "none, or 50ms"),
+        Entry("lose", ("domains", "lose"), "Domains lost (N + k)", "0; of domains 1"),
         Entry("domains", ("domains", "count"), "Failure domains", "each host its own"),
-        Entry("sizes", ("domains", "sizes"), "or their sizes, hosts", "40, 40, 20", "words"),
+        Entry("sizes", ("domains", "sizes"), "or their sizes, hosts", "as 40, 40, 20", "words"),
         Entry("whole", ("domains", "whole"), "As many hosts in each", "", "yes_no"),
-        Entry("rto", ("rto",), "Back within (RTO)", "5min"),
+        Entry("rto", ("rto",), "Back within (RTO)", "none, or 5min"),
         Entry("detect", ("detect",), "Loss noticed after", "as measured"),
     ),
 )
@@ -113,8 +117,8 @@ IMAGES = Group(
     "Images",
     (
         Entry("images.prepulled", ("images", "prepulled"), "Every host has them", "", "yes_no"),
-        Entry("images.link", ("images", "link"), "Link of one host", "10Gbit/s"),
-        Entry("images.registry", ("images", "registry"), "Registry, for all", "10Gbit/s"),
+        Entry("images.link", ("images", "link"), "Link of one host", "as 10Gbit/s"),
+        Entry("images.registry", ("images", "registry"), "Registry, for all", "as 10Gbit/s"),
     ),
 )
 MARGINS = Group(
@@ -126,8 +130,8 @@ MARGINS = Group(
         Entry("confidence", ("confidence",), "Confidence", "95%"),
         Entry("overload_risk", ("overload_risk",), "Overload risk", "1%"),
         Entry("extrapolate", ("extrapolate", "factor"), "Extrapolate at most ×", "any"),
-        Entry("failures.mtbf", ("host_failures", "mtbf"), "Host fails every", "4000h"),
-        Entry("failures.mttr", ("host_failures", "mttr"), "and is back after", "8h"),
+        Entry("failures.mtbf", ("host_failures", "mtbf"), "Host fails every", "never, or 4000h"),
+        Entry("failures.mttr", ("host_failures", "mttr"), "and is back after", "such as 8h"),
         Entry("failures.target", ("host_failures", "target"), "Enough hosts up", "99.9%"),
     ),
 )
