@@ -1,6 +1,7 @@
 """The web page as tests need it: an application over a folder, a client, parts that come in."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,3 +121,12 @@ class Rig:
 
     def enter(self, token: str) -> Response:
         return self.post("/login", token=token)
+
+
+def once_there(rig: Rig, path: str, words: str) -> str:
+    """A page as soon as the answer that it waits for is there."""
+    give_up = time.monotonic() + 60
+    while words not in (text := rig.get(path).text):
+        assert time.monotonic() < give_up, text
+        time.sleep(0.05)
+    return text

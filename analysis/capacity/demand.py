@@ -201,9 +201,14 @@ def load_demand(path: Path) -> tuple[Demand, YamlSource]:
     checked against the dataset later.
     """
     source = load_yaml(path)
+    return demand_of(source), source
+
+
+def demand_of(source: YamlSource) -> Demand:
+    """The demand that a file says. Raises CampaignError as ``load_demand`` does."""
     if not isinstance(source.data, dict):
         raise source.error((), source.data, "a mapping with at least 'demand' and 'shapes'")
     try:
-        return Demand.model_validate(source.data), source
+        return Demand.model_validate(source.data)
     except ValidationError as error:
         raise source.refuse(error, Demand) from error

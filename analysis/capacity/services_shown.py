@@ -141,6 +141,27 @@ def uptimes(answer: Answer) -> ShownTable | None:
     return assemble("Availability", caption, heads, body, "capacity-availability")
 
 
+def cautions(answer: Answer) -> list[str]:
+    """Objectives of waiting and availability that the instances of the demand miss."""
+    said = [
+        f"Shape {one.shape}: with {quantities.plural(one.planned.instances, 'instance')} "
+        f"{quantities.share(one.planned.late)} of the requests wait longer than {_time(one.wait_s)}; "
+        f"it takes {quantities.count(one.least.instances)} to keep the objective."
+        for one in answer.services.queued
+        if one.planned.instances < one.least.instances
+    ]
+    for one in answer.services.available:
+        if one.target is not None and one.service is not None and one.service < one.target:
+            more = ""
+            if one.for_target is not None and one.for_target > one.total:
+                more = f"; failure domains apart, {quantities.count(one.for_target)} would do"
+            said.append(
+                f"Shape {one.shape} as {one.variant}: enough instances are there {_share(one.service)} "
+                f"of the time, below the target of {_share(one.target)}{more}."
+            )
+    return said
+
+
 def _target(one: Any) -> str:
     if one.target is None or one.for_target is None:
         return ""

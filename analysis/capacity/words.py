@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from analysis import quantities
-from analysis.capacity import mix_words
+from analysis.capacity import mix_words, services_shown
 from analysis.capacity.answer import Answer, Difference, Plan
 from analysis.capacity.cautions import FAR
 from analysis.capacity.checks import MOST_ERROR
@@ -50,7 +50,7 @@ def caveats(answer: Answer) -> tuple[str, ...]:
         names = list(dict.fromkeys(plans))
         said.append(text if len(names) == every else f"{quantities.listed(names, 3)}: {text}")
     mixed = dict.fromkeys(f"Shared hosts: {text}" for mix in answer.mixes for text in mix.cautions)
-    return (*said, *mixed, *answer.missing)
+    return (*services_shown.cautions(answer), *said, *mixed, *answer.missing)
 
 
 def best(plans: Sequence[Plan]) -> list[Plan]:

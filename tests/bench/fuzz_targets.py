@@ -25,7 +25,9 @@ from contract.message import decode_message
 from contract.parts import check_part, peek_record, read_part, trials_table
 from contract.sweeping import decode_order
 from contract.trial import Receipt
+from contract.yaml_source import load_yaml
 from orchestrator.cli.hosts import _host_row
+from orchestrator.cli.serving.capacity_form import fields_of
 from orchestrator.cli.tabulate import tabulate
 from orchestrator.cli.terminal.words import coordinator_in_words
 from orchestrator.fleet import _entry, _opened
@@ -81,11 +83,17 @@ def _plan(path: Path) -> object:
     return plan_trials(campaign, cells, ["h1", "h2"])
 
 
+def _demand(path: Path) -> object:
+    """A demand, as the command reads it and as the web page's form takes it."""
+    load_demand(path)
+    return fields_of(load_yaml(path))
+
+
 def _yaml_targets() -> list[Target]:
     seeds: dict[str, tuple[list[bytes], Callable[[Path], object]]] = {
         "campaigns": (_sources(), _plan),
         "policies": ([POLICY], load_policy),
-        "demands": ([DEMAND], load_demand),
+        "demands": ([DEMAND], _demand),
         "rules": ([RULES], load_gate),
         "mappings of columns": ([COLUMNS], partial(load_mapping, model=ColumnsMapping)),
         "mappings of hyperfine": ([COMMANDS], partial(load_mapping, model=HyperfineMapping)),

@@ -19,7 +19,6 @@ from orchestrator.cli.serving.starting import run_words, sweep_words
 
 WRONG_TOKEN_S = 1.0
 """How long a wrong token is answered late."""
-MOST_BODY_BYTES = 64_000
 
 
 async def fields_of(request: Request) -> dict[str, str]:

@@ -13,13 +13,13 @@ from starlette.routing import Route
 
 from contract.errors import BrokerError, CampaignError, ResultsError, TonnageError
 from orchestrator.cli.serving import actions, campaign_pages, downloads
-from orchestrator.cli.serving.capacity_page import capacity
+from orchestrator.cli.serving.capacity_page import as_file, capacity, from_file
 from orchestrator.cli.serving.compare_page import compare
 from orchestrator.cli.serving.context import Serving, serving
 from orchestrator.cli.serving.fleet_page import fleet
 from orchestrator.cli.serving.live import stream
 from orchestrator.cli.serving.pages import NotThere
-from orchestrator.cli.serving.security import Guard
+from orchestrator.cli.serving.security import FROM_FILE, MOST_BODY_BYTES, Guard
 
 STATIC = {
     "report.css": ("analysis", "templates/report.css"),
@@ -28,6 +28,12 @@ STATIC = {
     "icon.svg": ("orchestrator.cli.serving", "static/icon.svg"),
 }
 """Everything that pages load, by the package that has it."""
+
+_SAID = {
+    404: "Nothing is at this address: it may be mistyped, or what was there has been moved or removed.",
+    405: "This address takes the forms of these pages only; go back to the page that you came from.",
+}
+"""What the framework refuses by itself, in words."""
 
 
 def make_app(server: Serving) -> Guard:
@@ -45,7 +51,7 @@ def make_app(server: Serving) -> Guard:
         routes=_routes(),
         exception_handlers={TonnageError: _refused, HTTPException: _not_found, 500: _broken},
         lifespan=lifespan,
-        max_body_size=actions.MOST_BODY_BYTES,
+        max_body_size=MOST_BODY_BYTES,
     )
     app.state.serving = server
     return Guard(app, server.settings, server.sessions)
@@ -64,6 +70,8 @@ def _routes() -> list[Route]:
         Route(f"{one}/report/{{path:path}}", downloads.report),
         Route("/compare", compare),
         Route("/capacity", capacity),
+        Route("/capacity/demand.yaml", as_file),
+        Route(FROM_FILE, from_file, methods=["GET", "POST"]),
         Route("/jobs/{job}", actions.job),
         Route("/live", _live),
         Route("/static/{file}", _static),
@@ -103,7 +111,8 @@ def _refused(request: Request, error: Exception) -> Response:
 def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     title = "There is no such page" if error.status_code == 404 else "That did not work"
-    return _error_page(request, title, str(error.detail), error.status_code)
+    text = _SAID.get(error.status_code, str(error.detail))
+    return _error_page(request, title, text, error.status_code)
 
 
 def _broken(request: Request, _: Exception) -> Response:

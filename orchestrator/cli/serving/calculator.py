@@ -1,20 +1,25 @@
 """What the capacity calculator asks of a dataset, which stays open between two changes of the form."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.capacity import figures, shown, words
+from analysis import quantities
+from analysis.capacity import figures, mix_shown, shown, words
 from analysis.capacity.answer import Answer, Plan
 from analysis.capacity.answering import answer
 from analysis.capacity.demand import Demand
+from analysis.capacity.mix import Mix
 from analysis.capacity.money import money
 from analysis.cells import variant_name
 from analysis.dataset import Dataset, open_dataset
 from analysis.host_classes import host_classes
 from orchestrator.cli.serving.answers import stamp_of
 from orchestrator.cli.serving.capacity_form import FormSource
+
+QUANTILES = ("p50", "p90", "p95")
 
 
 @dataclass(frozen=True)
@@ -71,21 +76,45 @@ def shown_of(found: Answer) -> dict[str, Any]:
         "found": found,
         "summary": words.summary(found),
         "cautions": words.caveats(found),
-        "plans": [_plan(plan) for plan in words.best(found.plans)],
+        "plans": [
+            *(_mixed(mix) for mix in found.mixes),
+            *(_plan(plan, alone=bool(found.mixes)) for plan in words.best(found.plans)),
+        ],
         "tables": shown.tables(found),
     }
 
 
-def _plan(plan: Plan) -> dict[str, Any]:
-    """The head figures of a plan."""
+def _plan(plan: Plan, *, alone: bool) -> dict[str, Any]:
+    """The head figures of a plan of one shape."""
     reserved = ", by what is reserved" if plan.basis == "guaranteed" else ""
+    hosts, measured = words.hosts(plan.recommended), words.hosts(plan.hosts_measured)
+    quantiles = ", ".join(f"{name.upper()} {words.hosts(plan.hosts[name])}" for name in QUANTILES)
+    binding = plan.binding.name if plan.binding else "nothing"
     return {
-        "what": f"{plan.shape} as {plan.variant}{reserved}",
+        "what": f"{plan.shape} as {plan.variant}{reserved}{', on hosts of its own' if alone else ''}",
         "of": plan.host_class,
-        "hosts": words.hosts(plan.recommended),
-        "quantiles": {name.upper(): words.hosts(plan.hosts[name]) for name in ("p50", "p90", "p95")},
-        "measured": words.hosts(plan.hosts_measured),
-        "binding": plan.binding.name if plan.binding else "nothing",
+        "hosts": hosts,
+        "about": f"{plan.host_class}; bound by {binding}; {quantiles}",
+        "measured": measured if measured != hosts else "",
         "price": money(plan.price) if plan.price is not None else "",
         "infeasible": " ".join(plan.infeasible),
     }
+
+
+def _mixed(mix: Mix) -> dict[str, Any]:
+    """The head figures of a plan of all shapes on shared hosts."""
+    planned = mix.plan is not None and not mix.infeasible
+    chance = f"falls short in {quantities.share(mix.shortfall)} of the draws"
+    return {
+        "what": f"All shapes on shared hosts, {mix_shown.variants(mix)}",
+        "of": "any of these hosts",
+        "hosts": quantities.count(sum(mix.hosts.values())),
+        "about": f"{_each(mix.hosts)}{f'; spare: {_each(mix.spares)}' if mix.spares else ''}; {chance}",
+        "measured": "",
+        "price": money(mix.cost) if planned and mix.plan is not None and mix.plan.priced else "",
+        "infeasible": " ".join(mix.infeasible) if not planned else "",
+    }
+
+
+def _each(hosts: Mapping[str, int]) -> str:
+    return quantities.listed([f"{quantities.count(n)} {name}" for name, n in hosts.items() if n], 9)

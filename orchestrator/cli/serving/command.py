@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contract.errors import UseError
-from orchestrator.cli.options import BrokerOption
+from orchestrator.cli.options import BrokerOption, KeysOption
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,12 +38,13 @@ def serve(
         list[str] | None,
         typer.Option("--host-name", help="A name that browsers reach this page by; repeatable."),
     ] = None,
+    keys: KeysOption = None,
 ) -> None:
     """Show fleet, campaigns, comparisons and capacity as web pages, live, until interrupted."""
     from orchestrator.cli.serving.settings import settings_of
 
     settings = settings_of(listen, token, names=host_name or [])
-    settings = settings.over(results_root, broker, campaigns)
+    settings = settings.over(results_root, broker, campaigns, keys)
     try:
         from orchestrator.cli.serving.server import run_server
     except ModuleNotFoundError as error:

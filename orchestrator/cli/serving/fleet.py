@@ -3,9 +3,11 @@
 import logging
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from contract.errors import TonnageError
+from contract.signing import Keys
 from orchestrator.cli.serving.live import Hub
 from orchestrator.cli.views.fleet_view import FleetView, read_view
 
@@ -13,6 +15,8 @@ EVERY_S = 1.0
 LOOKED_AT_S = 15.0
 FRESH_S = 4.0
 """A reading that is older is not shown without a new one."""
+KEYS_FOR_S = 10.0
+"""Keys of hosts are read again after this: one may have been replaced."""
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +24,11 @@ log = logging.getLogger(__name__)
 class Fleet:
     """What pages ask about hosts. Without a broker there is nothing to know."""
 
-    def __init__(self, broker: str | None, hub: Hub) -> None:
+    def __init__(self, broker: str | None, hub: Hub, keys: Path | None = None) -> None:
         self.broker, self._hub = broker, hub
+        self._folder = keys
+        self._keys: tuple[float, Keys] | None = None
+        """The keys, and when they were read."""
         self._view = FleetView()
         self._asked_s = float("-inf")
         self._client: Any = None
@@ -70,7 +77,16 @@ class Fleet:
         if self._client is None:
             self._client = connect(self.broker)
         with broker_errors(self.broker):
-            return read_view(self._client)
+            return read_view(self._client, keys=self._known())
+
+    def _known(self) -> Keys | None:
+        """The keys as they were moments ago: a server outlives many of them. Raises KeyFileError."""
+        if self._folder is None:
+            return None
+        read_s = time.monotonic()
+        if self._keys is None or read_s - self._keys[0] > KEYS_FOR_S:
+            self._keys = read_s, Keys(self._folder)
+        return self._keys[1]
 
     def release(self, name: str) -> None:
         """Let campaigns use a quarantined host again. Raises UseError, BrokerError."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from contract.errors import ResultsError, UseError
+from orchestrator.cli.serving.settings import ServeSettings
 
 FOLDER = ".serve"
 MOST_LOG_BYTES = 64_000
@@ -27,6 +28,8 @@ MOST_LOG_BYTES = 64_000
 MOST_JOBS = 200
 """Older ones that have ended are forgotten."""
 MOST_AT_ONCE = 8
+LOOKED_AT_EVERY_S = 1.0
+"""How often the log of a running one is looked at for those who see its page."""
 
 Kind = Literal["run", "cancel", "report", "sweep"]
 _PROGRAM = (sys.executable, "-c", "from orchestrator.cli import main; main()")
@@ -54,11 +57,11 @@ class Job:
 
 
 class Jobs:
-    """The jobs of one results root."""
+    """The jobs of one results root, which use the broker and the keys that the server uses."""
 
-    def __init__(self, root: Path, broker: str | None, changed: Callable[[str], None]) -> None:
-        self._folder = root / FOLDER
-        self._broker, self._changed = broker, changed
+    def __init__(self, settings: ServeSettings, changed: Callable[[str], None]) -> None:
+        self._folder = settings.results_root / FOLDER
+        self._settings, self._changed = settings, changed
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
 
@@ -81,8 +84,11 @@ class Jobs:
     def _spawn(self, job_id: str, words: Sequence[str]) -> subprocess.Popen[bytes]:
         environment = dict(os.environ)
         environment.pop("TONNAGE_TOKEN_FILE", None)
-        if self._broker is not None:  # not among the words, which every user of this machine can see
-            environment["TONNAGE_BROKER"] = self._broker
+        environment["PYTHONUNBUFFERED"] = "1"  # into a file Python writes in blocks, and the page waits
+        if self._settings.broker is not None:  # not among the words, which every user here can see
+            environment["TONNAGE_BROKER"] = self._settings.broker
+        if self._settings.keys is not None:
+            environment["TONNAGE_KEYS"] = str(self._settings.keys)
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._forget_old()
@@ -99,7 +105,13 @@ class Jobs:
             raise ResultsError(f"{self._folder}: nothing can be started: {error.strerror}") from error
 
     def _await(self, job: Job, process: subprocess.Popen[bytes]) -> None:
-        code = process.wait()
+        code, said = None, 0
+        while code is None:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(LOOKED_AT_EVERY_S)
+            if said != (now := self._said_bytes(job.job_id)):
+                said = now
+                self._changed(f"job:{job.job_id}")
         with self._lock:
             self._processes.pop(job.job_id, None)
             with suppress(OSError):
@@ -107,6 +119,12 @@ class Jobs:
         self._changed("jobs")
         self._changed(f"job:{job.job_id}")
         self._changed(f"campaign:{job.subject}")
+
+    def _said_bytes(self, job_id: str) -> int:
+        try:
+            return (self._folder / f"{job_id}.log").stat().st_size
+        except OSError:
+            return 0
 
     def job(self, job_id: str) -> Job:
         """One job as it is now. Raises UseError for an unknown id."""

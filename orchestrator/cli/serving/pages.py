@@ -75,8 +75,8 @@ class Pages:
 
 def said(value: object) -> str:
     """A parameter or fact: truth values and what is missing in words."""
-    words = {None: "none", True: "yes", False: "no"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
+    words = {"None": "none", "True": "yes", "False": "no"}  # facts of hosts are text already
+    return words.get(str(value), str(value))
 
 
 def number(text: str | None, default: int = 1) -> int:

@@ -33,6 +33,10 @@ HEADERS = {
 OPEN_PATHS = ("/login", "/static/")
 """What may be seen before the token is entered, where reading needs it."""
 
+MOST_BODY_BYTES = 64_000
+FROM_FILE = "/capacity/from-file"
+"""Takes a file and changes nothing: whoever may read may send one, from a form of this page."""
+
 
 class Guard:
     """Refuses what must not be answered; adds the security headers to everything."""
@@ -62,9 +66,15 @@ class Guard:
         path, changes = scope["path"], scope["method"] not in ("GET", "HEAD")
         if changes and not from_here(headers):
             return PlainTextResponse("This must be sent by a form of this page itself.\n", 403)
+        if (size := headers.get("content-length", "")).isdecimal() and int(size) > MOST_BODY_BYTES:
+            return PlainTextResponse(
+                f"What was sent has {size} bytes; allowed: {MOST_BODY_BYTES}. `tonnage capacity` takes "
+                "larger demand files as they are.\n",
+                413,
+            )
         if path.startswith(OPEN_PATHS) or signed_in:
             return None
-        if changes:
+        if changes and not (path == FROM_FILE and self._settings.loopback):
             return PlainTextResponse("Read-only: enter the token first, at /login.\n", 403)
         if self._settings.loopback:
             return None

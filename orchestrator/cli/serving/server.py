@@ -14,6 +14,8 @@ from orchestrator.cli.serving.live import Hub
 from orchestrator.cli.serving.settings import ServeSettings
 
 MOST_CONNECTIONS = 500
+MOST_HEAD_BYTES = 65_536
+"""Of a request's address and headers: a demand of many shapes stands in the address."""
 LEAVE_S = 5
 """How long pages that are being answered may take after the server was asked to stop."""
 
@@ -45,6 +47,7 @@ def run_server(settings: ServeSettings, say: Callable[[str], object]) -> None:
         proxy_headers=False,
         ws="none",
         limit_concurrency=MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         timeout_graceful_shutdown=LEAVE_S,
     )
     server = _Server(config, serving.hub)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from contract.errors import UseError
+from contract.signing import Keys
 
 LEAST_TOKEN = 16
 """Characters of a token: a shorter one can be guessed."""
@@ -26,6 +27,8 @@ class ServeSettings:
     results_root: Path = Path("results")
     broker: str | None = None
     campaigns: Path | None = None
+    keys: Path | None = None
+    """Folder of the hosts' keys: what is started signs with them, and registrations are compared."""
 
     @property
     def loopback(self) -> bool:
@@ -38,8 +41,14 @@ class ServeSettings:
         shown = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{shown}:{self.port}/"
 
-    def over(self, results_root: Path, broker: str | None, campaigns: Path | None) -> Self:
-        """The same, showing these. Raises UseError for folders that are not there."""
+    def over(
+        self,
+        results_root: Path,
+        broker: str | None,
+        campaigns: Path | None,
+        keys: Path | None = None,
+    ) -> Self:
+        """The same, showing these. Raises UseError and KeyFileError for folders that are not there."""
         if not results_root.is_dir():
             raise UseError(
                 f"--results-root: found {str(results_root)!r}; allowed: a folder that holds results "
@@ -49,7 +58,9 @@ class ServeSettings:
             raise UseError(f"--campaigns: found {str(campaigns)!r}; allowed: a folder of campaign files")
         if campaigns is not None and self.token is None:
             raise UseError("--campaigns needs --token FILE: only who enters the token may start one")
-        return replace(self, results_root=results_root, broker=broker, campaigns=campaigns)
+        if keys is not None:
+            keys = Keys(keys).folder.resolve()
+        return replace(self, results_root=results_root, broker=broker, campaigns=campaigns, keys=keys)
 
 
 def settings_of(listen: str, token: Path | None, names: Sequence[str] = ()) -> ServeSettings:

@@ -9,8 +9,8 @@ from analysis.cells import variant_name
 from orchestrator.fleet import HostEntry
 
 ROWS_PER_PAGE = 100
-STATES = ("busy", "idle", "quarantined", "stale", "unsigned", "other version", "unreadable")
-"""Every state that ``HostEntry.state`` has a word for."""
+STATES = ("busy", "idle", "quarantined", "unsigned", "stale", "other version", "unreadable")
+"""Every state that ``HostEntry`` knows, in the order in which they are shown."""
 CLOCK_OFF_NS = 50_000_000
 """A clock that is off by more deserves a second look."""
 
@@ -36,6 +36,8 @@ class HostRow:
     labels: tuple[str, ...]
     why: str
     """Why it is in quarantine."""
+    unbelieved: str
+    """Why its registration is not believed, where this server has keys."""
 
     @property
     def clock_is_off(self) -> bool:
@@ -74,6 +76,7 @@ def host_row(entry: HostEntry, now_s: float) -> HostRow:
         beat_s=max(0.0, host_now_s - beat["at"]) if "at" in beat else None,
         labels=tuple(f"{key}={value}" for key, value in sorted(entry.labels.items())),
         why=str(entry.quarantine.get("why", "")),
+        unbelieved=entry.unbelieved,
     )
 
 
@@ -130,5 +133,5 @@ def page_of(hosts: Iterable[HostEntry], asked: Asked, now_s: float) -> HostPage:
 
 
 def _text(row: HostRow) -> str:
-    parts = (row.name, row.state, row.measuring, row.why, *row.engines, *row.labels)
+    parts = (row.name, row.state, row.measuring, row.why, row.unbelieved, *row.engines, *row.labels)
     return " ".join(parts).lower()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from make_trials import Faults, Stairs, Where, density, recovery, write_trials
 
-from analysis.capacity import services_shown, shown, tables
+from analysis.capacity import services_shown, shown, tables, words
 from analysis.capacity.answer import Answer
 from analysis.capacity.answering import answer
 from analysis.capacity.availability import available_of
@@ -120,3 +120,17 @@ def test_who_asks_for_nothing_gets_no_lines(dataset: Path, tmp_path: Path) -> No
 def test_mistakes_are_named(dataset: Path, tmp_path: Path, shape: str, said: str) -> None:
     with pytest.raises(CampaignError, match=said):
         answered(dataset, tmp_path, shape)
+
+
+def test_objectives_that_are_missed_are_said_before_the_tables(dataset: Path, tmp_path: Path) -> None:
+    uptime = "uptime: {mtbf: 1h, mttr: 30min, needed: 10, target: 99.9%}"
+    said = words.caveats(answered(dataset, tmp_path, f"count: 10, {SERVICE}, {uptime}"))
+    assert said[0].startswith(
+        "Shape web: with 10 instances 100 % of the requests wait longer than 20.0 ms; "
+    )
+    assert said[1].startswith(
+        "Shape web as docker: enough instances are there 1.7 % of the time, below the"
+    )
+    assert said[1].endswith("would do.")
+    enough = words.caveats(answered(dataset, tmp_path, f"count: 60, {SERVICE}, {uptime}"))
+    assert not any("wait longer" in one or "below the target" in one for one in enough)

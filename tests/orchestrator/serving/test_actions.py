@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from contract.errors import UseError
 from orchestrator.cli.serving import jobs
 from orchestrator.cli.serving.context import Serving
 from orchestrator.cli.serving.jobs import Job, Jobs
+from orchestrator.cli.serving.settings import ServeSettings
 from orchestrator.cli.serving.starting import startable, sweep_words
 
 SLOW = ("-c", "import time, sys; print('begun', flush=True); time.sleep(60)")
@@ -44,6 +46,10 @@ def starting(tmp_path: Path, files: Path) -> Iterator[Rig]:
     with Rig.over(tmp_path, token=TOKEN, campaigns=files) as rig:
         rig.enter(TOKEN)
         yield rig
+
+
+def jobs_of(root: Path, changed: Callable[[str], None] = lambda _: None, **said: Any) -> Jobs:
+    return Jobs(ServeSettings("127.0.0.1", 8080, results_root=root, **said), changed)
 
 
 def until(ready: Callable[[], object]) -> None:
@@ -84,11 +90,24 @@ def test_a_campaign_is_started_and_its_log_shown(starting: Rig, monkeypatch: pyt
     assert results in starting.get(page).text
 
 
+@pytest.mark.parametrize(
+    ("code", "said"), [(3, "ended with code 3, trials are missing or failed"), (7, "ended with code 7")]
+)
+def test_how_a_command_ended_is_said(
+    starting: Rig, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    monkeypatch.setattr(jobs, "_PROGRAM", (jobs._PROGRAM[0], "-c", f"import sys; sys.exit({code})"))
+    page = starting.post("/start", file="tiny.yaml").headers["location"]
+    ended(starting.serving, page.rpartition("/")[2])
+    assert said in starting.get(page).text
+    assert said in starting.get("/campaigns").text
+
+
 @pytest.fixture
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     """Jobs that last."""
     monkeypatch.setattr(jobs, "_PROGRAM", (jobs._PROGRAM[0], *SLOW))
-    made = Jobs(tmp_path, "redis://:hidden@127.0.0.1:1/0", lambda _: None)
+    made = jobs_of(tmp_path, broker="redis://:hidden@127.0.0.1:1/0", keys=tmp_path / "keys")
     yield made
     for job in made.latest("run"):
         if made.stop(job):
@@ -98,7 +117,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
 
 def test_a_job_is_known_to_a_server_that_starts_later(slow: Jobs, tmp_path: Path) -> None:
     job = slow.start("run", "tiny", ("run", "x.yaml"))
-    later = Jobs(tmp_path, None, lambda _: None)
+    later = jobs_of(tmp_path)
     assert later.job(job.job_id).running
     until(lambda: "begun" in later.log(job.job_id))
     assert os.getsid(job.pid) == job.pid  # no signal to the server's terminal reaches it
@@ -112,7 +131,7 @@ def test_another_process_of_its_number_is_not_taken_for_it(slow: Jobs, tmp_path:
     path = tmp_path / ".serve" / f"{job.job_id}.json"
     text = path.read_text()
     path.write_text(json.dumps(json.loads(text) | {"pid": os.getpid()}))
-    later = Jobs(tmp_path, None, lambda _: None)
+    later = jobs_of(tmp_path)
     assert not later.job(job.job_id).running
     assert not later.stop(later.job(job.job_id))
     assert not slow.stop(slow.job(job.job_id))
@@ -124,6 +143,25 @@ def test_the_brokers_password_stands_in_no_command_and_no_file(slow: Jobs, tmp_p
     assert b"hidden" not in Path(f"/proc/{job.pid}/cmdline").read_bytes()
     assert all("hidden" not in path.read_text() for path in (tmp_path / ".serve").iterdir())
     assert (tmp_path / ".serve").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_started_signs_with_the_servers_keys(slow: Jobs, tmp_path: Path) -> None:
+    job = slow.start("run", "tiny", ("run", "x.yaml"))
+    environment = Path(f"/proc/{job.pid}/environ").read_bytes().split(b"\0")
+    assert f"TONNAGE_KEYS={tmp_path / 'keys'}".encode() in environment
+
+
+def test_who_looks_is_told_when_a_log_has_grown(
+    slow: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it grows, not only when the command has ended."""
+    monkeypatch.setattr(jobs, "LOOKED_AT_EVERY_S", 0.01)
+    told: list[str] = []
+    told_jobs = jobs_of(tmp_path, told.append)
+    job = told_jobs.start("run", "tiny", ("run", "x.yaml"))
+    until(lambda: f"job:{job.job_id}" in told)
+    assert told_jobs.job(job.job_id).running
+    assert "begun" in told_jobs.log(job.job_id)
 
 
 def test_only_so_many_at_once(slow: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from serving_rig import TOKEN, Rig
 
 from contract import CONTRACT_VERSION, wire
 from contract.broker import connect
+from contract.signing import Keys, make_keys, seal
 from orchestrator.cli.serving import fleet as fleet_module
 from orchestrator.cli.views.host_rows import SORTS
 from orchestrator.fleet import quarantine_host
@@ -93,3 +94,53 @@ def test_who_looks_is_told_of_changes_only(fleet: Rig, monkeypatch: pytest.Monke
     fleet.serving.fleet.release(NAMES[1])
     fleet.serving.fleet.refresh()
     assert told == ["fleet", "fleet"]
+
+
+@pytest.fixture
+def keys(fleet: Rig, tmp_path: Path, redis_url: str) -> Path:
+    """Of both hosts; the first registration is signed with its key, the second with another one."""
+    folder = tmp_path / "keys"
+    make_keys(folder, NAMES)
+    make_keys(tmp_path / "stolen", NAMES)
+    client = connect(redis_url)
+    for name, place in zip(NAMES, (folder, tmp_path / "stolen"), strict=True):
+        text = json.dumps({"contract": CONTRACT_VERSION, "engines": {}})
+        sealed = seal(Keys(place).of(name), "registration", name, text)
+        client.hset(wire.REGISTRY, name, json.dumps(sealed))
+    return folder
+
+
+def test_a_forged_registration_is_said_where_there_are_keys(
+    fleet: Rig, keys: Path, tmp_path: Path, redis_url: str
+) -> None:
+    client = connect(redis_url)
+    client.delete(wire.quarantine_key(NAMES[1]))
+    with Rig.over(tmp_path, token=TOKEN, broker=redis_url, keys=keys) as rig:
+        rig.enter(TOKEN)
+        text = rig.get("/?q=served").text
+        assert "1 registration cannot be believed" in text
+        assert text.count("its registration is not believed: the signature does not fit key") == 1
+        assert '<th scope="row">served-2</th>' in rig.get("/?state=unsigned&sort=state").text
+        entry = {"contract": CONTRACT_VERSION, "engines": {}}
+        client.hset(wire.REGISTRY, NAMES[0], json.dumps(entry))
+        text = rig.get("/?q=served").text
+        assert "2 registrations cannot be believed" in text
+        assert "not signed, and host &#39;served-1&#39; has a key" in text
+
+
+def test_without_keys_it_is_said_that_signed_orders_are_wanted(fleet: Rig, keys: Path) -> None:
+    text = fleet.get("/?q=served").text
+    assert "2 hosts take signed orders only, and this server has no keys" in text
+    assert "cannot be believed" not in text
+
+
+def test_a_key_that_was_replaced_counts_from_the_next_reading(
+    fleet: Rig, keys: Path, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "KEYS_FOR_S", -1.0)
+    with Rig.over(tmp_path, broker=redis_url, keys=keys) as rig:
+        assert "1 registration cannot be believed" in rig.get("/").text
+        (tmp_path / "stolen" / f"{NAMES[1]}.key").replace(keys / f"{NAMES[1]}.key")
+        assert "cannot be believed" not in rig.get("/").text
+        keys.rename(tmp_path / "elsewhere")
+        assert "is not a folder of keys" in rig.get("/").text

@@ -35,6 +35,7 @@ PAGES = (
     "/campaigns/real/tables",
     "/compare?a=real&b=twin",
     "/capacity?dataset=real&s0.p50=500&lose=1&rto=wrong",
+    "/capacity?dataset=real&s0.p50=500&s0.arrivals.p50=9&s0.wait=1s&lose=1&c1.name=a&c1.like=b&s1.p50=3",
     "/capacity?dataset=real&s0.p50=500&lose=1",
     "/login",
     "/nothing",
@@ -46,6 +47,11 @@ SMALL = {
     "blocks": 1,
     "experiments": [{"experiment": "lifecycle", "drivers": ["simulated"], "params": {"instances": 2}}],
 }
+SHOP = """
+demand: shop
+shapes: [{name: web, service: {arrivals_per_s: 40, service_time: 50ms, wait: 20ms}}]
+"""
+SERVED = {"arrivals_per_s": 40, "service_time": "50ms", "wait": "30ms"}
 FAULTS = """() => axe.run({ resultTypes: ["violations"] }).then(found => found.violations
     .filter(one => ["serious", "critical"].includes(one.impact))
     .map(one => `${one.id}: ${one.nodes[0].html}`))"""
@@ -183,6 +189,25 @@ def test_the_calculator_follows_its_form(page: Page, site: Site) -> None:
     page.get_by_label("Back within (RTO)").fill("3 parsec")
     expect(page.locator("#wrong-rto")).to_contain_text("a time with its unit", timeout=30_000)
     assert page.evaluate("window.same")
+
+
+def test_a_demand_file_fills_the_calculator_and_is_given_back(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/capacity?dataset=real")
+    page.get_by_label("A demand file, to begin with").set_input_files(
+        files=[{"name": "shop.yaml", "mimeType": "application/yaml", "buffer": SHOP.encode()}]
+    )
+    page.get_by_role("button", name="Fill in").click()
+    expect(page.get_by_label("Requests per second")).to_have_value("40")
+    expect(page.locator(".hosts").first).to_contain_text("host", timeout=30_000)
+    page.get_by_label("Longest wait").fill("soon")
+    expect(page.locator("#wrong-s0-wait")).to_contain_text("a time with its unit", timeout=30_000)
+    page.get_by_label("Longest wait").fill("30ms")
+    expect(page.get_by_role("link", name="Take it as a demand file")).to_be_visible(timeout=30_000)
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Take it as a demand file").click()
+    assert taken.value.suggested_filename == "shop.yaml"
+    said = yaml.safe_load(taken.value.path().read_text())
+    assert said["shapes"] == [yaml.safe_load(SHOP)["shapes"][0] | {"service": SERVED}]
 
 
 def test_a_campaign_is_started_from_the_page(page: Page, site: Site) -> None:

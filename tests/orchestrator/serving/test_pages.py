@@ -1,13 +1,12 @@
 """What the pages say of campaigns that were really measured, and of those under way."""
 
 import io
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from serving_rig import TRIALS, Rig
+from serving_rig import TRIALS, Rig, once_there
 
 from orchestrator.cli.views.words import span
 
@@ -20,15 +19,6 @@ def real(measured: Path) -> Iterator[Rig]:
         yield rig
 
 
-def once_there(rig: Rig, path: str, words: str) -> str:
-    """A page as soon as the answer that it waits for is there."""
-    give_up = time.monotonic() + 60
-    while words not in (text := rig.get(path).text):
-        assert time.monotonic() < give_up, text
-        time.sleep(0.05)
-    return text
-
-
 def test_without_a_broker_the_fleet_says_how_to_give_one(rig: Rig) -> None:
     text = rig.get("/").text
     assert "tonnage serve --broker redis://HOST:6379/0" in text
@@ -39,6 +29,8 @@ def test_a_broker_that_is_away_is_said_without_its_password(tmp_path: Path) -> N
         text = rig.get("/").text
         assert "is Redis running" in text
         assert "pass-word" not in text
+        assert "0 hosts" not in text  # what is not known is not none
+        assert "is not known until the broker answers" in text
 
 
 def test_campaigns_are_found_by_name_and_state(rig: Rig) -> None:
@@ -146,7 +138,7 @@ def test_the_calculator_answers_and_follows_its_form(real: Rig) -> None:
         ("s0.p50=5&rto=3parsec", "rto", "a time with its unit"),
         ("s0.p50=5&s0.variants=dockr", "s0-variants", "dockr"),
         ("s0.p50=5&c0.name=nowhere", "c0-name", "a class of hosts that was measured"),
-        ("s0.p50=5&lose=3&domains=2", "domains", "below the number of domains"),
+        ("s0.p50=5&lose=3&domains=2", "lose", "below the number of domains"),
         ("s0.p50=5&headroom.mem=150%25", "headroom-mem", "found"),
         ("s0.p50=5&failures.mtbf=1h", "failures-mttr", "must be filled in"),
     ],
@@ -166,6 +158,21 @@ def test_an_unknown_page_says_so(rig: Rig) -> None:
     answer = rig.get("/nothing")
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
+    assert "it may be mistyped" in answer.text
+    assert "takes the forms of these pages only" in rig.get("/start").text
+
+
+def test_without_a_token_there_is_no_form_for_one(rig: Rig) -> None:
+    text = rig.get("/login").text
+    assert "started without --token" in text
+    assert 'name="token"' not in text
+
+
+def test_an_empty_root_says_how_to_fill_it(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    with Rig.over(tmp_path) as rig:
+        rig.serving.shelf.refresh()
+        assert "tonnage run CAMPAIGN.yaml --results" in rig.get("/campaigns").text
 
 
 def test_a_defect_shows_nothing_of_itself(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

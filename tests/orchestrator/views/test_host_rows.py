@@ -4,8 +4,17 @@ from typing import Any
 
 from serving_rig import NOW_S, host
 
-from orchestrator.cli.views.host_rows import ROWS_PER_PAGE, Asked, by_state, host_row, page_of
+from contract import CONTRACT_VERSION
+from orchestrator.cli.views.host_rows import ROWS_PER_PAGE, STATES, Asked, by_state, host_row, page_of
 from orchestrator.fleet import HostEntry
+
+ACTIVITY = {
+    "experiment": "lifecycle",
+    "driver": "docker",
+    "profile": "crun",
+    "trial": "t",
+    "since_ns": 1,
+}
 
 
 def names(*hosts: HostEntry, **asked: Any) -> list[str]:
@@ -47,6 +56,22 @@ def test_hosts_are_sorted() -> None:
     assert names(off, free, unknown, sort="clock") == ["h1", "h2", "h0"]
     assert names(off, free, unknown, sort="free") == ["h2", "h1", "h0"]
     assert names(off, free, unknown, sort="nonsense") == ["h0", "h1", "h2"]
+
+
+def test_every_state_is_counted_and_has_its_place() -> None:
+    """A state that is not known here would break the page that sorts by it."""
+    hosts = [
+        host("h1", readable=False, alive=False),
+        host("h2", contract=CONTRACT_VERSION + 1),
+        host("h3", alive=False),
+        host("h4", unbelieved="its registration is not believed: not signed"),
+        host("h5", quarantine={"why": "sick", "since": 1}),
+        host("h6"),
+        host("h7", activity=ACTIVITY),
+    ]
+    assert tuple(by_state(hosts)) == STATES
+    assert names(*hosts, sort="state") == ["h7", "h6", "h5", "h4", "h3", "h2", "h1"]
+    assert names(*hosts, words="not believed") == ["h4"]
 
 
 def test_pages_hold_every_host_once() -> None:

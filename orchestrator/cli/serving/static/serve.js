@@ -113,6 +113,8 @@
         attend(new DOMParser().parseFromString(text, "text/html").body.dataset.topic);
         for (const one of document.querySelectorAll("[data-complaint]")) {
           const field = document.getElementById(one.dataset.complaint);
+          const around = one.textContent && field?.closest("details");
+          if (around) around.open = true;
           if (one.textContent) field?.setAttribute("aria-invalid", "true");
           else field?.removeAttribute("aria-invalid");
         }
