@@ -221,7 +221,12 @@ def strip_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], a
 def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
     """Render panels. A lone one is drawn wide; several share the row."""
     width = WIDE if wide or len(panels) == 1 else HALF
-    return tuple(Panel(p["title"], _render(p["chart"], width, p["height"]), width) for p in panels)
+    return tuple(draw_one(panel, width) for panel in panels)
+
+
+def draw_one(panel: Row, width: int) -> Panel:
+    """Render one panel, so many CSS pixels wide."""
+    return Panel(panel["title"], _render(panel["chart"], width, panel["height"]), width)
 
 
 def _span(row: Row, axis: Axis) -> dict[str, float]:

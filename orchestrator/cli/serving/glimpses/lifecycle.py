@@ -1,0 +1,20 @@
+"""lifecycle: how soon instances are ready, and gone again."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from contract.parts import Part
+from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, until
+
+READY = View("time until ready", "curve", "from the planned start to the first correct reply")
+GONE = View("time until gone", "curve", "from the stop call until the engine says gone", done="gone")
+
+
+def see(part: Part) -> Iterator[Sight]:
+    """Both times of every attempt."""
+    instances = part.tables["instances"]
+    chosen = measured(instances)
+    yield Sight(READY, until(instances, "t_intent", "t_ready", chosen))
+    begun = ~np.isnan(column(instances, "t_ready")) & ~np.isnan(column(instances, "t_stop_call"))
+    yield Sight(GONE, until(instances, "t_stop_call", "t_gone", chosen & begun))

@@ -1,0 +1,38 @@
+"""Experiments without a glimpse of their own: times until ready, and medians of what they sampled."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from analysis.statistics.blocks import Floats
+from contract.parts import Part
+from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, measured, until
+
+READY = View("time until ready", "curve", "from the planned start until ready")
+SAMPLED = View(
+    "what was sampled",
+    "table",
+    "sampled",
+    unit="number",
+    caption="Medians of all samples, whenever they were taken.",
+)
+OF_EVERY_TRIAL = ("host.", "harness.")
+"""Metrics that say nothing of what an experiment is about."""
+
+
+def see(part: Part) -> Iterator[Sight]:
+    """What any experiment may have."""
+    instances = part.tables["instances"]
+    yield Sight(READY, until(instances, "t_intent", "t_ready", measured(instances)))
+    for metric, unit, values in by_metric(part.tables["samples"]):
+        yield Sight(SAMPLED, values, metric if unit == "1" else f"{metric}, {unit}")
+
+
+def by_metric(samples: pa.Table) -> Iterator[tuple[str, str, Floats]]:
+    """Metric, unit and known values of everything that the experiment itself sampled."""
+    for metric in samples.column("metric").unique().to_pylist():
+        if not metric.startswith(OF_EVERY_TRIAL):
+            found = samples.filter(are(samples, "metric", metric))
+            values = column(found, "value")
+            yield metric, found.column("unit")[0].as_py(), values[~np.isnan(values)]

@@ -1,0 +1,34 @@
+"""overhead: how long the same work takes, or what a command reported, beside the bare process."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from contract.parts import Part
+from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, samples_of, until
+
+WORK = View(
+    "time for the same work", "dots", "from asking for the work to its answer", to_baseline=True
+)
+REPORTED = View(
+    "what commands reported",
+    "dots",
+    "number that the command printed",
+    unit="number",
+    caption="In the unit that the campaign says, of repetitions that reported.",
+    to_baseline=True,
+)
+
+
+def see(part: Part) -> Iterator[Sight]:
+    """Every repetition. Of a command that reports a number it is that which counts, not its time."""
+    instances = part.tables["instances"]
+    chosen = measured(instances)
+    if part.record.trial.params.get("unit"):
+        told = samples_of(part.tables["samples"], "overhead.reported")
+        values = column(told, "value")
+        counts = np.isin(column(told, "instance"), column(instances, "instance")[chosen])
+        yield Sight(REPORTED, values[counts & ~np.isnan(values)])
+    else:
+        chosen &= ~np.isnan(column(instances, "t_call"))
+        yield Sight(WORK, until(instances, "t_call", "t_ready", chosen))

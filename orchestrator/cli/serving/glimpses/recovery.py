@@ -1,0 +1,30 @@
+"""recovery: how soon instances are back after a fault, and how many never are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from analysis.recovery.injections import DEADLINE_PARAM
+from contract.parts import Part
+from orchestrator.cli.serving.glimpses.base import HARNESS_CAUSES, Sight, View, are, column, flag
+
+BACK = View(
+    "time to recover",
+    "curve",
+    "from the fault to the first of several good replies in a row",
+    caption="What was not back within its deadline counts as never.",
+    done="back",
+    of="injections",
+)
+
+
+def see(part: Part) -> Iterator[Sight]:
+    """Every injection."""
+    instances = part.tables["instances"]
+    injected = ~np.isnan(column(instances, "victim")) & ~np.isnan(column(instances, "t_fault"))
+    injected &= ~flag(instances, "warm_up") & ~are(instances, "error_class", *HARNESS_CAUSES)
+    waited = (column(instances, "t_ready") - column(instances, "t_fault"))[injected]
+    deadline_s = part.record.trial.params.get(DEADLINE_PARAM)
+    latest_ns = float(deadline_s) * 1e9 if isinstance(deadline_s, int | float) else np.inf
+    waited[~(waited <= latest_ns)] = np.inf
+    yield Sight(BACK, waited)

@@ -1,0 +1,64 @@
+"""Many values in little memory: rounded to three digits, and counted."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from analysis.statistics.blocks import Floats
+
+DIGITS = 3
+
+
+@dataclass(slots=True)
+class Spread:
+    """Values of one kind. What never came is counted as beyond all others."""
+
+    counts: Counter[float] = field(default_factory=Counter)
+    never: int = 0
+
+    @property
+    def n(self) -> int:
+        """All values, those that never came among them."""
+        return self.counts.total() + self.never
+
+    def take(self, values: Floats) -> None:
+        """Count values; infinite ones never came."""
+        finite = values[np.isfinite(values)]
+        self.never += int(np.isposinf(values).sum())
+        rounded, counts = np.unique(_rounded(finite), return_counts=True)
+        self.counts.update(dict(zip(rounded.tolist(), counts.tolist(), strict=True)))
+
+    def add(self, other: "Spread") -> None:
+        """Count what another one has counted."""
+        self.counts.update(other.counts)
+        self.never += other.never
+
+    def quantile(self, p: float) -> float:
+        """The least value that a share ``p`` of all does not exceed; infinite where it never came."""
+        wanted, reached = p * self.n, 0
+        for value in sorted(self.counts):
+            reached += self.counts[value]
+            if reached >= wanted:
+                return value
+        return math.inf
+
+    def curve(self, most: int) -> list[tuple[float, float]]:
+        """Values with the share of all that do not exceed them, about ``most`` of them."""
+        points, reached = [], 0
+        stride = 1 + len(self.counts) // most
+        for place, value in enumerate(sorted(self.counts), 1):
+            reached += self.counts[value]
+            if place % stride == 0 or place in (1, len(self.counts)):
+                points.append((value, reached / self.n))
+        return points
+
+
+def _rounded(values: Floats) -> Floats:
+    """Values to so many digits: small whole numbers, which are counts, stay what they are."""
+    size = np.abs(values)
+    places = np.floor(np.log10(np.where(size > 0, size, 1.0))) - (DIGITS - 1)
+    up, down = 10.0 ** np.maximum(-places, 0), 10.0 ** np.maximum(places, 0)
+    rounded: Floats = np.round(values * up / down) / up * down
+    return rounded
