@@ -1,20 +1,21 @@
 """The thread that reads parts and draws what was measured, for campaigns that somebody looks at."""
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from analysis.section import Figure
 from contract.errors import TonnageError
 from orchestrator.cli.serving.live import Hub
 from orchestrator.cli.serving.measured import Measured
+from orchestrator.cli.serving.pictures import Gallery
 from orchestrator.cli.serving.shelf import Shelf
 
 EVERY_S = 0.5
 DRAWN_EVERY_S = 4.0
-"""A campaign's figure is drawn no more often."""
+"""An experiment's pictures are drawn no more often."""
 PARTS_AT_ONCE = 100
 MOST_KEPT = 12
 LOOKED_AT_S = 20.0
@@ -26,16 +27,23 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Drawing:
     measured: Measured = field(default_factory=Measured)
-    figure: Figure | None = None
+    galleries: dict[str, Gallery] = field(default_factory=dict)
+    """By experiment."""
     asked_s: float = 0.0
-    drawn_s: float = float("-inf")
-    stale: bool = True
+    drawn_s: dict[str, float] = field(default_factory=dict)
     done: bool = False
-    """Whether it was drawn once, or there is nothing to draw."""
+    """Whether all was drawn once, or there is nothing to draw."""
+
+    def due(self) -> str | None:
+        """The experiment that waits longest to be drawn; None while none may be."""
+        now = time.monotonic()
+        waiting = {name: self.drawn_s.get(name, -math.inf) for name in sorted(self.measured.changed)}
+        name = min(waiting, key=waiting.__getitem__, default=None)
+        return name if name is not None and now - waiting[name] >= DRAWN_EVERY_S else None
 
 
 class Drawings:
-    """Figures by campaign's folder, as far as they have been drawn."""
+    """Pictures by campaign's folder, as far as they have been drawn."""
 
     def __init__(self, shelf: Shelf, hub: Hub) -> None:
         self._shelf, self._hub = shelf, hub
@@ -55,7 +63,7 @@ class Drawings:
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
-    def figure(self, name: str) -> tuple[Figure | None, bool]:
+    def galleries(self, name: str) -> tuple[list[Gallery], bool]:
         """What has been drawn of a campaign, and whether that is all; the thread goes on from there."""
         with self._lock:
             kept = self._kept.pop(name, None) or _Drawing()
@@ -63,8 +71,9 @@ class Drawings:
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             kept.asked_s = time.monotonic()
+            found = [one for _, one in sorted(kept.galleries.items())]
         self._asked.set()
-        return kept.figure, kept.done
+        return found, kept.done
 
     def refresh(self) -> bool:
         """Read and draw a little of every campaign that is looked at; whether there is more to do."""
@@ -82,20 +91,20 @@ class Drawings:
         return more
 
     def _go_on(self, name: str, drawing: _Drawing) -> bool:
+        """Read some parts, and draw one experiment; whether there is more to do right away."""
         reader = self._shelf.reader(name)
         if drawing.measured.is_stale(reader):
             drawing.measured = Measured()
         more = drawing.measured.take(reader, PARTS_AT_ONCE)
-        drawing.stale |= more
-        due = time.monotonic() - drawing.drawn_s >= DRAWN_EVERY_S
-        if drawing.stale and due:
-            drawing.figure = drawing.measured.figure()
-            drawing.stale, drawing.done = more, not more
-            drawing.drawn_s = time.monotonic()
+        if (experiment := drawing.due()) is not None:
+            found = drawing.measured.draw(experiment, self._end.wait)
+            with self._lock:
+                drawing.galleries[experiment] = found
+            drawing.drawn_s[experiment] = time.monotonic()
             self._hub.changed(f"campaign:{name}")
-        elif not more and not drawing.stale:
+        if not more and not drawing.measured.changed:
             drawing.done = True
-        return more
+        return more or drawing.due() is not None
 
     def _keep(self) -> None:
         while not self._end.is_set():

@@ -3,16 +3,22 @@
 For a first look while a campaign runs. The report, with its intervals, is what counts.
 """
 
+import pyarrow as pa
+
+from analysis import quantities
 from analysis.cells import BASELINE_DRIVER
 from contract.errors import PartError
 from contract.parts import Part, part_name, read_part
 from orchestrator.cli.serving.glimpses import glimpse_of
 from orchestrator.cli.serving.observed import Observed
-from orchestrator.cli.serving.pictures import Picture, Rest, pictures
+from orchestrator.cli.serving.pictures import Gallery, Rest, gallery
 from orchestrator.cli.serving.reading import CampaignReader
 
 MOST_PARTS = 3000
 """Of a campaign with more trials, a random sample of about so many is drawn."""
+
+_ODD = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException)
+"""What a glimpse stumbles over in a part that is whole, but of which its experiment made something else."""
 
 
 class Measured:
@@ -35,7 +41,7 @@ class Measured:
             try:
                 data = (reader.results.parts / part_name(trial_id, attempt)).read_bytes()
                 self._count(read_part(data))
-            except (OSError, PartError):
+            except (OSError, PartError, *_ODD):
                 self.unread += 1
         return bool(new)
 
@@ -61,19 +67,20 @@ class Measured:
 
     def _count(self, part: Part) -> None:
         experiment = part.record.trial.experiment
+        sights = list(glimpse_of(experiment)(part))  # all, or nothing of it is counted
+        self.experiments.setdefault(experiment, Observed()).take(part.record, sights)
         self.changed.add(experiment)
-        observed = self.experiments.setdefault(experiment, Observed())
-        observed.take(part.record, glimpse_of(experiment)(part))
 
-    def draw(self, experiment: str, rest: Rest) -> list[Picture]:
-        """The pictures of one experiment; none when there is nothing to draw."""
+    def draw(self, experiment: str, rest: Rest) -> Gallery:
+        """The pictures of one experiment."""
         self.changed.discard(experiment)
         observed = self.experiments[experiment]
         notes = [
             "a random sample of the campaign" if self.sampled else "",
             "time was simulated: nothing here is real" if observed.virtual else "",
+            f"{quantities.plural(self.unread, 'part')} not understood" if self.unread else "",
         ]
-        return pictures(experiment, observed, self._labels(), notes, rest)
+        return gallery(experiment, observed, self._labels(), notes, rest)
 
     def _labels(self) -> list[str]:
         cells = {cell for observed in self.experiments.values() for cell in observed.cells}

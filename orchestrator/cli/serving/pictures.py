@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from analysis import palette, plots, quantities
 from analysis.curves import Climbs, climb_panel, size_axis
@@ -32,50 +33,55 @@ QUARTILES = "Bars hold the middle half of the values."
 _LOG_FROM = 12.0
 
 
-def pictures(
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """All pictures of one experiment, under what they rest on."""
+
+    experiment: str
+    rests_on: str
+    pictures: tuple[Picture, ...]
+
+
+def gallery(
     experiment: str, observed: Observed, labels: Sequence[str], notes: Sequence[str], rest: Rest
-) -> list[Picture]:
+) -> Gallery:
     """All pictures of an experiment. ``labels`` are the campaign's variants, so that looks are the same.
 
-    ``notes`` are what else captions must say.
+    ``notes`` are what else must be said of its numbers.
     """
-    by_view: dict[View, list[Worded]] = {}
     series = observed.series()
+    extra = sorted({one.label for one in series} - set(labels))
+    beside = palette.legend([*labels, *extra]), rest
+    drawn = []
     for view in dict.fromkeys(one.place[0] for one in series):
         found = worded(view, [one for one in series if one.place[0] == view])
         if any(one.spread.counts for one in found):
-            by_view[view] = found
-    extra = sorted({one.label for found in by_view.values() for one in found} - set(labels))
-    looks = palette.legend([*labels, *extra])
-    drawn: list[Picture | None] = []
-    for place, (view, found) in enumerate(by_view.items()):
-        said = _counted(observed, notes) if place == 0 else ""
-        drawn.append(_KINDS[view.kind](f"{experiment}: {view.title}", view, found, (looks, said, rest)))
-    return [one for one in drawn if one is not None]
+            drawn.append(_KINDS[view.kind](view, found, beside))
+    kept = tuple(one for one in drawn if one is not None)
+    return Gallery(experiment, _counted(observed, notes), kept)
 
 
 def _counted(observed: Observed, notes: Sequence[str]) -> str:
     """What the pictures rest on."""
-    failed, suspect, aside = observed.failures, observed.unused, observed.set_aside
+    failed, unplaced, aside = observed.failures, observed.unplaced, observed.set_aside
+    suspect, no_room = observed.unused, observed.left_out
+    of_these = f", {unplaced} of them in no picture: nothing else was measured there" if unplaced else ""
     said = [
         f"From {quantities.plural(observed.trials, 'trial')}, all hosts together",
-        f"{quantities.plural(failed, 'failed trial')} beside them" if failed else "",
-        f"{observed.unplaced} of these in no picture, for want of others of their kind"
-        if observed.unplaced
-        else "",
+        f"beside them {quantities.plural(failed, 'failed trial')}{of_these}" if failed else "",
         f"{suspect} suspect ones left out, since valid ones are there" if suspect else "",
         f"{aside} invalid or skipped ones left out" if aside else "",
-        f"{observed.left_out} left out for want of room" if observed.left_out else "",
+        f"{no_room} left out for want of room" if no_room else "",
         *notes,
     ]
     return "; ".join(filter(None, said)) + "."
 
 
-_Beside = tuple[Sequence[LegendEntry], str, Rest]
-"""Looks of all variants, what the caption says of trials, and how to rest."""
+_Beside = tuple[Sequence[LegendEntry], Rest]
+"""Looks of all variants, and how to rest."""
 
 
-def _curves(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
+def _curves(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
     curves = [one for one in found if one.spread.counts]
     rows = [
         {"panel": one.conditions, "variant": one.label, "value_ns": value, "share": share}
@@ -88,17 +94,13 @@ def _curves(title: str, view: View, found: Sequence[Worded], beside: _Beside) ->
     panels = [plots.curve_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
     never = [one for one in found if one.spread.never]
     hint = f"Where a curve ends below 100 %, the rest never was {view.done}." if never else ""
-    said = [
-        f"{_where(one)}half {view.done} within {value_in_words(one.spread.quantile(0.5), view.unit)}"
-        + (f", {one.spread.never} of {one.spread.n} {view.of} never" if one.spread.never else "")
-        for one in found
-    ]
-    caption = _caption(view, hint, beside[1], len(groups))
+    said = [f"{_where(one)}{_half(view, one)}" for one in found]
+    caption = _caption(view, hint, len(groups))
     words = f"Rising curves, shares of {view.of} over time. " + _words(said)
-    return Figure(title, _drawn(panels, beside[2]), looks, caption, words)
+    return Figure(view.title, _drawn(panels, beside[1]), looks, caption, words)
 
 
-def _climbs(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
+def _climbs(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
     rows = [
         {
             "panel": ", ".join(filter(None, (one.name, one.conditions))),
@@ -124,11 +126,11 @@ def _climbs(title: str, view: View, found: Sequence[Worded], beside: _Beside) ->
             last = own[-1]
             reached = f"{value_in_words(last['value'], view.unit)} at {last['n']:g}"
             said.append(f"{name + ': ' if name else ''}{label} {reached}")
-    caption = _caption(view, "", beside[1], len(groups))
-    return Figure(title, _drawn(panels, beside[2]), looks, caption, "Lines. " + _words(said))
+    caption = _caption(view, "", len(groups))
+    return Figure(view.title, _drawn(panels, beside[1]), looks, caption, "Lines. " + _words(said))
 
 
-def _dots(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
+def _dots(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
     known = [one for one in found if is_known(one)]
     against = _baselines(known) if view.to_baseline else {}
     named = any(one.name for one in known)
@@ -159,16 +161,18 @@ def _dots(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> P
         f"{without} without a bare process beside them are not drawn." if without else "",
         "Some lines are not drawn." if any(_is_cut(some) for _, some in groups) else "",
     ]
-    caption = _caption(view, " ".join(filter(None, hint)), beside[1], len(groups))
+    caption = _caption(view, " ".join(filter(None, hint)), len(groups))
     wide = len(groups) == 1
-    return Figure(title, _drawn(panels, beside[2], wide), looks, caption, "Dots. " + _words(said))
+    return Figure(view.title, _drawn(panels, beside[1], wide), looks, caption, "Dots. " + _words(said))
 
 
-def _table(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
+def _table(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
     labels = list(dict.fromkeys(one.label for one in found))
     entries: dict[tuple[str, str], dict[str, str]] = {}
     for one in found:
-        said = value_in_words(one.spread.quantile(0.5), view.unit)
+        middle = one.spread.quantile(0.5)
+        whole = view.unit == "count" and middle.is_integer()
+        said = quantities.count(middle) if whole else value_in_words(middle, view.unit)
         entries.setdefault((one.conditions, one.name), {})[one.label] = said
     body = [
         (*((conditions,) if any(key[0] for key in entries) else ()), name)
@@ -179,8 +183,8 @@ def _table(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> 
     left_out = max(0, len(body) - MOST_ROWS)
     hint = f"{left_out} more rows are not shown." if left_out else ""
     return ShownTable(
-        title,
-        _caption(view, hint, beside[1], 0),
+        view.title,
+        _caption(view, hint, 0),
         (*heads, *labels),
         tuple(body[:MOST_ROWS]),
         tuple(place >= len(heads) for place in range(len(heads) + len(labels))),
@@ -191,15 +195,23 @@ def _table(title: str, view: View, found: Sequence[Worded], beside: _Beside) -> 
 _KINDS = {"curve": _curves, "climb": _climbs, "dots": _dots, "table": _table}
 
 
-def _caption(view: View, hint: str, counted: str, groups: int) -> str:
+def _caption(view: View, hint: str, groups: int) -> str:
     more = groups - MOST_PANELS
     left = f"{quantities.plural(more, 'more condition')} in the report." if more > 0 else ""
-    return " ".join(filter(None, (view.caption, hint, left, counted)))
+    return " ".join(filter(None, (view.caption, hint, left)))
 
 
 def _words(said: Sequence[str]) -> str:
     more = f"; and {len(said) - MOST_WORDS} more" if len(said) > MOST_WORDS else ""
     return "; ".join(said[:MOST_WORDS]) + more + "."
+
+
+def _half(view: View, one: Worded) -> str:
+    """How soon half of the values came, and how many never did."""
+    never = f"{one.spread.never} of {one.spread.n} {view.of} never" if one.spread.never else ""
+    middle = value_in_words(one.spread.quantile(0.5), view.unit)
+    half = f"half {view.done} within {middle}" if is_known(one) else ""
+    return ", ".join(filter(None, (half, never)))
 
 
 def _where(one: Worded) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis.distributions import HARNESS_CAUSES
 from analysis.metrics.base import Unit
@@ -62,7 +63,7 @@ def column(table: pa.Table, name: str) -> Floats:
 
 def are(table: pa.Table, name: str, *words: str) -> Bools:
     """Where a column of text has one of these words."""
-    found: Bools = np.isin(table.column(name).to_numpy(), words)
+    found: Bools = pc.is_in(table.column(name), value_set=pa.array(words, pa.string())).to_numpy()
     return found
 
 

@@ -9,13 +9,13 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, samples_of, until
 
 ACHIEVED = View(
-    "ready per second",
+    "Ready per second",
     "dots",
     "instances ready per second",
     unit="per_s",
     caption="In the steady part of each trial. A host that keeps up makes as many ready as arrive.",
 )
-READY = View("time until ready", "curve", "from the planned arrival to the first correct reply")
+READY = View("Time until ready", "curve", "from the planned arrival to the first correct reply")
 
 
 def see(part: Part) -> Iterator[Sight]:

@@ -8,14 +8,14 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, by_step
 
 MEMORY = View(
-    "memory against the number of instances",
+    "Memory against the number of instances",
     "climb",
     "memory above the empty host",
     unit="bytes",
     caption="MemTotal less MemAvailable, on the way up. The slope is what one more costs.",
 )
 PROBES = View(
-    "latency against the number of instances",
+    "Latency against the number of instances",
     "climb",
     "probe's latency",
     caption="Median over trials on the way up. Where most lost more probes than that there is no point.",

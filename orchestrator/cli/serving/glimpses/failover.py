@@ -9,7 +9,7 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, are, column
 
 BACK = View(
-    "time away after a host is lost",
+    "Time away after a host is lost",
     "curve",
     "from the loss to the first correct reply elsewhere",
     caption="What found no place, or was not back within the deadline, counts as never.",

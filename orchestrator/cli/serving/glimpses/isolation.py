@@ -8,7 +8,7 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, by_step, column, samples_of
 
 ANSWERS = View(
-    "the victim's latency",
+    "The victim's latency",
     "dots",
     "from the planned request to its answer",
     caption="Without the beginning of each phase. A victim that mostly did not answer has no dot.",

@@ -7,8 +7,8 @@ import numpy as np
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, until
 
-READY = View("time until ready", "curve", "from the planned start to the first correct reply")
-GONE = View("time until gone", "curve", "from the stop call until the engine says gone", done="gone")
+READY = View("Time until ready", "curve", "from the planned start to the first correct reply")
+GONE = View("Time until gone", "curve", "from the stop call until the engine says gone", done="gone")
 
 
 def see(part: Part) -> Iterator[Sight]:

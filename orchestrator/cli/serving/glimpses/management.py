@@ -16,7 +16,7 @@ from orchestrator.cli.serving.glimpses.base import (
 )
 
 EFFECT = View(
-    "time until a verb has its effect",
+    "Time until a verb has its effect",
     "dots",
     "from the call to its effect",
     caption="A verb that mostly came to nothing, or that a driver lacks, has no dot.",

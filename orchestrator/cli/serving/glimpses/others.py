@@ -9,9 +9,9 @@ from analysis.statistics.blocks import Floats
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, measured, until
 
-READY = View("time until ready", "curve", "from the planned start until ready")
+READY = View("Time until ready", "curve", "from the planned start until ready")
 SAMPLED = View(
-    "what was sampled",
+    "What was sampled",
     "table",
     "sampled",
     unit="number",

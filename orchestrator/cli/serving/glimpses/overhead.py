@@ -8,10 +8,10 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, samples_of, until
 
 WORK = View(
-    "time for the same work", "dots", "from asking for the work to its answer", to_baseline=True
+    "Time for the same work", "dots", "from asking for the work to its answer", to_baseline=True
 )
 REPORTED = View(
-    "what commands reported",
+    "What commands reported",
     "dots",
     "number that the command printed",
     unit="number",

@@ -9,7 +9,7 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import HARNESS_CAUSES, Sight, View, are, column, flag
 
 BACK = View(
-    "time to recover",
+    "Time to recover",
     "curve",
     "from the fault to the first of several good replies in a row",
     caption="What was not back within its deadline counts as never.",

@@ -7,13 +7,13 @@ from contract.trial import ELSEWHERE
 from orchestrator.cli.serving.glimpses.base import Sight, View, are, measured, until
 
 HOSTS = View(
-    "time until hosts are ready",
+    "Time until hosts are ready",
     "curve",
     "from the common moment to the first correct reply",
     of="hosts",
 )
 ALL = View(
-    "time until the last host is ready",
+    "Time until the last host is ready",
     "dots",
     "from the common moment until all are ready",
     caption="Of rollouts of which every host's trial is there and counts.",

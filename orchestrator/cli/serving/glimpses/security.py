@@ -7,7 +7,7 @@ from orchestrator.cli.serving.glimpses.base import Sight, View
 from orchestrator.cli.serving.glimpses.others import by_metric
 
 COUNTS = View(
-    "what instances have within reach",
+    "What instances have within reach",
     "table",
     "counted",
     unit="count",
