@@ -18,7 +18,7 @@ MOST_PARTS = 3000
 """Of a campaign with more trials, a random sample of about so many is drawn."""
 
 _ODD = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, pa.ArrowException)
-"""What a glimpse stumbles over in a part that is whole, but of which its experiment made something else."""
+"""What a glimpse stumbles over in a part that is whole, but holds what its experiment never writes."""
 
 
 class Measured:

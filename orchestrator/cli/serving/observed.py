@@ -108,7 +108,7 @@ class Observed:
 
     def take(self, record: TrialRecord, sights: Iterable[Sight]) -> None:
         """Count a trial that may count."""
-        cell, seen, worth = cell_of(record), self.cells, record.verdict
+        cell, seen, worth = cell_of(record), self.cells, str(record.verdict)
         if record.outcome == "failed":
             cell, seen, worth = replace(cell, emulated=False, virtual=False), self.failed, "failed"
         elif record.outcome not in ("completed", "partial") or record.verdict == "invalid":

@@ -83,7 +83,7 @@ _Beside = tuple[Sequence[LegendEntry], Rest]
 
 def _curves(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
     curves = [one for one in found if one.spread.counts]
-    rows = [
+    rows: list[Row] = [
         {"panel": one.conditions, "variant": one.label, "value_ns": value, "share": share}
         for one in curves
         for value, share in one.spread.curve(MOST_POINTS)
@@ -101,7 +101,7 @@ def _curves(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | N
 
 
 def _climbs(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
-    rows = [
+    rows: list[Row] = [
         {
             "panel": ", ".join(filter(None, (one.name, one.conditions))),
             "variant": one.label,
@@ -117,9 +117,7 @@ def _climbs(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | N
     axis = _axis(view.what, view.unit, [row["value"] for row in rows])
     groups = sorted(_grouped(rows, "panel"), key=lambda item: -len(item[1]))
     looks = _present(beside[0], rows)
-    panels = [
-        climb_panel(name, Climbs(some, some), looks, axis) for name, some in groups[:MOST_PANELS]
-    ]
+    panels = [climb_panel(name, Climbs(some, some), looks, axis) for name, some in groups[:MOST_PANELS]]
     said = []
     for name, some in groups:
         for label, own in _grouped(some, "variant"):
@@ -134,7 +132,8 @@ def _dots(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | Non
     known = [one for one in found if is_known(one)]
     against = _baselines(known) if view.to_baseline else {}
     named = any(one.name for one in known)
-    rows, said = [], []
+    rows: list[Row] = []
+    said = []
     for one in known:
         by = against.get((one.conditions, one.name), 1.0 if not against else 0.0)
         if by:
@@ -166,7 +165,7 @@ def _dots(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | Non
     return Figure(view.title, _drawn(panels, beside[1], wide), looks, caption, "Dots. " + _words(said))
 
 
-def _table(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
+def _table(view: View, found: Sequence[Worded], _: _Beside) -> Picture | None:
     labels = list(dict.fromkeys(one.label for one in found))
     entries: dict[tuple[str, str], dict[str, str]] = {}
     for one in found:
@@ -174,12 +173,12 @@ def _table(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | No
         whole = view.unit == "count" and middle.is_integer()
         said = quantities.count(middle) if whole else value_in_words(middle, view.unit)
         entries.setdefault((one.conditions, one.name), {})[one.label] = said
+    apart = any(conditions for conditions, _ in entries)
+    heads = ("Conditions", "What") if apart else ("What",)
     body = [
-        (*((conditions,) if any(key[0] for key in entries) else ()), name)
-        + tuple(said.get(label, quantities.NOT_AVAILABLE) for label in labels)
-        for (conditions, name), said in entries.items()
+        (*key[not apart :], *(said.get(label, quantities.NOT_AVAILABLE) for label in labels))
+        for key, said in entries.items()
     ]
-    heads = ("Conditions", "What") if any(key[0] for key in entries) else ("What",)
     left_out = max(0, len(body) - MOST_ROWS)
     hint = f"{left_out} more rows are not shown." if left_out else ""
     return ShownTable(

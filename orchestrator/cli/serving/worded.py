@@ -33,7 +33,7 @@ def worded(view: View, series: Sequence[Series]) -> list[Worded]:
     names = telling(said)
     by_cell = dict(zip(cells, said, strict=True))
     ordered = sorted(series, key=lambda one: _order(by_cell[one.cell], names))
-    found = [
+    return [
         Worded(
             condition_words({name: by_cell[one.cell].get(name) for name in names}),
             one.label,
@@ -44,7 +44,6 @@ def worded(view: View, series: Sequence[Series]) -> list[Worded]:
         )
         for one in (_wholes(ordered) if view.whole else ordered)
     ]
-    return found
 
 
 def _conditions(cell: Cell, view: View) -> dict[str, Any]:
@@ -52,11 +51,11 @@ def _conditions(cell: Cell, view: View) -> dict[str, Any]:
 
 
 def _order(conditions: dict[str, Any], names: Sequence[str]) -> list[tuple[int, float, str]]:
-    found = []
-    for value in map(conditions.get, names):
-        number = isinstance(value, int | float)
-        found.append((int(number), float(value) if number else 0.0, "" if number else str(value)))
-    return found
+    return [_place(conditions.get(name)) for name in names]
+
+
+def _place(value: Any) -> tuple[int, float, str]:
+    return (1, float(value), "") if isinstance(value, int | float) else (0, 0.0, str(value))
 
 
 def _wholes(series: Sequence[Series]) -> list[Series]:

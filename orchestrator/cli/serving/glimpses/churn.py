@@ -38,5 +38,5 @@ def _traffic(part: Part) -> Traffic:
     moments = sorted(set.intersection(*(set(one) for one in counts.values())))
     series = {name: np.array([one[t] for t in moments]) for name, one in counts.items()}
     seconds = (np.array(moments) - moments[0]) / 1e9 if moments else np.array([])
-    asked = (float(params[name] or 0) for name in ("rate_per_s", "duration_s", "hold_s"))
-    return Traffic(0, 0, 0, *asked, seconds, series)
+    rate, duration, hold = (float(params[n] or 0) for n in ("rate_per_s", "duration_s", "hold_s"))
+    return Traffic(0, 0, 0, rate, duration, hold, seconds, series)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analysis.distributions import HARNESS_CAUSES
 from contract.parts import Part
 from contract.verbs import OPERATIONS
 from orchestrator.cli.serving.glimpses.base import (
-    HARNESS_CAUSES,
     Sight,
     View,
     are,

@@ -7,9 +7,7 @@ import numpy as np
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, samples_of, until
 
-WORK = View(
-    "Time for the same work", "dots", "from asking for the work to its answer", to_baseline=True
-)
+WORK = View("Time for the same work", "dots", "from asking for the work to its answer", to_baseline=True)
 REPORTED = View(
     "What commands reported",
     "dots",

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analysis.distributions import HARNESS_CAUSES
 from analysis.recovery.injections import DEADLINE_PARAM
 from contract.parts import Part
-from orchestrator.cli.serving.glimpses.base import HARNESS_CAUSES, Sight, View, are, column, flag
+from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, flag
 
 BACK = View(
     "Time to recover",
