@@ -22,13 +22,15 @@ Rest = Callable[[float], object]
 MOST_PANELS = 4
 MOST_LINES = 24
 """Lines of dots in a panel."""
-MOST_POINTS = 120
+MOST_POINTS = 80
 """Of a curve."""
 MOST_ROWS = 30
 MOST_WORDS = 40
 """Values that are also said in words."""
 RESTED = 2.0
 """Drawing keeps pages from being made, so between two panels it rests this many times as long."""
+MOST_NEVER = 8
+"""Lines of which the caption says how many attempts never got there."""
 QUARTILES = "Bars hold the middle half of the values."
 _LOG_FROM = 12.0
 
@@ -82,18 +84,19 @@ _Beside = tuple[Sequence[LegendEntry], Rest]
 
 
 def _curves(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | None:
-    curves = [one for one in found if one.spread.counts]
     rows: list[Row] = [
         {"panel": one.conditions, "variant": one.label, "value_ns": value, "share": share}
-        for one in curves
+        for one in found
         for value, share in one.spread.curve(MOST_POINTS)
     ]
-    axis = _axis(view.what, view.unit, [row["value_ns"] for row in rows])
+    axis = _axis(view.what, view.unit, [value for one in found for value in one.spread.counts])
     groups = _grouped(rows, "panel")
     looks = _present(beside[0], rows)
-    panels = [plots.curve_panel(name, some, looks, axis) for name, some in groups[:MOST_PANELS]]
-    never = [one for one in found if one.spread.never]
-    hint = f"Where a curve ends below 100 %, the rest never was {view.done}." if never else ""
+    panels = [
+        plots.curve_panel(name, some, looks, axis, of=view.of) for name, some in groups[:MOST_PANELS]
+    ]
+    never = [f"{_where(one)}{one.spread.never} of {one.spread.n}" for one in found if one.spread.never]
+    hint = f"Never {view.done}: {_words(never, MOST_NEVER)}" if never else ""
     said = [f"{_where(one)}{_half(view, one)}" for one in found]
     caption = _caption(view, hint, len(groups))
     words = f"Rising curves, shares of {view.of} over time. " + _words(said)
@@ -200,9 +203,9 @@ def _caption(view: View, hint: str, groups: int) -> str:
     return " ".join(filter(None, (view.caption, hint, left)))
 
 
-def _words(said: Sequence[str]) -> str:
-    more = f"; and {len(said) - MOST_WORDS} more" if len(said) > MOST_WORDS else ""
-    return "; ".join(said[:MOST_WORDS]) + more + "."
+def _words(said: Sequence[str], most: int = MOST_WORDS) -> str:
+    more = f"; and {len(said) - most} more" if len(said) > most else ""
+    return "; ".join(said[:most]) + more + "."
 
 
 def _half(view: View, one: Worded) -> str:

@@ -45,14 +45,17 @@ class Spread:
         return math.inf
 
     def curve(self, most: int) -> list[tuple[float, float]]:
-        """Values with the share of all that do not exceed them, about ``most`` of them."""
-        points, reached = [], 0
+        """Values with the share of all that do not exceed them, about ``most`` of them.
+
+        It rises from 0, and where some never came it goes on without an end.
+        """
+        points, reached = [(min(self.counts, default=0.0), 0.0)], 0
         stride = 1 + len(self.counts) // most
         for place, value in enumerate(sorted(self.counts), 1):
             reached += self.counts[value]
             if place % stride == 0 or place in (1, len(self.counts)):
                 points.append((value, reached / self.n))
-        return points
+        return [*points, (math.inf, reached / self.n)] if self.never else points
 
 
 def _rounded(values: Floats) -> Floats:

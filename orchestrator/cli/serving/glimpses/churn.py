@@ -11,11 +11,16 @@ from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured
 ACHIEVED = View(
     "Ready per second",
     "dots",
-    "instances ready per second",
+    "ready per second",
     unit="per_s",
     caption="In the steady part of each trial. A host that keeps up makes as many ready as arrive.",
 )
-READY = View("Time until ready", "curve", "from the planned arrival to the first correct reply")
+READY = View(
+    "Time until ready",
+    "curve",
+    "time until ready",
+    caption="From the planned arrival to the first correct reply, so waiting counts.",
+)
 
 
 def see(part: Part) -> Iterator[Sight]:

@@ -6,7 +6,10 @@ from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, measured, until
 
 READY = View(
-    "Time until a release runs", "curve", "from the decision to deploy to the first correct reply"
+    "Time until a release runs",
+    "curve",
+    "time until ready",
+    caption="From the decision to deploy to the first correct reply.",
 )
 
 

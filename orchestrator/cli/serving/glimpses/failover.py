@@ -11,8 +11,9 @@ from orchestrator.cli.serving.glimpses.base import Sight, View, are, column
 BACK = View(
     "Time away after a host is lost",
     "curve",
-    "from the loss to the first correct reply elsewhere",
-    caption="What found no place, or was not back within the deadline, counts as never.",
+    "time away",
+    caption="From the loss to the first correct reply elsewhere. What found no place, or was not back "
+    "within the deadline, counts as never.",
     done="back",
     of="instances",
 )

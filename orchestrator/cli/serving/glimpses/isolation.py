@@ -10,8 +10,9 @@ from orchestrator.cli.serving.glimpses.base import Sight, View, by_step, column,
 ANSWERS = View(
     "The victim's latency",
     "dots",
-    "from the planned request to its answer",
-    caption="Without the beginning of each phase. A victim that mostly did not answer has no dot.",
+    "latency",
+    caption="From the planned request to its answer, without each phase's ramp. "
+    "A victim that mostly did not answer has no dot.",
 )
 PHASES = ("before", "under stress", "after")
 

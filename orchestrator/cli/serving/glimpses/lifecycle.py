@@ -7,8 +7,19 @@ import numpy as np
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, until
 
-READY = View("Time until ready", "curve", "from the planned start to the first correct reply")
-GONE = View("Time until gone", "curve", "from the stop call until the engine says gone", done="gone")
+READY = View(
+    "Time until ready",
+    "curve",
+    "time until ready",
+    caption="From the planned start to the first correct reply.",
+)
+GONE = View(
+    "Time until gone",
+    "curve",
+    "time until gone",
+    caption="From the stop call until the engine says that it is gone.",
+    done="gone",
+)
 
 
 def see(part: Part) -> Iterator[Sight]:

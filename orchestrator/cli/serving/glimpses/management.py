@@ -18,8 +18,9 @@ from orchestrator.cli.serving.glimpses.base import (
 EFFECT = View(
     "Time until a verb has its effect",
     "dots",
-    "from the call to its effect",
-    caption="A verb that mostly came to nothing, or that a driver lacks, has no dot.",
+    "time to effect",
+    caption="From the call to its effect. "
+    "A verb that mostly came to nothing, or that a driver lacks, has no dot.",
     named_by=("verb",),
 )
 

@@ -9,7 +9,9 @@ from analysis.statistics.blocks import Floats
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, measured, until
 
-READY = View("Time until ready", "curve", "from the planned start until ready")
+READY = View(
+    "Time until ready", "curve", "time until ready", caption="From the planned start until ready."
+)
 SAMPLED = View(
     "What was sampled",
     "table",

@@ -7,13 +7,19 @@ import numpy as np
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, samples_of, until
 
-WORK = View("Time for the same work", "dots", "from asking for the work to its answer", to_baseline=True)
+WORK = View(
+    "Time for the same work",
+    "dots",
+    "time for the work",
+    caption="From asking for the work to its answer.",
+    to_baseline=True,
+)
 REPORTED = View(
     "What commands reported",
     "dots",
-    "number that the command printed",
+    "what it printed",
     unit="number",
-    caption="In the unit that the campaign says, of repetitions that reported.",
+    caption="Numbers in the unit that the campaign says, of repetitions that reported.",
     to_baseline=True,
 )
 

@@ -12,8 +12,9 @@ from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, fla
 BACK = View(
     "Time to recover",
     "curve",
-    "from the fault to the first of several good replies in a row",
-    caption="What was not back within its deadline counts as never.",
+    "time to recover",
+    caption="From the fault to the first of several good replies in a row. What was not back within its "
+    "deadline counts as never.",
     done="back",
     of="injections",
 )

@@ -9,14 +9,15 @@ from orchestrator.cli.serving.glimpses.base import Sight, View, are, measured, u
 HOSTS = View(
     "Time until hosts are ready",
     "curve",
-    "from the common moment to the first correct reply",
+    "time until ready",
+    caption="From the common moment to the first correct reply on a host.",
     of="hosts",
 )
 ALL = View(
     "Time until the last host is ready",
     "dots",
-    "from the common moment until all are ready",
-    caption="Of rollouts of which every host's trial is there and counts.",
+    "time until all are ready",
+    caption="From the common moment. Of rollouts of which every host's trial is there and counts.",
     whole=True,
 )
 
