@@ -4,7 +4,6 @@ Cells are those of the report, and so is what counts: valid trials, suspect ones
 one, and the failures of failed ones.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -161,7 +160,7 @@ def cell_of(record: TrialRecord) -> Cell:
         trial.profile,
         canonical_json({name: value for name, value in trial.params.items() if name not in EFFORT}),
         trial.image,
-        json.dumps(trial.limits.model_dump(), sort_keys=True),
+        canonical_json(trial.limits.model_dump()),
         record.emulated,
         record.virtual,
     )

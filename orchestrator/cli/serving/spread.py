@@ -36,11 +36,23 @@ class Spread:
         self.never += other.never
 
     def quantile(self, p: float) -> float:
-        """The least value that a share ``p`` of all does not exceed; infinite where it never came."""
-        wanted, reached = p * self.n, 0
+        """The quantile as the report defines it; infinite where it lies among those that never came.
+
+        Definition 2 of Hyndman & Fan, The American Statistician 50 (1996): the usual median.
+        """
+        place = self.n * p
+        rank = round(place)
+        if not math.isclose(place, rank, abs_tol=1e-9):
+            return self._at_rank(math.ceil(place))
+        low, high = self._at_rank(max(rank, 1)), self._at_rank(min(rank + 1, self.n))
+        return low if low == high else (low + high) / 2
+
+    def _at_rank(self, rank: int) -> float:
+        """The value of ``rank``, from 1."""
+        reached = 0
         for value in sorted(self.counts):
             reached += self.counts[value]
-            if reached >= wanted:
+            if reached >= rank:
                 return value
         return math.inf
 

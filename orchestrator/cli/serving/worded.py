@@ -32,7 +32,9 @@ def worded(view: View, series: Sequence[Series]) -> list[Worded]:
     said = [_conditions(cell, view) for cell in cells]
     names = telling(said)
     by_cell = dict(zip(cells, said, strict=True))
-    ordered = sorted(series, key=lambda one: _order(by_cell[one.cell], names))
+    ordered = sorted(
+        series, key=lambda one: (_order(by_cell[one.cell], names), _name_order(view, one.place[1]))
+    )
     return [
         Worded(
             condition_words({name: by_cell[one.cell].get(name) for name in names}),
@@ -52,6 +54,10 @@ def _conditions(cell: Cell, view: View) -> dict[str, Any]:
 
 def _order(conditions: dict[str, Any], names: Sequence[str]) -> list[tuple[int, float, str]]:
     return [_place(conditions.get(name)) for name in names]
+
+
+def _name_order(view: View, name: str) -> tuple[int, str]:
+    return (view.order.index(name), "") if name in view.order else (len(view.order), name)
 
 
 def _place(value: Any) -> tuple[int, float, str]:

@@ -35,6 +35,8 @@ class View:
     """Of a curve: what its shares are shares of."""
     named_by: tuple[str, ...] = ()
     """Parameters that the names of its sights say already."""
+    order: tuple[str, ...] = ()
+    """Names of its sights, in the order in which they are drawn; others follow."""
     to_baseline: bool = False
     """Of dots: drawn as multiples of the bare process's median where that was measured."""
     whole: bool = False
@@ -71,6 +73,12 @@ def flag(table: pa.Table, name: str) -> Bools:
     """A column of truth values."""
     values: Bools = table.column(name).to_numpy().astype(np.bool_)
     return values
+
+
+def known(table: pa.Table, *names: str) -> Bools:
+    """Where any of these columns has a value."""
+    found: Bools = np.any([~np.isnan(column(table, name)) for name in names], axis=0)
+    return found
 
 
 def measured(instances: pa.Table) -> Bools:

@@ -14,13 +14,14 @@ MEMORY = View(
     unit="bytes",
     caption="MemTotal less MemAvailable, on the way up. The slope is what one more costs.",
 )
+QUANTILES = {"median": 0.5, "99th percentile": 0.99}
 PROBES = View(
     "Latency against the number of instances",
     "climb",
     "probe's latency",
     caption="Median over trials on the way up. Where most lost more probes than that there is no point.",
+    order=tuple(QUANTILES),
 )
-QUANTILES = {"median": 0.5, "99th percentile": 0.99}
 
 
 def see(part: Part) -> Iterator[Sight]:

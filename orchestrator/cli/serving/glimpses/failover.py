@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis.failover.returns import DEADLINE_PARAM
 from contract.parts import Part
-from orchestrator.cli.serving.glimpses.base import Sight, View, are, column
+from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, known
 
 BACK = View(
     "Time away after a host is lost",
@@ -22,7 +22,7 @@ BACK = View(
 def see(part: Part) -> Iterator[Sight]:
     """Every instance that had to return here."""
     instances = part.tables["instances"]
-    lost = ~np.isnan(column(instances, "victim")) & ~np.isnan(column(instances, "t_fault"))
+    lost = known(instances, "victim") & known(instances, "t_fault")
     away = (column(instances, "t_ready") - column(instances, "t_fault"))[lost]
     latest_ns = float(part.record.trial.params[DEADLINE_PARAM] or 0) * 1e9
     away[~(are(instances, "outcome", "ok")[lost] & (away <= latest_ns))] = np.inf

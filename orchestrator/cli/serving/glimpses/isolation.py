@@ -7,14 +7,15 @@ import numpy as np
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, by_step, column, samples_of
 
+PHASES = ("before", "under stress", "after")
 ANSWERS = View(
     "The victim's latency",
     "dots",
     "latency",
     caption="From the planned request to its answer, without each phase's ramp. "
     "A victim that mostly did not answer has no dot.",
+    order=PHASES,
 )
-PHASES = ("before", "under stress", "after")
 
 
 def see(part: Part) -> Iterator[Sight]:

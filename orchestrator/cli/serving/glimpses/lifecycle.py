@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from contract.parts import Part
-from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, until
+from orchestrator.cli.serving.glimpses.base import Sight, View, known, measured, until
 
 READY = View(
     "Time until ready",
@@ -27,5 +25,5 @@ def see(part: Part) -> Iterator[Sight]:
     instances = part.tables["instances"]
     chosen = measured(instances)
     yield Sight(READY, until(instances, "t_intent", "t_ready", chosen))
-    begun = ~np.isnan(column(instances, "t_ready")) & ~np.isnan(column(instances, "t_stop_call"))
-    yield Sight(GONE, until(instances, "t_stop_call", "t_gone", chosen & begun))
+    stopped, seen = known(instances, "t_stop_call"), known(instances, "t_ready", "t_gone")
+    yield Sight(GONE, until(instances, "t_stop_call", "t_gone", chosen & stopped & seen))

@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from contract.parts import Part
-from orchestrator.cli.serving.glimpses.base import Sight, View, column, measured, samples_of, until
+from orchestrator.cli.serving.glimpses.base import (
+    Sight,
+    View,
+    column,
+    known,
+    measured,
+    samples_of,
+    until,
+)
 
 WORK = View(
     "Time for the same work",
@@ -34,5 +42,5 @@ def see(part: Part) -> Iterator[Sight]:
         counts = np.isin(column(told, "instance"), column(instances, "instance")[chosen])
         yield Sight(REPORTED, values[counts & ~np.isnan(values)])
     else:
-        chosen &= ~np.isnan(column(instances, "t_call"))
+        chosen &= known(instances, "t_call")
         yield Sight(WORK, until(instances, "t_call", "t_ready", chosen))

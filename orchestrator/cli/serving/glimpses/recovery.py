@@ -7,7 +7,7 @@ import numpy as np
 from analysis.distributions import HARNESS_CAUSES
 from analysis.recovery.injections import DEADLINE_PARAM
 from contract.parts import Part
-from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, flag
+from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, flag, known
 
 BACK = View(
     "Time to recover",
@@ -23,7 +23,7 @@ BACK = View(
 def see(part: Part) -> Iterator[Sight]:
     """Every injection."""
     instances = part.tables["instances"]
-    injected = ~np.isnan(column(instances, "victim")) & ~np.isnan(column(instances, "t_fault"))
+    injected = known(instances, "victim") & known(instances, "t_fault")
     injected &= ~flag(instances, "warm_up") & ~are(instances, "error_class", *HARNESS_CAUSES)
     waited = (column(instances, "t_ready") - column(instances, "t_fault"))[injected]
     deadline_s = part.record.trial.params.get(DEADLINE_PARAM)
