@@ -32,7 +32,7 @@ class _Drawing:
     asked_s: float = 0.0
     drawn_s: dict[str, float] = field(default_factory=dict)
     done: bool = False
-    """Whether all was drawn once, or there is nothing to draw."""
+    """Whether all experiments were drawn once, or there is nothing to draw."""
 
     def due(self) -> str | None:
         """The experiment that waits longest to be drawn; None while none may be."""
@@ -102,7 +102,7 @@ class Drawings:
                 drawing.galleries[experiment] = found
             drawing.drawn_s[experiment] = time.monotonic()
             self._hub.changed(f"campaign:{name}")
-        if not more and not drawing.measured.changed:
+        if not more and drawing.measured.changed <= drawing.galleries.keys():
             drawing.done = True
         return more or drawing.due() is not None
 

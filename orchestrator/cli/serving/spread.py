@@ -9,6 +9,8 @@ import numpy as np
 from analysis.statistics.blocks import Floats
 
 DIGITS = 3
+LARGEST, LEAST = 1e100, 1e-100
+"""What is larger is no measurement, and nobody can draw it; what is less is 0."""
 
 
 @dataclass(slots=True)
@@ -25,7 +27,7 @@ class Spread:
 
     def take(self, values: Floats) -> None:
         """Count values; infinite ones never came."""
-        finite = values[np.isfinite(values)]
+        finite = values[np.abs(values) < LARGEST]
         self.never += int(np.isposinf(values).sum())
         rounded, counts = np.unique(_rounded(finite), return_counts=True)
         self.counts.update(dict(zip(rounded.tolist(), counts.tolist(), strict=True)))
@@ -73,7 +75,8 @@ class Spread:
 def _rounded(values: Floats) -> Floats:
     """Values to so many digits: small whole numbers, which are counts, stay what they are."""
     size = np.abs(values)
-    places = np.floor(np.log10(np.where(size > 0, size, 1.0))) - (DIGITS - 1)
+    values = np.where(size < LEAST, 0.0, values)
+    places = np.floor(np.log10(np.where(size < LEAST, 1.0, size))) - (DIGITS - 1)
     up, down = 10.0 ** np.maximum(-places, 0), 10.0 ** np.maximum(places, 0)
     rounded: Floats = np.round(values * up / down) / up * down
     return rounded

@@ -104,7 +104,15 @@ def samples_of(samples: pa.Table, metric: str) -> pa.Table:
 def by_step(samples: pa.Table, metric: str) -> Iterator[tuple[int, Floats]]:
     """Values of one metric by step, in order; ``inf`` where a value is null."""
     found = samples_of(samples, metric)
-    steps, values = column(found, "step"), column(found, "value")
+    found = found.filter(known(found, "step"))
+    values = column(found, "value")
     values[np.isnan(values)] = np.inf
-    for step in np.unique(steps[~np.isnan(steps)]):
-        yield int(step), values[steps == step]
+    for step, some in grouped(column(found, "step"), values):
+        yield int(step), some
+
+
+def grouped(keys: Floats, values: Floats) -> Iterator[tuple[float, Floats]]:
+    """Values by their keys, in the keys' order."""
+    order = np.argsort(keys, kind="stable")
+    found, begins = np.unique(keys[order], return_index=True)
+    yield from zip(found.tolist(), np.split(values[order], begins[1:]), strict=bool(found.size))

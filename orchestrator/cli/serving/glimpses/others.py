@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from analysis.statistics.blocks import Floats
 from contract.parts import Part
-from orchestrator.cli.serving.glimpses.base import Sight, View, are, column, measured, until
+from orchestrator.cli.serving.glimpses.base import Sight, View, column, grouped, measured, until
 
 READY = View(
     "Time until ready", "curve", "time until ready", caption="From the planned start until ready."
@@ -33,8 +33,10 @@ def see(part: Part) -> Iterator[Sight]:
 
 def by_metric(samples: pa.Table) -> Iterator[tuple[str, str, Floats]]:
     """Metric, unit and known values of everything that the experiment itself sampled."""
-    for metric in samples.column("metric").unique().to_pylist():
+    encoded = samples.column("metric").combine_chunks().dictionary_encode()
+    metrics, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+    units, firsts = samples.column("unit"), np.unique(codes, return_index=True)[1]
+    for code, values in grouped(codes, column(samples, "value")):
+        metric = metrics[int(code)]
         if not metric.startswith(OF_EVERY_TRIAL):
-            found = samples.filter(are(samples, "metric", metric))
-            values = column(found, "value")
-            yield metric, found.column("unit")[0].as_py(), values[~np.isnan(values)]
+            yield metric, units[int(firsts[int(code)])].as_py(), values[~np.isnan(values)]
