@@ -34,6 +34,7 @@ CAMPAIGN = {
     "experiments": [
         {"experiment": "lifecycle", "drivers": ["quick", "slow"], "params": {"instances": 8}},
         {"experiment": "density", "drivers": ["quick"]},
+        {"experiment": "security", "drivers": ["quick"]},
     ],
 }
 
