@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from contract.errors import TonnageError
 from orchestrator.cli.serving.live import Hub
 from orchestrator.cli.serving.measured import Measured
-from orchestrator.cli.serving.pictures import Gallery
+from orchestrator.cli.serving.pictures import Gallery, warm_up
 from orchestrator.cli.serving.shelf import Shelf
 
 EVERY_S = 0.5
@@ -107,6 +107,7 @@ class Drawings:
         return more or drawing.due() is not None
 
     def _keep(self) -> None:
+        warm_up()
         while not self._end.is_set():
             more = self.refresh()
             if not more:

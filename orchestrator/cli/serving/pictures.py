@@ -63,6 +63,11 @@ def gallery(
     return Gallery(experiment, _counted(observed, notes), kept)
 
 
+def warm_up() -> None:
+    """Draw nothing once: the first drawing keeps pages waiting for long, better while none is asked."""
+    plots.draw([plots.curve_panel("", [], (), plots.time_axis([], ""))])
+
+
 def _counted(observed: Observed, notes: Sequence[str]) -> str:
     """What the pictures rest on."""
     failed, unplaced, aside = observed.failures, observed.unplaced, observed.set_aside
