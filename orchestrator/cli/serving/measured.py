@@ -77,7 +77,7 @@ class Measured:
         observed = self.experiments[experiment]
         notes = [
             "a random sample of the campaign" if self.sampled else "",
-            "time was simulated: nothing here is real" if observed.virtual else "",
+            observed.unreal,
             f"{quantities.plural(self.unread, 'part')} not understood" if self.unread else "",
         ]
         return gallery(experiment, observed, self._labels(), notes, rest)

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from analysis import quantities
 from analysis.cells import EFFORT, Cell
 from contract.parts import TrialRecord
 from contract.trial import canonical_json
@@ -101,9 +102,14 @@ class Observed:
         return sum(s.trials["suspect"] for s in self.cells.values() if s.worth == "valid")
 
     @property
-    def virtual(self) -> bool:
-        """Whether time was simulated in any trial."""
-        return any(cell.virtual for cell in self.cells)
+    def unreal(self) -> str:
+        """Of which trials time was simulated, in words; empty when it is real in all."""
+        virtual = {cell.variant for cell in self.cells if cell.virtual}
+        if not virtual:
+            return ""
+        if all(cell.virtual for cell in self.cells):
+            return "time was simulated: nothing here is real"
+        return f"time was simulated, so nothing is real, of {quantities.listed(sorted(virtual))}"
 
     def take(self, record: TrialRecord, sights: Iterable[Sight]) -> None:
         """Count a trial that may count."""

@@ -143,7 +143,7 @@ def _dots(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | Non
     rows: list[Row] = []
     said = []
     for one in known:
-        by = against.get((one.conditions, one.name), 1.0 if not against else 0.0)
+        by = against.get(_beside_it(one), 0.0) if against else 1.0
         if by:
             low, middle, high = (one.spread.quantile(p) / by for p in (0.25, 0.5, 0.75))
             line = one.name if named else one.conditions or one.label
@@ -165,7 +165,7 @@ def _dots(view: View, found: Sequence[Worded], beside: _Beside) -> Picture | Non
         "Dots are medians of all values, those that never came among them.",
         QUARTILES,
         f"{lost} of {sum(one.spread.n for one in found)} never came." if lost else "",
-        f"{without} without a bare process beside them are not drawn." if without else "",
+        f"Not drawn, for want of a bare process beside them: {without}." if without else "",
         "Some lines are not drawn." if any(_is_cut(some) for _, some in groups) else "",
     ]
     caption = _caption(view, " ".join(filter(None, hint)), len(groups))
@@ -250,13 +250,22 @@ def _present(looks: Sequence[LegendEntry], rows: Sequence[Row]) -> tuple[LegendE
     return tuple(look for look in looks if look.label in present)
 
 
-def _baselines(found: Sequence[Worded]) -> dict[tuple[str, str], float]:
-    """The bare process's median by conditions and name; the first one where it has several profiles."""
-    medians: dict[tuple[str, str], float] = {}
+def _beside_it(one: Worded) -> tuple[str, str, bool]:
+    """What must be equal in two dots before they may be compared."""
+    return one.conditions, one.name, one.is_virtual
+
+
+def _baselines(found: Sequence[Worded]) -> dict[tuple[str, str, bool], float]:
+    """The bare process's median by what it is beside; the first one where it has several profiles.
+
+    None at all while there is nothing else that one of them is beside.
+    """
+    medians: dict[tuple[str, str, bool], float] = {}
     for one in found:
         if one.is_baseline and one.spread.quantile(0.5) > 0:
-            medians.setdefault((one.conditions, one.name), one.spread.quantile(0.5))
-    return medians
+            medians.setdefault(_beside_it(one), one.spread.quantile(0.5))
+    others = {_beside_it(one) for one in found if not one.is_baseline}
+    return medians if others & medians.keys() else {}
 
 
 def _axis(what: str, unit: Unit, values: Sequence[float]) -> Axis:

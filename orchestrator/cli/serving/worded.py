@@ -24,6 +24,7 @@ class Worded:
     level: float
     spread: Spread
     is_baseline: bool
+    is_virtual: bool
 
 
 def worded(view: View, series: Sequence[Series]) -> list[Worded]:
@@ -43,6 +44,7 @@ def worded(view: View, series: Sequence[Series]) -> list[Worded]:
             one.place[2],
             one.spread,
             one.cell.driver == BASELINE_DRIVER,
+            one.cell.virtual,
         )
         for one in (_wholes(ordered) if view.whole else ordered)
     ]

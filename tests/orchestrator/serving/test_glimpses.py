@@ -146,12 +146,14 @@ def test_an_experiment_of_others_is_seen_by_times_and_its_own_samples() -> None:
     samples = [
         Sample(0, "answering.reply", 5.0, "ns"),
         Sample(1, "answering.reply", None, "ns"),
+        Sample(1, "answering.asked", 7.0, "count"),
         Sample(1, "host.cpu_busy", 5.0, "cpus"),
     ]
     sights = see("answering", [InstanceRow(0, "ok", t_intent=0, t_ready=MS)], samples)
     assert [(one.name, one.values.tolist()) for one in sights] == [
         ("", [MS]),
-        ("answering.reply, ns", [5]),
+        ("answering.reply", [5]),
+        ("answering.asked, count", [7]),
     ]
 
 

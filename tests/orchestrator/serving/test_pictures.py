@@ -88,9 +88,19 @@ def test_dots_are_multiples_of_the_bare_process_where_there_is_one() -> None:
     assert "times the bare process's median" in one.panels[0].svg
     assert "docker, work cpu: 1.5" in one.alternative
     assert "70" not in one.alternative
-    assert "1 without a bare process beside them are not drawn." in one.caption
-    alone = figure(seen(DOTS, *work[1:]))
-    assert "docker, work fork: 70.0 ms" in alone.alternative
+    assert "Not drawn, for want of a bare process beside them: 1." in one.caption
+    for apart in (work[1:], [work[0], work[2]]):
+        assert "docker, work fork: 70.0 ms" in figure(seen(DOTS, *apart)).alternative
+
+
+def test_what_is_simulated_is_no_multiple_of_what_is_real() -> None:
+    found = seen(DOTS, ("process", {}, [10 * MS]), ("docker", {}, [15 * MS]))
+    record = make_record(make_trial(driver="crun", params={}), virtual=True)
+    found.take(record, [Sight(DOTS, np.array([20 * MS]))])
+    one = figure(found)
+    assert "docker: 1.5" in one.alternative
+    assert "crun" not in one.alternative
+    assert found.unreal == "time was simulated, so nothing is real, of crun (simulated)"
 
 
 def test_dots_whose_median_never_came_are_missing_and_counted() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from analysis.metrics.base import Unit
 from analysis.statistics.blocks import Floats
 from contract.parts import Part
 from orchestrator.cli.serving.glimpses.base import Sight, View, column, grouped, measured, until
@@ -12,13 +13,15 @@ from orchestrator.cli.serving.glimpses.base import Sight, View, column, grouped,
 READY = View(
     "Time until ready", "curve", "time until ready", caption="From the planned start until ready."
 )
-SAMPLED = View(
-    "What was sampled",
-    "table",
-    "sampled",
-    unit="number",
-    caption="Medians of all samples, whenever they were taken.",
-)
+
+
+def _sampled(what: str, unit: Unit) -> View:
+    caption = "Medians of all samples, whenever they were taken."
+    return View(f"What was sampled, {what}", "table", "sampled", unit=unit, caption=caption)
+
+
+SAMPLED = {"ns": _sampled("times", "ns"), "bytes": _sampled("sizes", "bytes")}
+NUMBERS = _sampled("numbers", "number")
 OF_EVERY_TRIAL = ("host.", "harness.")
 """Metrics that say nothing of what an experiment is about."""
 
@@ -28,7 +31,9 @@ def see(part: Part) -> Iterator[Sight]:
     instances = part.tables["instances"]
     yield Sight(READY, until(instances, "t_intent", "t_ready", measured(instances)))
     for metric, unit, values in by_metric(part.tables["samples"]):
-        yield Sight(SAMPLED, values, metric if unit == "1" else f"{metric}, {unit}")
+        view = SAMPLED.get(unit, NUMBERS)
+        named = metric if view is not NUMBERS or unit == "1" else f"{metric}, {unit}"
+        yield Sight(view, values, named)
 
 
 def by_metric(samples: pa.Table) -> Iterator[tuple[str, str, Floats]]:
