@@ -31,8 +31,10 @@ class _Drawing:
     """By experiment."""
     asked_s: float = 0.0
     drawn_s: dict[str, float] = field(default_factory=dict)
+    owed: set[str] | None = None
+    """What had to be drawn when all parts had been read for the first time; None before."""
     done: bool = False
-    """Whether all experiments were drawn once, or there is nothing to draw."""
+    """Whether what was there then has been drawn, or there is nothing to draw."""
 
     def due(self) -> str | None:
         """The experiment that waits longest to be drawn; None while none may be."""
@@ -96,15 +98,25 @@ class Drawings:
         if drawing.measured.is_stale(reader):
             drawing.measured = Measured()
         more = drawing.measured.take(reader, PARTS_AT_ONCE)
+        if not more:
+            self._settle(drawing)
         if (experiment := drawing.due()) is not None:
             found = drawing.measured.draw(experiment, self._end.wait)
             with self._lock:
                 drawing.galleries[experiment] = found
             drawing.drawn_s[experiment] = time.monotonic()
+            drawing.owed = drawing.owed and drawing.owed - {experiment}
             self._hub.changed(f"campaign:{name}")
-        if not more and drawing.measured.changed <= drawing.galleries.keys():
-            drawing.done = True
+        drawing.done |= drawing.owed is not None and not drawing.owed
         return more or drawing.due() is not None
+
+    def _settle(self, drawing: _Drawing) -> None:
+        """All parts have been read: what is left to draw, and what is no longer there."""
+        if drawing.owed is None:
+            drawing.owed = set(drawing.measured.changed)
+        with self._lock:
+            for gone in drawing.galleries.keys() - drawing.measured.experiments.keys():
+                del drawing.galleries[gone]
 
     def _keep(self) -> None:
         warm_up()

@@ -43,12 +43,30 @@ def test_experiments_are_drawn_one_by_one(rig: Rig, drawings: Drawings) -> None:
     assert drawn(drawings)[1]
 
 
+def test_drawing_is_not_done_before_all_that_is_there_is_drawn(
+    rig: Rig, drawings: Drawings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "PARTS_AT_ONCE", 1)
+    monkeypatch.setattr(drawing, "DRAWN_EVERY_S", 1e9)
+    put(rig, 1)
+    put(rig, 3)
+    drawn(drawings)
+    while drawings.refresh():
+        pass
+    assert drawn(drawings) == ([("lifecycle", "From 1 trial")], False)
+    assert "The rest is being drawn." in rig.get("/campaigns/two").text
+    monkeypatch.setattr(drawing, "DRAWN_EVERY_S", 0.0)
+    drawings.refresh()
+    assert drawn(drawings) == ([("lifecycle", "From 2 trials")], True)
+
+
 def test_an_experiment_is_drawn_again_when_it_is_due(
     rig: Rig, drawings: Drawings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(rig, 1)
     drawn(drawings)
-    drawings.refresh()
+    while drawings.refresh():
+        pass
     monkeypatch.setattr(drawing, "DRAWN_EVERY_S", 1e9)
     put(rig, 3)
     drawings.refresh()
@@ -72,6 +90,22 @@ def test_one_that_is_measured_again_is_counted_anew(rig: Rig, drawings: Drawings
         pass
     (found,), _ = drawings.galleries("two")
     assert found.pictures == ()
+
+
+def test_an_experiment_that_is_no_longer_planned_is_no_longer_shown(
+    rig: Rig, drawings: Drawings
+) -> None:
+    put(rig, 0)
+    put(rig, 1)
+    drawn(drawings)
+    while drawings.refresh():
+        pass
+    assert len(drawn(drawings)[0]) == 2
+    Results(rig.root / "two").freeze("campaign: sample\n", TRIALS[1:2])
+    rig.serving.shelf.reader("two").read()
+    while drawings.refresh():
+        pass
+    assert [name for name, _ in drawn(drawings)[0]] == ["lifecycle"]
 
 
 def test_what_no_measurement_can_be_keeps_nobody_from_drawing(rig: Rig) -> None:
