@@ -37,9 +37,14 @@ class _Drawing:
     """Whether what was there then has been drawn, or there is nothing to draw."""
 
     def due(self) -> str | None:
-        """The experiment that waits longest to be drawn; None while none may be."""
-        now = time.monotonic()
-        waiting = {name: self.drawn_s.get(name, -math.inf) for name in sorted(self.measured.changed)}
+        """The experiment that waits longest to be drawn; None while none may be.
+
+        Until all parts have been read each is drawn once: the next time it shall be worth it.
+        """
+        now, changed = time.monotonic(), sorted(self.measured.changed)
+        if self.owed is None:
+            changed = [name for name in changed if name not in self.drawn_s]
+        waiting = {name: self.drawn_s.get(name, -math.inf) for name in changed}
         name = min(waiting, key=waiting.__getitem__, default=None)
         return name if name is not None and now - waiting[name] >= DRAWN_EVERY_S else None
 
