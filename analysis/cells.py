@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -103,21 +104,11 @@ class Cells:
     @cached_property
     def varying(self) -> list[str]:
         """Names of conditions that differ between cells: only these need to be shown beside numbers."""
-        names = self._differing
-        kept = names
-        for detail in reversed(DETAILS):  # the first of them is the last to go
-            fewer = [name for name in kept if name != detail]
-            kept = fewer if self._told_apart(fewer) == self._told_apart(names) else kept
-        return kept
+        return telling([cell.conditions for cell in self.cells])
 
     @cached_property
     def _differing(self) -> list[str]:
-        names = sorted({name for cell in self.cells for name in cell.conditions})
-        return [name for name in names if self._told_apart([name]) > 1]
-
-    def _told_apart(self, names: list[str]) -> int:
-        """How many different conditions the cells have, by these names."""
-        return len({tuple(_plain(c.conditions.get(name)) for name in names) for c in self.cells})
+        return differing([cell.conditions for cell in self.cells])
 
     @cached_property
     def constant(self) -> dict[str, Any]:
@@ -229,6 +220,26 @@ _UNITS = {
 def variant_name(driver: str, profile: str) -> str:
     """``docker``, or ``docker/crun`` where the profile is not the driver's own default."""
     return driver if profile in ("default", driver) else f"{driver}/{profile}"
+
+
+def telling(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names by which conditions are told apart, in few words where that is enough."""
+    kept = names = differing(conditions)
+    for detail in reversed(DETAILS):  # the first of them is the last to go
+        fewer = [name for name in kept if name != detail]
+        kept = fewer if _told_apart(conditions, fewer) == _told_apart(conditions, names) else kept
+    return kept
+
+
+def differing(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of conditions that are not the same everywhere."""
+    names = sorted({name for one in conditions for name in one})
+    return [name for name in names if _told_apart(conditions, [name]) > 1]
+
+
+def _told_apart(conditions: Sequence[Mapping[str, Any]], names: Sequence[str]) -> int:
+    """How many different conditions there are, by these names."""
+    return len({tuple(_plain(one.get(name)) for name in names) for one in conditions})
 
 
 def condition_words(conditions: dict[str, Any]) -> str:

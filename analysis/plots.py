@@ -90,8 +90,10 @@ def _log_ticks(low: float, high: float) -> tuple[float, ...]:
     return tuple(tick for tick in found if low <= tick <= high)
 
 
-def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: Axis) -> Row:
-    """Distribution curves: rows of variant, value_ns, share."""
+def curve_panel(
+    title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], axis: Axis, *, of: str = "attempts"
+) -> Row:
+    """Distribution curves: rows of variant, value_ns, share, which is one of all of ``of``."""
     data = [{"v": r["variant"], "x": axis.scaled(r["value_ns"]), "y": r["share"]} for r in rows]
     lines = chart(data).mark_line(interpolate="step-after", strokeWidth=2)
     return {
@@ -101,7 +103,7 @@ def curve_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], a
             y=alt.Y(
                 "y:Q",
                 scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(title="share of attempts", format="%", tickCount=5),
+                axis=alt.Axis(title=f"share of {of}", format="%", tickCount=5),
             ),
             color=colour(looks),
             strokeDash=dash(looks),
@@ -221,7 +223,12 @@ def strip_panel(title: str, rows: Sequence[Row], looks: Sequence[LegendEntry], a
 def draw(panels: Sequence[Row], *, wide: bool = False) -> tuple[Panel, ...]:
     """Render panels. A lone one is drawn wide; several share the row."""
     width = WIDE if wide or len(panels) == 1 else HALF
-    return tuple(Panel(p["title"], _render(p["chart"], width, p["height"]), width) for p in panels)
+    return tuple(draw_one(panel, width) for panel in panels)
+
+
+def draw_one(panel: Row, width: int) -> Panel:
+    """Render one panel, so many CSS pixels wide."""
+    return Panel(panel["title"], _render(panel["chart"], width, panel["height"]), width)
 
 
 def _span(row: Row, axis: Axis) -> dict[str, float]:

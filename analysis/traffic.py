@@ -20,7 +20,7 @@ STEADY_FROM = 0.25
 FEWEST_POINTS = 5
 """Of a line in time, for its slope to be worth anything."""
 
-_SERIES = ("arrived", "backlog", "in_flight", "readied", "removed", "shed")
+SERIES = ("arrived", "backlog", "in_flight", "readied", "removed", "shed")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class TrafficReduction:
 
     def _observed(self) -> Iterator[tuple[str, tuple[int, int, int], Floats, dict[str, Floats]]]:
         columns = ", ".join(
-            f"max(s.value) FILTER (WHERE s.metric = 'churn.{name}') AS {name}" for name in _SERIES
+            f"max(s.value) FILTER (WHERE s.metric = 'churn.{name}') AS {name}" for name in SERIES
         )
         sql = f"""
             SELECT m.trial_id, m.cell, m.host, m.block, s.t_ns, {columns}
@@ -127,13 +127,13 @@ class TrafficReduction:
         """  # noqa: S608 - built of this module's own text
         found = self._ask(sql)
         ids = found["trial_id"].to_pylist()
-        values = {name: found[name].to_numpy() for name in ("t_ns", *_SERIES)}
+        values = {name: found[name].to_numpy() for name in ("t_ns", *SERIES)}
         keys = [found[name].to_pylist() for name in ("cell", "host", "block")]
         for trial_id, places in groupby(range(len(ids)), key=ids.__getitem__):
             mine = list(places)
             part = slice(mine[0], mine[-1] + 1)
             t_ns = values["t_ns"][part]
-            series = {name: values[name][part].astype(np.float64) for name in _SERIES}
+            series = {name: values[name][part].astype(np.float64) for name in SERIES}
             first = mine[0]
             key = keys[0][first], keys[1][first], keys[2][first]
             yield trial_id, key, (t_ns - t_ns[0]) / 1e9, series

@@ -35,6 +35,7 @@ CAMPAIGN = {
     "experiments": [
         {"experiment": "lifecycle", "drivers": ["quick", "slow"], "params": {"instances": 8}},
         {"experiment": "density", "drivers": ["quick"]},
+        {"experiment": "security", "drivers": ["quick"]},
     ],
 }
 

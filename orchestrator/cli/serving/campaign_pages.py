@@ -76,7 +76,7 @@ def campaign(request: Request) -> Response:
     if overview.problem or not overview.planned:
         return serving(request).pages.page(request, "campaign_bare.html.j2", **shared)
     reader = shelf.reader(name)
-    figure, drawn = serving(request).drawings.figure(name)
+    galleries, drawn = serving(request).drawings.galleries(name)
     at, of, hosts = _host_page(reader, request)
     return serving(request).pages.page(
         request,
@@ -90,7 +90,7 @@ def campaign(request: Request) -> Response:
         reasons=overview.reasons[:MOST_REASONS],
         more_reasons=max(0, len(reader.standing.reasons) - MOST_REASONS),
         recent=[_trial_row(*one) for one in reader.recent(MOST_RECENT)],
-        figure=figure,
+        galleries=galleries,
         drawn=drawn,
         outdated=_is_outdated(shelf.folder(name), overview),
     )

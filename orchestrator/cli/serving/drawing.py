@@ -1,20 +1,21 @@
 """The thread that reads parts and draws what was measured, for campaigns that somebody looks at."""
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from analysis.section import Figure
 from contract.errors import TonnageError
 from orchestrator.cli.serving.live import Hub
 from orchestrator.cli.serving.measured import Measured
+from orchestrator.cli.serving.pictures import Gallery, warm_up
 from orchestrator.cli.serving.shelf import Shelf
 
 EVERY_S = 0.5
 DRAWN_EVERY_S = 4.0
-"""A campaign's figure is drawn no more often."""
+"""An experiment's pictures are drawn no more often."""
 PARTS_AT_ONCE = 100
 MOST_KEPT = 12
 LOOKED_AT_S = 20.0
@@ -26,16 +27,30 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Drawing:
     measured: Measured = field(default_factory=Measured)
-    figure: Figure | None = None
+    galleries: dict[str, Gallery] = field(default_factory=dict)
+    """By experiment."""
     asked_s: float = 0.0
-    drawn_s: float = float("-inf")
-    stale: bool = True
+    drawn_s: dict[str, float] = field(default_factory=dict)
+    owed: set[str] | None = None
+    """What had to be drawn when all parts had been read for the first time; None before."""
     done: bool = False
-    """Whether it was drawn once, or there is nothing to draw."""
+    """Whether what was there then has been drawn, or there is nothing to draw."""
+
+    def due(self) -> str | None:
+        """The experiment that waits longest to be drawn; None while none may be.
+
+        Until all parts have been read each is drawn once: the next time it shall be worth it.
+        """
+        now, changed = time.monotonic(), sorted(self.measured.changed)
+        if self.owed is None:
+            changed = [name for name in changed if name not in self.drawn_s]
+        waiting = {name: self.drawn_s.get(name, -math.inf) for name in changed}
+        name = min(waiting, key=waiting.__getitem__, default=None)
+        return name if name is not None and now - waiting[name] >= DRAWN_EVERY_S else None
 
 
 class Drawings:
-    """Figures by campaign's folder, as far as they have been drawn."""
+    """Pictures by campaign's folder, as far as they have been drawn."""
 
     def __init__(self, shelf: Shelf, hub: Hub) -> None:
         self._shelf, self._hub = shelf, hub
@@ -55,7 +70,7 @@ class Drawings:
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
-    def figure(self, name: str) -> tuple[Figure | None, bool]:
+    def galleries(self, name: str) -> tuple[list[Gallery], bool]:
         """What has been drawn of a campaign, and whether that is all; the thread goes on from there."""
         with self._lock:
             kept = self._kept.pop(name, None) or _Drawing()
@@ -63,8 +78,9 @@ class Drawings:
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
             kept.asked_s = time.monotonic()
+            found = [one for _, one in sorted(kept.galleries.items())]
         self._asked.set()
-        return kept.figure, kept.done
+        return found, kept.done
 
     def refresh(self) -> bool:
         """Read and draw a little of every campaign that is looked at; whether there is more to do."""
@@ -82,22 +98,33 @@ class Drawings:
         return more
 
     def _go_on(self, name: str, drawing: _Drawing) -> bool:
+        """Read some parts, and draw one experiment; whether there is more to do right away."""
         reader = self._shelf.reader(name)
         if drawing.measured.is_stale(reader):
             drawing.measured = Measured()
         more = drawing.measured.take(reader, PARTS_AT_ONCE)
-        drawing.stale |= more
-        due = time.monotonic() - drawing.drawn_s >= DRAWN_EVERY_S
-        if drawing.stale and due:
-            drawing.figure = drawing.measured.figure()
-            drawing.stale, drawing.done = more, not more
-            drawing.drawn_s = time.monotonic()
+        if not more:
+            self._settle(drawing)
+        if (experiment := drawing.due()) is not None:
+            found = drawing.measured.draw(experiment, self._end.wait)
+            with self._lock:
+                drawing.galleries[experiment] = found
+            drawing.drawn_s[experiment] = time.monotonic()
+            drawing.owed = drawing.owed and drawing.owed - {experiment}
             self._hub.changed(f"campaign:{name}")
-        elif not more and not drawing.stale:
-            drawing.done = True
-        return more
+        drawing.done |= drawing.owed is not None and not drawing.owed
+        return more or drawing.due() is not None
+
+    def _settle(self, drawing: _Drawing) -> None:
+        """All parts have been read: what is left to draw, and what is no longer there."""
+        if drawing.owed is None:
+            drawing.owed = set(drawing.measured.changed)
+        with self._lock:
+            for gone in drawing.galleries.keys() - drawing.measured.experiments.keys():
+                del drawing.galleries[gone]
 
     def _keep(self) -> None:
+        warm_up()
         while not self._end.is_set():
             more = self.refresh()
             if not more:

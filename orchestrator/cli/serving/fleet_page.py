@@ -28,7 +28,6 @@ def fleet(request: Request) -> Response:
         topic="fleet",
         asked=asked,
         sorts=SORTS,
-        every_state=STATES,
         found=found,
         campaigns=campaigns,
         total=len(view.hosts),

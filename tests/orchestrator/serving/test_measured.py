@@ -1,65 +1,41 @@
-"""Curves out of parts: what counts, what is left out."""
-
-from typing import Any
+"""Parts of a campaign, read as they come in."""
 
 import pytest
-from serving_rig import TRIALS, Rig
-from trials import make_part
+from serving_rig import TRIALS, Rig, plan
+from trials import make_part, make_trial
 
-from contract.rows import InstanceRow, Rows
+from contract.rows import InstanceRow, Rows, Sample
 from orchestrator.cli.serving import measured
 from orchestrator.cli.serving.measured import Measured
+from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.results import Results
 
 MS = 1_000_000
 
 
-def put(rig: Rig, place: int, ready_ms: list[int | None], attempt: int = 1, **changes: Any) -> None:
-    rows = [
-        InstanceRow(
-            i, "timeout" if t is None else "ok", t_intent=0, t_ready=None if t is None else t * MS
-        )
-        for i, t in enumerate(ready_ms)
-    ]
-    rows += [InstanceRow(90, "ok", warm_up=True, t_intent=0, t_ready=9_000 * MS)]
-    rows += [InstanceRow(91, "ok", resident=True, t_intent=0, t_ready=9_000 * MS)]
-    rows += [InstanceRow(92, "failed", error_class="cancelled", t_intent=0), InstanceRow(93, "skipped")]
-    part = make_part(TRIALS[place], Rows(rows), attempt=attempt, **changes)
+def put(rig: Rig, place: int, ready_ms: list[int], attempt: int = 1) -> None:
+    rows = [InstanceRow(i, "ok", t_intent=0, t_ready=t * MS) for i, t in enumerate(ready_ms)]
+    part = make_part(TRIALS[place], Rows(rows), attempt=attempt)
     rig.results.store(part.name, part.data)
 
 
-def curve(rig: Rig, found: Measured | None = None) -> tuple[str, list[tuple[int, float]]]:
-    found = found or Measured()
+def read(rig: Rig, found: Measured) -> CampaignReader:
     reader = rig.serving.shelf.reader("sample")
     reader.read()
-    found.take(reader, 100)
-    warning, times = found.variants["lifecycle"]["simulated"].evidence
-    points = [(round(p["value_ns"] / MS), round(p["share"], 3)) for p in times.curve("v")]
-    return warning, points
+    while found.take(reader, 3):
+        pass
+    return reader
 
 
-def test_failures_keep_a_curve_below_the_top(rig: Rig) -> None:
-    put(rig, 0, [10, 20, None, None])
-    assert curve(rig) == ("", [(10, 0.25), (20, 0.5)])
-
-
-def test_suspect_trials_count_only_where_there_is_no_valid_one(rig: Rig) -> None:
-    put(rig, 0, [10], verdict="suspect")
-    put(rig, 1, [99], verdict="invalid", outcome="partial")
-    assert curve(rig) == (" (suspect only)", [(10, 1.0)])
-    put(rig, 2, [50])
-    assert curve(rig) == ("", [(50, 1.0)])
-
-
-def test_failures_of_failed_trials_count_whatever_their_verdict(rig: Rig) -> None:
-    put(rig, 0, [10])
-    put(rig, 1, [None, None, None], outcome="failed", verdict="invalid")
-    assert curve(rig) == ("", [(10, 0.25)])
+def drawn(found: Measured, experiment: str = "lifecycle") -> tuple[str, list[str]]:
+    made = found.draw(experiment, lambda seconds: None)
+    return made.rests_on, [one.title for one in made.pictures]
 
 
 def test_parts_are_read_once_until_one_is_measured_again(rig: Rig) -> None:
-    found, reader = Measured(), rig.serving.shelf.reader("sample")
+    found = Measured()
     put(rig, 0, [10])
-    curve(rig, found)
+    reader = read(rig, found)
     assert not found.take(reader, 100)
     assert not found.is_stale(reader)
     put(rig, 0, [30], attempt=2)
@@ -67,31 +43,60 @@ def test_parts_are_read_once_until_one_is_measured_again(rig: Rig) -> None:
     assert found.is_stale(reader)
 
 
+def test_only_experiments_with_something_new_are_drawn_anew(rig: Rig) -> None:
+    found = Measured()
+    put(rig, 0, [10])
+    read(rig, found)
+    assert found.changed == {"lifecycle"}
+    assert drawn(found)[1] == ["Time until ready"]
+    assert not found.changed
+    put(rig, 1, [10])
+    read(rig, found)
+    assert found.changed == {"lifecycle"}
+
+
 def test_of_many_trials_the_same_sample_is_read(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "MOST_PARTS", 4)
     for place in range(8):
         put(rig, place, [10])
-    reader = rig.serving.shelf.reader("sample")
-    reader.read()
     one, other = Measured(), Measured()
-    one.take(reader, 100)
-    other.take(reader, 100)
+    read(rig, one)
+    read(rig, other)
     assert one._seen == other._seen
     assert 0 < len(one._seen) < 8
-    assert one.sampled
+    assert "a random sample of the campaign" in drawn(one)[0]
 
 
-def test_a_figure_says_in_words_what_it_draws(rig: Rig) -> None:
+def test_what_pictures_rest_on_is_said(rig: Rig) -> None:
+    found = Measured()
     put(rig, 0, [10, 20, 40])
-    found, reader = Measured(), rig.serving.shelf.reader("sample")
+    read(rig, found)
+    assert (
+        drawn(found)[0] == "From 1 trial, all hosts together; time was simulated: nothing here is real."
+    )
+
+
+@pytest.mark.parametrize(
+    ("experiment", "samples"),
+    [
+        ("churn", []),  # without the rate that churn always has
+        (
+            "isolation",
+            [Sample(0, f"isolation.{name}", 1.0, "ns", step=7) for name in ("phase", "latency")],
+        ),
+    ],
+)
+def test_a_part_with_what_its_experiment_never_writes_harms_no_other(
+    rig: Rig, experiment: str, samples: list[Sample]
+) -> None:
+    trials = make_trial(), make_trial(experiment=experiment, params={})
+    plan(rig.root / "odd", trials)
+    rows = Rows([InstanceRow(0, "ok", t_intent=0, t_ready=10 * MS)], samples)
+    for part in (make_part(trial, rows) for trial in trials):
+        Results(rig.root / "odd").store(part.name, part.data)
+    reader = rig.serving.shelf.reader("odd")
     reader.read()
-    found.take(reader, 100)
-    figure = found.figure()
-    assert figure is not None
-    assert "lifecycle simulated: half within 20" in figure.alternative
-    assert "from 1 trial" in figure.caption
-    assert "simulated" in figure.caption
-
-
-def test_nothing_measured_is_no_figure() -> None:
-    assert Measured().figure() is None
+    found = Measured()
+    found.take(reader, 10)
+    assert found.experiments.keys() == {"lifecycle"}
+    assert drawn(found)[0].endswith("1 part not understood.")

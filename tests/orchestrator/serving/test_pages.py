@@ -73,14 +73,16 @@ def test_a_trial_shows_its_record(real: Rig) -> None:
         assert words in text
 
 
-def test_curves_of_what_was_measured(real: Rig) -> None:
+def test_pictures_of_what_was_measured(real: Rig) -> None:
     assert "Being drawn" in real.get("/campaigns/real").text
     while real.serving.drawings.refresh():
         pass
     text = real.get("/campaigns/real").text
-    assert "Time until ready, so far" in text
+    assert "Being drawn" not in text
+    for experiment, title in (("density", "Memory against the"), ("lifecycle", "Time until ready")):
+        assert title in text.partition(f"<h3>{experiment}</h3>")[2].partition("<h3>")[0]
     assert "time was simulated: nothing here is real" in text
-    assert 'aria-label="Rising curves. ' in text
+    assert 'aria-label="Rising curves, ' in text
     assert "style=" not in text.partition("<main")[2]  # what the page's policy would not let through
 
 
