@@ -74,15 +74,16 @@ def _most_text_bytes(name: str, footer: pq.FileMetaData, data: bytes) -> int:
     """
     most = held = 0
     for group in map(footer.row_group, range(footer.num_row_groups)):
-        for place, field in enumerate(schema_of(name)):
-            chunk, is_text = group.column(place), field.name in _texts(name)
-            if chunk.compression not in _CODECS:
-                raise PartError(f"its '{name}' table is compressed with {chunk.compression}")
-            if is_text or chunk.total_compressed_size * _MOST_UNFOLDING > MAX_TABLE_BYTES:
+        for place, is_text in enumerate(_are_texts(name)):
+            chunk = group.column(place)
+            if (codec := chunk.compression) not in _CODECS:
+                raise PartError(f"its '{name}' table is compressed with {codec}")
+            size = chunk.total_compressed_size
+            if is_text or size * _MOST_UNFOLDING > MAX_TABLE_BYTES:
                 start = chunk.data_page_offset
                 if chunk.has_dictionary_page:
                     start = min(start, chunk.dictionary_page_offset)
-                pages, dictionaries = unfolded_bytes(data, start, chunk.total_compressed_size)
+                pages, dictionaries = unfolded_bytes(data, start, size)
                 held += pages + dictionaries
                 most += pages + dictionaries * group.num_rows if is_text else 0
                 _see_size(name, held)
@@ -134,3 +135,8 @@ def _check_content(name: str, table: pa.Table, trial_id: str, attempt: int) -> N
 @cache
 def _texts(name: str) -> list[str]:
     return [field.name for field in schema_of(name) if pa.types.is_string(field.type)]
+
+
+@cache
+def _are_texts(name: str) -> tuple[bool, ...]:
+    return tuple(pa.types.is_string(field.type) for field in schema_of(name))
