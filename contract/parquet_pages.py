@@ -20,14 +20,15 @@ _STRANGE = "a damaged part: it has pages that no part has"
 _TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, 12
 
 
-_V = rb"[\x80-\xff]{0,4}[\x00-\x7f]"
+_NUMBER = rb"\x15[\x80-\xff]{0,4}[\x00-\x7f]"
+_SIZES = rb"\x15([\x80-\xff]{0,4}[\x00-\x7f])" * 2
+_ENCODING = rb"\x15[\x00\x04\x10]"
 _USUAL = re.compile(
-    rb"\x15\x04\x15(%(v)b)\x15(%(v)b)\x4c\x15%(v)b\x15[\x00\x04\x10][\x11\x12]?\x00\x00"
-    rb"|\x15\x00\x15(%(v)b)\x15(%(v)b)\x2c\x15%(v)b\x15[\x00\x04\x10]\x15%(v)b\x15%(v)b\x00\x00"
-    % {b"v": _V}
+    rb"\x15\x04" + _SIZES + rb"\x4c" + _NUMBER + _ENCODING + rb"[\x11\x12]?\x00\x00"
+    rb"|\x15\x00" + _SIZES + rb"\x2c" + _NUMBER + _ENCODING + _NUMBER * 2 + rb"(?:\x1c\x00)?\x00\x00"
 )
-"""A dictionary's header or a data page's as our own writer writes them, without statistics: the same that
-is read out of them field by field, many times faster. Groups: unpacked and packed bytes of either."""
+"""A dictionary's header, or a data page's, as our own writer writes them: without statistics. It says what
+reading field by field says, many times faster. Groups: bytes unpacked and packed, of the one or the other."""
 
 
 def unfolded_bytes(data: bytes, start: int, length: int) -> tuple[int, int]:

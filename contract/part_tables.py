@@ -1,4 +1,4 @@
-"""A part's tables, from bytes that anybody may have written: checked before they take memory, and after.
+"""A part's tables as bytes, and from bytes that anybody may have written: checked before they take memory.
 
 A few kilobytes of Parquet can stand for gigabytes: repeated rows, a long text that a dictionary names a
 million times, a compressed page. So footer and pages are looked at first, and texts that could be many
@@ -24,7 +24,25 @@ _CODECS = ("ZSTD", "UNCOMPRESSED")
 """Others pack more into less, and nobody of ours writes them."""
 _MOST_UNFOLDING = 33_000
 """Bytes that a byte of Zstandard stands for at most: a block of 128 KiB takes four."""
+_FEW_ROWS = 500
+"""Of so many a table is not compressed: that would save a third of it, and cost more time than all else,
+since Arrow makes room for Zstandard anew for every column."""
 _OUTCOMES = frozenset(get_args(InstanceOutcome))
+
+
+def write_table(name: str, table: pa.Table) -> bytes:
+    """A table as the Parquet that a part holds: of its own columns, and nothing that they say already."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd" if table.num_rows > _FEW_ROWS else "none",
+        use_dictionary=_texts(name),
+        write_statistics=False,
+        store_schema=False,
+    )
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 def read_table(name: str, data: bytes, rows: int, trial_id: str, attempt: int) -> pa.Table:

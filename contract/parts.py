@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from contract.campaign import Frozen
 from contract.errors import PartError, ResultsError
-from contract.part_tables import read_table
+from contract.part_tables import read_table, write_table
 from contract.rows import Rows
 from contract.strict_json import read_json
 from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
@@ -88,7 +87,7 @@ class TrialRecord(Frozen):
     tables: dict[str, TableCheck] = {}
 
     def row(self) -> dict[str, Any]:
-        """The record as a row of the ``trials`` table."""
+        """The record as a row of the ``trials`` table, its start in ns since 1970 UTC."""
         trial, imported = self.trial, IMPORTED in self.facts
         same = {name: getattr(trial, name) for name in _OF_TRIAL}
         same |= {name: getattr(self, name) for name in _OF_RECORD}
@@ -101,7 +100,7 @@ class TrialRecord(Frozen):
             "seed": None if imported else trial.seed,
             "group": list(trial.group),
             "reasons": list(self.reasons),
-            "started_at": pa.scalar(self.started_at_ns, pa.timestamp("ns", "UTC")).as_py(),
+            "started_at": self.started_at_ns,
             "facts": canonical_json(self.facts),
             "versions": canonical_json(self.versions),
         }
@@ -161,7 +160,7 @@ def pack_part(record: TrialRecord, rows: Rows) -> PackedPart:
             if not table.num_rows:
                 checks[name] = TableCheck(rows=0)
                 continue
-            data = _parquet(table)
+            data = write_table(name, table)
             checks[name] = TableCheck(rows=table.num_rows, sha256=hashlib.sha256(data).hexdigest())
             archive.writestr(f"{name}.parquet", data)
         record = record.model_copy(update={"tables": checks})
@@ -255,12 +254,6 @@ def list_parts(folder: Path) -> dict[str, tuple[int, ...]]:
             if named := is_part_name(name):
                 found.setdefault(named[0], []).append(named[1])
     return {trial: tuple(sorted(attempts)) for trial, attempts in found.items()}
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
 
 
 def _refuse_bomb(archive: zipfile.ZipFile) -> None:
