@@ -6,6 +6,7 @@ Compact protocol encoding"). Only what our own writer writes is taken.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from contract.errors import PartError
@@ -38,14 +39,13 @@ def unfolded_bytes(data: bytes, start: int, length: int) -> tuple[int, int]:
     """
     at, total = start, {_DATA_PAGE: 0, _DICTIONARY_PAGE: 0}
     while at < start + length:
-        usual = _USUAL.match(data, at)
-        if usual:
-            kind, last = (_DICTIONARY_PAGE, 2) if usual[1] else (_DATA_PAGE, 4)
-            unpacked, packed = (_integer(data, usual.start(n))[0] for n in (last - 1, last))
+        if usual := _USUAL.match(data, at):
+            kind, first = (_DICTIONARY_PAGE, 1) if usual[1] else (_DATA_PAGE, 3)
+            unpacked, packed = _number(usual[first]), _number(usual[first + 1])
             at = usual.end()
         else:
             kind, unpacked, packed, at = _header(data, at)
-        if min(unpacked, packed) < 0:
+        if unpacked < 0 or packed < 0:
             raise PartError(_STRANGE)
         total[kind] += unpacked
         at += packed
@@ -89,6 +89,11 @@ def _value(data: bytes, at: int, kind: int, levels: int) -> tuple[Any, int]:
     if kind in (_BYTE, _DOUBLE):
         return None, at + (1 if kind == _BYTE else 8)
     raise PartError(_STRANGE)
+
+
+@lru_cache(maxsize=4096)
+def _number(digits: bytes) -> int:
+    return _integer(digits, 0)[0]
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:

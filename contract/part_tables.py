@@ -25,14 +25,14 @@ _CODECS = ("ZSTD", "UNCOMPRESSED")
 """Others pack more into less, and nobody of ours writes them."""
 _MOST_UNFOLDING = 33_000
 """Bytes that a byte of Zstandard stands for at most: a block of 128 KiB takes four."""
-_FEW_ROWS = 500
-"""Of so many a table is not compressed: that would save a third of it, and cost more time than all else,
-since Arrow makes room for Zstandard anew for every column."""
+_FEW_ROWS = 20
+"""Of so many a table is not compressed. It is a tenth larger at most, smaller up to ten, and packed and
+read in half the time: Arrow makes room for Zstandard anew for every column."""
 _OUTCOMES = frozenset(get_args(InstanceOutcome))
 
 
 def write_table(name: str, table: pa.Table) -> bytes:
-    """A table as the Parquet that a part holds: of its own columns, and nothing that they say already."""
+    """A table as the Parquet that a part holds: without what its reader knows already."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
