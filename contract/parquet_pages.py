@@ -28,8 +28,9 @@ _USUAL = re.compile(
     rb"\x15\x04" + _SIZES + rb"\x4c" + _NUMBER + _ENCODING + rb"[\x11\x12]?\x00\x00"
     rb"|\x15\x00" + _SIZES + rb"\x2c" + _NUMBER + _ENCODING + _NUMBER * 2 + rb"(?:\x1c\x00)?\x00\x00"
 )
-"""A dictionary's header, or a data page's, as our own writer writes them: without statistics. It says what
-reading field by field says, many times faster. Groups: bytes unpacked and packed, of the one or the other."""
+"""A header of a dictionary or a data page as our own writer writes it: without statistics.
+
+It says what reading field by field says, many times faster. Groups: bytes unpacked and packed, of either."""
 
 
 def unfolded_bytes(data: bytes, start: int, length: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""A part's tables as bytes, and from bytes that anybody may have written: checked before they take memory.
+"""A part's tables as bytes, and out of bytes that anybody may have written: checked, then read.
 
 A few kilobytes of Parquet can stand for gigabytes: repeated rows, a long text that a dictionary names a
 million times, a compressed page. So footer and pages are looked at first, and texts that could be many

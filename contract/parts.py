@@ -285,12 +285,19 @@ def _record_in(archive: zipfile.ZipFile) -> TrialRecord:
         raise PartError(f"a trial record of {size} bytes, where {MAX_RECORD_BYTES} are allowed")
     content = read_json(archive.read(_RECORD), MAX_RECORD_BYTES)
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
+    if isinstance(version, int):  # of a later one perhaps nothing else is a record's
+        _refuse_another_schema(version)
+    record = TrialRecord.model_validate(content)
+    _refuse_another_schema(record.schema_version)  # which may have been said as a text
+    return record
+
+
+def _refuse_another_schema(version: int) -> None:
+    if version != SCHEMA_VERSION:
         raise PartError(
             f"a part of schema version {version}, and this release reads {SCHEMA_VERSION}: use the "
             "release of Tonnage that measured it"
         )
-    return TrialRecord.model_validate(content)
 
 
 def _checked_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> bytes:
