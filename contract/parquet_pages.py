@@ -30,7 +30,7 @@ _USUAL = re.compile(
 )
 """A header of a dictionary or a data page as our own writer writes it: without statistics.
 
-It says what reading field by field says, many times faster. Groups: bytes unpacked and packed, of either."""
+It says what reading field by field says, many times faster. Groups: bytes unpacked and packed."""
 
 
 def unfolded_bytes(data: bytes, start: int, length: int) -> tuple[int, int]:
