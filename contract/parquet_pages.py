@@ -5,6 +5,8 @@ are Thrift structs in the compact protocol (Apache Parquet format, "Data Pages";
 Compact protocol encoding"). Only what our own writer writes is taken.
 """
 
+import re
+from functools import lru_cache
 from typing import Any
 
 from contract.errors import PartError
@@ -15,7 +17,20 @@ _HEADER_OF = {_DATA_PAGE: 5, _DICTIONARY_PAGE: 7}
 _ENCODINGS = (0, 2, 8)
 """Plain, and the two names of a dictionary. Others build texts out of the texts before them."""
 _LEVELS = 4
+_STRANGE = "a damaged part: it has pages that no part has"
 _TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, 12
+
+
+_NUMBER = rb"\x15[\x80-\xff]{0,4}[\x00-\x7f]"
+_SIZES = rb"\x15([\x80-\xff]{0,4}[\x00-\x7f])" * 2
+_ENCODING = rb"\x15[\x00\x04\x10]"
+_USUAL = re.compile(
+    rb"\x15\x04" + _SIZES + rb"\x4c" + _NUMBER + _ENCODING + rb"[\x11\x12]?\x00\x00"
+    rb"|\x15\x00" + _SIZES + rb"\x2c" + _NUMBER + _ENCODING + _NUMBER * 2 + rb"(?:\x1c\x00)?\x00\x00"
+)
+"""A header of a dictionary or a data page as our own writer writes it: without statistics.
+
+It says what reading field by field says, many times faster. Groups: bytes unpacked and packed."""
 
 
 def unfolded_bytes(data: bytes, start: int, length: int) -> tuple[int, int]:
@@ -25,14 +40,27 @@ def unfolded_bytes(data: bytes, start: int, length: int) -> tuple[int, int]:
     """
     at, total = start, {_DATA_PAGE: 0, _DICTIONARY_PAGE: 0}
     while at < start + length:
-        header, at = _struct(data, at, _LEVELS)
-        kind, unpacked, packed = (header.get(field, -1) for field in (1, 2, 3))
-        more = header.get(_HEADER_OF.get(kind, -1))
-        if not isinstance(more, dict) or more.get(2) not in _ENCODINGS or min(unpacked, packed) < 0:
-            raise PartError("a damaged part: it has pages that no part has")
+        if usual := _USUAL.match(data, at):
+            kind, first = (_DICTIONARY_PAGE, 1) if usual[1] else (_DATA_PAGE, 3)
+            unpacked, packed = _number(usual[first]), _number(usual[first + 1])
+            at = usual.end()
+        else:
+            kind, unpacked, packed, at = _header(data, at)
+        if unpacked < 0 or packed < 0:
+            raise PartError(_STRANGE)
         total[kind] += unpacked
         at += packed
     return total[_DATA_PAGE], total[_DICTIONARY_PAGE]
+
+
+def _header(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """Type of a page, its bytes unpacked and packed, and where its header ends."""
+    header, at = _struct(data, at, _LEVELS)
+    kind, unpacked, packed = (header.get(field, -1) for field in (1, 2, 3))
+    more = header.get(_HEADER_OF.get(kind, -1))
+    if not isinstance(more, dict) or more.get(2) not in _ENCODINGS:
+        raise PartError(_STRANGE)
+    return kind, unpacked, packed, at
 
 
 def _struct(data: bytes, at: int, levels: int) -> tuple[dict[int, Any], int]:
@@ -61,7 +89,12 @@ def _value(data: bytes, at: int, kind: int, levels: int) -> tuple[Any, int]:
         return None, at + length
     if kind in (_BYTE, _DOUBLE):
         return None, at + (1 if kind == _BYTE else 8)
-    raise PartError("a damaged part: it has pages that no part has")
+    raise PartError(_STRANGE)
+
+
+@lru_cache(maxsize=4096)
+def _number(digits: bytes) -> int:
+    return _integer(digits, 0)[0]
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from contract.campaign import Frozen
 from contract.errors import PartError, ResultsError
 from contract.part_names import is_part_name, list_parts, part_name
-from contract.part_tables import read_table
+from contract.part_tables import read_table, write_table
 from contract.rows import Rows
 from contract.strict_json import read_json
 from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
@@ -109,7 +108,7 @@ class TrialRecord(Frozen):
     tables: dict[str, TableCheck] = {}
 
     def row(self) -> dict[str, Any]:
-        """The record as a row of the ``trials`` table."""
+        """The record as a row of the ``trials`` table, its start in ns since 1970 UTC."""
         trial, imported = self.trial, IMPORTED in self.facts
         same = {name: getattr(trial, name) for name in _OF_TRIAL}
         same |= {name: getattr(self, name) for name in _OF_RECORD}
@@ -122,7 +121,7 @@ class TrialRecord(Frozen):
             "seed": None if imported else trial.seed,
             "group": list(trial.group),
             "reasons": list(self.reasons),
-            "started_at": pa.scalar(self.started_at_ns, pa.timestamp("ns", "UTC")).as_py(),
+            "started_at": self.started_at_ns,
             "facts": canonical_json(self.facts),
             "versions": canonical_json(self.versions),
         }
@@ -171,7 +170,7 @@ def pack_part(record: TrialRecord, rows: Rows) -> PackedPart:
             if not table.num_rows:
                 checks[name] = TableCheck(rows=0)
                 continue
-            data = _parquet(table)
+            data = write_table(name, table)
             checks[name] = TableCheck(rows=table.num_rows, sha256=hashlib.sha256(data).hexdigest())
             archive.writestr(f"{name}.parquet", data)
         record = record.model_copy(update={"tables": checks})
@@ -257,12 +256,6 @@ def _publish(target: Path, data: bytes) -> None:
         raise
 
 
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
 def _refuse_bomb(archive: zipfile.ZipFile) -> None:
     """We never compress: what does may grow to any size before its declared one is noticed."""
     entries = archive.infolist()
@@ -292,12 +285,19 @@ def _record_in(archive: zipfile.ZipFile) -> TrialRecord:
         raise PartError(f"a trial record of {size} bytes, where {MAX_RECORD_BYTES} are allowed")
     content = read_json(archive.read(_RECORD), MAX_RECORD_BYTES)
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
+    if isinstance(version, int):  # of a later one perhaps nothing else is a record's
+        _refuse_another_schema(version)
+    record = TrialRecord.model_validate(content)
+    _refuse_another_schema(record.schema_version)  # which may have been said as a text
+    return record
+
+
+def _refuse_another_schema(version: int) -> None:
+    if version != SCHEMA_VERSION:
         raise PartError(
             f"a part of schema version {version}, and this release reads {SCHEMA_VERSION}: use the "
             "release of Tonnage that measured it"
         )
-    return TrialRecord.model_validate(content)
 
 
 def _checked_table(archive: zipfile.ZipFile, name: str, record: TrialRecord) -> bytes:

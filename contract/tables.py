@@ -6,6 +6,7 @@ History: 1 (2026-11) first version.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -156,7 +157,7 @@ def _columns(
     columns = [
         pa.repeat(pa.scalar(key[name], schema.field(name).type), len(rows))
         if name in key
-        else pa.array([getattr(row, name) for row in rows], schema.field(name).type)
+        else pa.array(list(map(attrgetter(name), rows)), schema.field(name).type)
         for name in schema.names
     ]
     return pa.Table.from_arrays(columns, schema=schema)

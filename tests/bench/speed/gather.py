@@ -45,6 +45,8 @@ def ours(folder: Path) -> Callable[[], object]:
     """What ``tonnage run`` does at its end."""
     results = Results(folder)
     trials = results.planned()
+    for trial in trials:
+        assert trial.trial_id  # is known by then: all were dispatched by it
     return lambda: gather(results, trials)
 
 

@@ -18,7 +18,7 @@ from contract.tables import trial_tables
 from orchestrator.cli.serving.glimpses import glimpse_of
 from orchestrator.cli.serving.glimpses.base import Sight
 from orchestrator.cli.serving.measured import Measured
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
 from workers.discover import build_catalog
 
 MS = 1_000_000

@@ -7,7 +7,7 @@ from trials import make_part, make_trial
 from contract.rows import InstanceRow, Rows, Sample
 from orchestrator.cli.serving import measured
 from orchestrator.cli.serving.measured import Measured
-from orchestrator.cli.serving.reading import CampaignReader
+from orchestrator.cli.views.reading import CampaignReader
 from orchestrator.results import Results
 
 MS = 1_000_000
