@@ -76,7 +76,7 @@ class Results:
         try:
             return read_plan(self.folder / "plan.json")
         except (OSError, ValueError, TypeError, LookupError) as error:
-            raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
+            raise _no_campaign(self.folder, error) from error
 
     def plan_written(self) -> tuple[int, int] | None:
         """What tells one writing of the plan from another; None when there is none."""
@@ -91,7 +91,7 @@ class Results:
         try:
             return read_outline(self.folder / "plan.json")
         except (OSError, ValueError, TypeError, LookupError) as error:
-            raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
+            raise _no_campaign(self.folder, error) from error
 
     def attempts(self) -> dict[str, tuple[int, ...]]:
         """Which trials have parts, and of which attempts. One listing."""
@@ -142,6 +142,17 @@ class Results:
             aside.mkdir(exist_ok=True)
             path.replace(aside / path.name)
             raise
+
+
+def _no_campaign(folder: Path, error: Exception) -> ResultsError:
+    """Why there is no plan in a folder, and what kind of folder has one."""
+    if not isinstance(error, OSError):
+        return ResultsError(f"{folder} holds no campaign: {error}")
+    found = "a file" if folder.is_file() else "no plan.json in it" if folder.is_dir() else "not there"
+    return ResultsError(
+        f"{folder} holds no campaign: {found}; allowed: the results folder of `tonnage run`, "
+        "results/CAMPAIGN where nothing else was said"
+    )
 
 
 def _refuse_another(record: TrialRecord, trial_id: str, attempt: int) -> None:

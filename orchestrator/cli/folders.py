@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from contract.errors import DatasetError
+from contract.nearest import did_you_mean
 
 
 def dataset_in(folder: Path) -> Path:
@@ -17,6 +18,7 @@ def dataset_in(folder: Path) -> Path:
         results = Results(folder)
         with results.locked():
             return gather(results, results.planned()).dataset
+    _see_folder(folder)
     if not (folder / "manifest.json").is_file():
         raise DatasetError(f"{folder}: neither a results folder (parts/) nor a dataset (manifest.json)")
     return folder
@@ -27,6 +29,16 @@ def gathered_in(folder: Path) -> Path:
     for place in (folder, folder / "dataset"):
         if (place / "manifest.json").is_file():
             return place
+    _see_folder(folder)
     raise DatasetError(
         f"{folder}: no dataset (manifest.json) here; `tonnage report {folder}` gathers one from parts"
     )
+
+
+def _see_folder(folder: Path) -> None:
+    """Raises DatasetError when there is none of this name, with the one that may be meant."""
+    if folder.is_file():
+        raise DatasetError(f"{folder} is a file; allowed: a results folder, or a dataset inside one")
+    if not folder.exists():
+        beside = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise DatasetError(f"there is no folder {folder}{did_you_mean(folder.name, beside)}")
