@@ -137,8 +137,21 @@ def compare(sides: Sides, options: Options) -> Comparison:
             questions.append(question)
     for row, verdict in zip(rows, judge(questions, options.floor), strict=True):
         row |= {"verdict": verdict.word, "p_holm": verdict.p_holm, "why": verdict.why}
-    found, notes = differences(sides), (*sides.notes, *_rounded(sides, sorted(a & b & set(known))))
+    found, notes = (
+        differences(sides),
+        (*sides.notes, *_unmeasured(sides), *_rounded(sides, sorted(a & b & set(known)))),
+    )
     return Comparison(tuple(rows), tuple(alone), found, notes, sides.same_dataset, options)
+
+
+def _unmeasured(sides: Sides) -> list[str]:
+    """A note for every side of which no trial was measured, with the first reason."""
+    notes = []
+    for name, side in (("A", sides.a), ("B", sides.b)):
+        if side.trials and not any(t["outcome"] in ("completed", "partial") for t in side.trials):
+            why = next((t["error_text"] for t in side.trials if t["error_text"]), "no reason is known")
+            notes.append(f"{name}: none of its {len(side.trials)} trials was measured: {why}.")
+    return notes
 
 
 def _rounded(sides: Sides, experiments: Sequence[str]) -> list[str]:
