@@ -234,7 +234,7 @@ def test_thin_evidence_says_so(tmp_path: Path) -> None:
 
 
 def test_a_host_that_was_busy_without_instances_is_said(tmp_path: Path) -> None:
-    climbs = density(Stairs(Where(blocks=3), each_mib=40, peak=100))
+    climbs = [*density(Stairs(Where(blocks=3), each_mib=40, peak=100))]
     quiet = one(ask(tmp_path / "quiet", WEB, climbs))
     assert not any("Without any instance" in text for text in quiet.warnings)
     for made in climbs:
