@@ -239,10 +239,10 @@ def test_a_host_that_was_busy_without_instances_is_said(tmp_path: Path) -> None:
     assert not any("Without any instance" in text for text in quiet.warnings)
     for made in climbs:
         for sample in made.samples:
-            if sample["metric"] == "cpu_busy":
-                sample["value"] += 1.9
+            if sample["metric"] == "density.cpu_busy":
+                sample["value"] += 1.2
     busy = ask(tmp_path / "busy", WEB, climbs)
-    assert "Without any instance its hosts used 1.9" in say_it(busy)
+    assert "Without any instance its hosts used 1.25 CPU of 2 processors" in say_it(busy)
 
 
 def test_detection_comes_from_the_demand_or_from_recovery(tmp_path: Path) -> None:
