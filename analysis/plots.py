@@ -268,8 +268,8 @@ def _named(names: list[str], looks: list[Any]) -> alt.Scale:
 def names(*, grid: bool = False, limit: int = 190, longest: int = 0) -> alt.Axis:
     """An axis of names, cut at ``limit`` pixels.
 
-    With the number of characters of the ``longest`` it has room for them in a reader's font, which may be
-    wider than the one that the drawing was measured with.
+    With the number of characters of the ``longest`` it has room for them in a reader's font, which may
+    be wider than the one that the drawing was measured with.
     """
     room = min(limit, longest * _WIDEST_CHARACTER) + _NAME_PADDING if longest else 0
     return alt.Axis(
