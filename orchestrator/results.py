@@ -146,8 +146,9 @@ class Results:
 
 def _no_campaign(folder: Path, error: Exception) -> ResultsError:
     """Why there is no plan in a folder, and what kind of folder has one."""
-    if not isinstance(error, OSError):
-        return ResultsError(f"{folder} holds no campaign: {error}")
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        why = getattr(error, "strerror", None) or error
+        return ResultsError(f"{folder} holds no campaign: plan.json cannot be read: {why}")
     found = "a file" if folder.is_file() else "no plan.json in it" if folder.is_dir() else "not there"
     return ResultsError(
         f"{folder} holds no campaign: {found}; allowed: the results folder of `tonnage run`, "

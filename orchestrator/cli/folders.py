@@ -1,9 +1,20 @@
 """Folders that commands are given: results folders, or datasets inside or beside them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from contract.errors import DatasetError
 from contract.nearest import did_you_mean
+
+
+@contextmanager
+def _seen(folder: Path) -> Iterator[None]:
+    """What this user may not look into is a complaint, too. Raises DatasetError."""
+    try:
+        yield
+    except PermissionError as error:
+        raise DatasetError(f"{folder}: cannot be read: {error.strerror}") from error
 
 
 def dataset_in(folder: Path) -> Path:
@@ -14,7 +25,9 @@ def dataset_in(folder: Path) -> Path:
     from orchestrator.gather import gather
     from orchestrator.results import Results
 
-    if (folder / "parts").is_dir():
+    with _seen(folder):
+        has_parts = (folder / "parts").is_dir()
+    if has_parts:
         results = Results(folder)
         with results.locked():
             return gather(results, results.planned()).dataset
@@ -26,9 +39,10 @@ def dataset_in(folder: Path) -> Path:
 
 def gathered_in(folder: Path) -> Path:
     """The dataset as last gathered: the folder itself, or the one in it. Raises DatasetError."""
-    for place in (folder, folder / "dataset"):
-        if (place / "manifest.json").is_file():
-            return place
+    with _seen(folder):
+        for place in (folder, folder / "dataset"):
+            if (place / "manifest.json").is_file():
+                return place
     _see_folder(folder)
     raise DatasetError(
         f"{folder}: no dataset (manifest.json) here; `tonnage report {folder}` gathers one from parts"
