@@ -107,15 +107,17 @@ def _cost(limit: Row, tables: Tables) -> str:
     memory = found.get("mem_used")
     if memory is None:
         return f"what one more {noun}{of} costs cannot be said from these steps"
-    cpu = ""
-    if "cpu_busy" in found:
-        busy = found["cpu_busy"]
-        cpu = (
-            f" and {quantities.processors(busy['slope'])} ({_spread(busy, quantities.processors_range)})"
-        )
+    cpu = f" and {_processors(found['cpu_busy'])}" if "cpu_busy" in found else ""
     spread = _spread(memory, quantities.size_range)
     costs = f"{quantities.size(memory['slope'])} of the host's memory ({spread})"
     return f"one more {noun}{of} costs {costs}{cpu}"
+
+
+def _processors(busy: Row) -> str:
+    """Steps that all sampled the same use tell less than an interval from 0 to 0 would say."""
+    if busy["slope"] == busy["slope_low"] == busy["slope_high"] == 0:
+        return "no use of processors that could be seen"
+    return f"{quantities.processors(busy['slope'])} ({_spread(busy, quantities.processors_range)})"
 
 
 def _spread(slope: Row, in_words: Callable[[float, float], str]) -> str:
