@@ -26,6 +26,9 @@ _TIME_LABEL = (
     " : datum.value >= 1e6 ? format(datum.value / 1e6, '~r') + ' ms'"
     " : format(datum.value / 1e3, '~r') + ' µs'"
 )
+_NAME_PADDING = 6
+_WIDEST_CHARACTER = 7
+"""Pixels of a character of an axis, on the average, in the widest of fonts that readers have."""
 _LOG_FROM = 12.0
 """A range wider than this, largest over smallest, gets a logarithmic axis."""
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "text", "tspan", "defs", "clipPath", "title"}
@@ -269,9 +272,22 @@ def _named(names: list[str], looks: list[Any]) -> alt.Scale:
     return alt.Scale(domain=names, range=looks)
 
 
-def names(*, grid: bool = False, limit: int = 190) -> alt.Axis:
-    """An axis of names, cut at ``limit`` pixels."""
-    return alt.Axis(title=None, labelLimit=limit, ticks=False, domain=False, grid=grid, labelPadding=6)
+def names(*, grid: bool = False, limit: int = 190, longest: int = 0) -> alt.Axis:
+    """An axis of names, cut at ``limit`` pixels.
+
+    With the number of characters of the ``longest`` it has room for them in a reader's font, which may
+    be wider than the one that the drawing was measured with.
+    """
+    room = min(limit, longest * _WIDEST_CHARACTER) + _NAME_PADDING if longest else 0
+    return alt.Axis(
+        title=None,
+        labelLimit=limit,
+        minExtent=room,
+        ticks=False,
+        domain=False,
+        grid=grid,
+        labelPadding=_NAME_PADDING,
+    )
 
 
 def _render(chart: Any, width: int, height: int, padding: int = 4) -> str:

@@ -92,7 +92,7 @@ def broker_errors(broker: str) -> Iterator[None]:
 
 def _in_words(end: Endpoint, error: Exception) -> str:
     """What went wrong, and what to do."""
-    said = f"broker {end.shown}: {_without(end.password, str(error))}"
+    said = f"broker {end.shown}: {_without(end.password, str(error)).rstrip('.')}"
     name = "RabbitMQ" if end.scheme in ("amqp", "amqps") else "Redis"
     if isinstance(cause := _tls_error(error), ssl.SSLCertVerificationError):
         return (

@@ -1,5 +1,6 @@
 """YAML that remembers its lines, so that every complaint can name file, line and key."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -36,6 +37,8 @@ _TYPE_WORDS = {
     "bool_parsing": "true or false",
     "too_short": "at least one entry",
 }
+_KINDS = {"experiments": "a campaign", "shapes": "a demand", "rules": "a gate's rules"}
+"""The key that tells a kind of file from the others."""
 _TEXT_TAG = "tag:yaml.org,2002:str"
 
 Location = tuple[str | int, ...]
@@ -113,6 +116,8 @@ class YamlSource:
 
     def error(self, loc: Location, found: object, allowed: str) -> CampaignError:
         """A complaint that names file, line, key, what was found and what is allowed."""
+        if not loc and found is None:
+            return CampaignError(f"{self.path}: the file is empty; allowed: {allowed}")
         where = f"{self.path}:{self.line(loc)}"
         return CampaignError(f"{where}: '{show(loc)}': found {_shown(found)}; allowed: {allowed}")
 
@@ -135,6 +140,11 @@ class YamlSource:
         self, error: ValidationError, model: type[BaseModel], base: Location = ()
     ) -> CampaignError:
         """Turn complaints of pydantic about the ``model`` read at ``base`` into ours, a line each."""
+        if not base and (kind := _kind_of(self.data, model)):
+            wanted = [f"'{name}'" for name, key in model.model_fields.items() if key.is_required()]
+            return CampaignError(
+                f"{self.path} is {kind}; wanted here: a file with {' and '.join(wanted)}"
+            )
         lines: list[str] = []
         problems = error.errors()
         for problem in problems:
@@ -170,10 +180,27 @@ def load_yaml(path: Path) -> YamlSource:
             raise CampaignError(f"{path}: larger than {MAX_BYTES} bytes")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise CampaignError(f"{path}: cannot be read: {error.strerror}") from error
+        raise CampaignError(f"{path}: cannot be read: {error.strerror}{_near(path)}") from error
     except UnicodeDecodeError as error:
         raise CampaignError(f"{path}: is not UTF-8 text") from error
     return YamlSource(path, text)
+
+
+def _near(path: Path) -> str:
+    """The file beside it that may be meant, where there is none of this name."""
+    try:
+        return "" if path.exists() else did_you_mean(path.name, os.listdir(path.parent))
+    except OSError:
+        return ""
+
+
+def _kind_of(data: Any, model: type[BaseModel]) -> str | None:
+    """What a file is that was named where another kind is wanted; None when that is not plain."""
+    for key, kind in _KINDS.items():
+        if isinstance(data, dict) and key in data and key not in model.model_fields:
+            required = {name for name, field in model.model_fields.items() if field.is_required()}
+            return None if required & set(data) else kind
+    return None
 
 
 def show(loc: Location) -> str:
@@ -214,5 +241,6 @@ def _shown(value: object) -> str:
 
 def _yaml_problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
+        advice = "; indent with spaces, not with tabs" if "'\\t'" in str(error.problem) else ""
+        return f"line {error.problem_mark.line + 1}: {error.problem}{advice}"
     return printable(str(error))

@@ -313,8 +313,14 @@ run_campaign() {
     status=0
     wait "$CHILD" || status=$?
   done
+  ((status != 0)) || say_next
   ((status != 5)) || printf 'to go on: deploy/quickstart.sh --results %q %s\n' "$RESULTS" "${named[*]@Q}" >&2
   return "$status"
+}
+
+# say_next: what a reader of the last lines wants to know. The command may be on nobody's path yet.
+say_next() {
+  printf 'next: open the report in a browser; the command: . %q/bin/activate && tonnage --help\n' "$VENV"
 }
 
 main() {

@@ -5,6 +5,7 @@ experiment and host under ``experiment=…/host=…/``, which DuckDB, pandas and
 """
 
 import json
+import re
 import shlex
 import shutil
 from collections import Counter
@@ -26,6 +27,7 @@ from orchestrator.results import Results
 
 RECORDS_AT_ONCE = 500
 """So many records are made rows of the table of trials together; each takes some 15 KiB until then."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _RANK = {"completed": 0, "partial": 1, "failed": 2, "lost": 3, "skipped": 3}
 
 
@@ -39,6 +41,8 @@ class Gathered:
     """How many trials ended how."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """How many trials may be believed."""
+    doubts: Counter[str] = field(default_factory=Counter)
+    """Why trials that were measured are not valid: the first reason of each, its numbers left out."""
     missing: list[dict[str, Any]] = field(default_factory=list)
     """Trials of the plan without a usable measurement, each with the reason."""
 
@@ -46,6 +50,8 @@ class Gathered:
         """Count a trial that is there."""
         self.outcomes[record.outcome] += 1
         self.verdicts[record.verdict] += 1
+        if record.verdict != "valid" and record.outcome in ("completed", "partial"):
+            self.doubts.update(_NUMBER.sub("…", reason) for reason in record.reasons[:1])
 
 
 def gather(results: Results, trials: tuple[Trial, ...], rerun: str = "") -> Gathered:

@@ -75,7 +75,7 @@ class Results:
         try:
             return read_plan(self.folder / "plan.json")
         except (OSError, ValueError, TypeError, LookupError) as error:
-            raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
+            raise _no_campaign(self.folder, error) from error
 
     def plan_written(self) -> tuple[int, int] | None:
         """What tells one writing of the plan from another; None when there is none."""
@@ -90,7 +90,7 @@ class Results:
         try:
             return read_outline(self.folder / "plan.json")
         except (OSError, ValueError, TypeError, LookupError) as error:
-            raise ResultsError(f"{self.folder} holds no campaign: {error}") from error
+            raise _no_campaign(self.folder, error) from error
 
     def attempts(self) -> dict[str, tuple[int, ...]]:
         """Which trials have parts, and of which attempts. One listing."""
@@ -153,6 +153,18 @@ class Results:
             aside.mkdir(exist_ok=True)
             path.replace(aside / path.name)
             raise
+
+
+def _no_campaign(folder: Path, error: Exception) -> ResultsError:
+    """Why there is no plan in a folder, and what kind of folder has one."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        why = getattr(error, "strerror", None) or error
+        return ResultsError(f"{folder} holds no campaign: plan.json cannot be read: {why}")
+    found = "a file" if folder.is_file() else "no plan.json in it" if folder.is_dir() else "not there"
+    return ResultsError(
+        f"{folder} holds no campaign: {found}; allowed: the results folder of `tonnage run`, "
+        "results/CAMPAIGN where nothing else was said"
+    )
 
 
 def _refuse_another(record: "TrialRecord", trial_id: str, attempt: int) -> None:

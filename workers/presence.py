@@ -58,7 +58,7 @@ async def _probe(name: str, host: HostSettings) -> dict[str, Any]:
         await driver.open()
         facts = await driver.facts()
     except TonnageError as error:
-        return {"present": False, "reason": str(error)}
+        return {"present": False, "reason": str(error).removeprefix(f"{name}: ")}
     finally:
         await driver.close()
     return {"present": True, "version": facts.get(kind.version_fact)} | facts

@@ -4,9 +4,12 @@ import numpy as np
 
 from analysis import quantities
 from analysis.capacity.answer import Constraint
+from analysis.capacity.evidence import Evidence
 from analysis.capacity.situation import NAMES, Situation
 from analysis.statistics.blocks import Floats
 
+BUSY_SHARE = 0.1
+"""Of its processors a host used so much before any instance came: other work was in the numbers."""
 FAR = 2.0
 """Times the highest number that was measured: a line is not to be trusted beyond."""
 _FLOOR = (
@@ -28,6 +31,7 @@ def cautions_of(
         (evidence.virtual, "Time was simulated: nothing here is real."),
         (evidence.emulated, "Measured on an emulated CPU: on a real one everything is faster."),
         (evidence.belief != "valid", f"The numbers rest on trials that are {evidence.belief}."),
+        (_was_busy(evidence), _busy(evidence)),
         (density > evidence.peak, _beyond(density, evidence.peak)),
         (binding is not None and binding.at_least, _ended_first(binding)),
         (
@@ -42,6 +46,21 @@ def cautions_of(
         (0 < lost < 1, f"In {quantities.share(lost)} of the draws no number of hosts would do."),
     )
     return tuple(text for is_so, text in said if is_so)
+
+
+def _was_busy(evidence: Evidence) -> bool:
+    cpu, count = evidence.line("cpu"), evidence.cpu_count
+    return cpu is not None and count is not None and cpu.base > BUSY_SHARE * count
+
+
+def _busy(evidence: Evidence) -> str:
+    cpu = evidence.line("cpu")
+    used = quantities.processors(cpu.base if cpu else None)
+    return (
+        f"Without any instance its hosts used {used} of {quantities.count(evidence.cpu_count or 0)} "
+        "processors, and the plan leaves that to whatever it was. If it will not run there, measure "
+        "again while it does not."
+    )
 
 
 def _ended_first(binding: Constraint | None) -> str:

@@ -126,7 +126,9 @@ def _tornado(plan: Plan, looks: Sequence[LegendEntry]) -> Row:
         .encode(
             x=alt.X("low:Q", scale=scale, axis=axis),
             x2="high:Q",
-            y=alt.Y("n:N", sort=names, axis=plots.names(limit=230)),
+            y=alt.Y(
+                "n:N", sort=names, axis=plots.names(limit=230, longest=max(map(len, names), default=0))
+            ),
             color=plots.colour(looks),
         )
     )

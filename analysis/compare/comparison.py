@@ -138,7 +138,8 @@ def compare(sides: Sides, options: Options) -> Comparison:
     for row, verdict in zip(rows, judge(questions, options.floor), strict=True):
         row |= {"verdict": verdict.word, "p_holm": verdict.p_holm, "why": verdict.why}
     rounded = _rounded(sides, sorted(a & b & set(known)))
-    found, notes = differences(sides), (*sides.notes, *_included(sides), *rounded)
+    found = differences(sides)
+    notes = (*sides.notes, *_unmeasured(sides), *_included(sides), *rounded)
     return Comparison(tuple(rows), tuple(alone), found, notes, sides.same_dataset, options)
 
 
@@ -148,6 +149,16 @@ def _included(sides: Sides) -> list[str]:
     if not any(trial["verdict"] == "suspect" for side in asked for trial in side.trials):
         return []
     return ["Suspect trials count in these numbers, as was asked. No verdict rests on them."]
+
+
+def _unmeasured(sides: Sides) -> list[str]:
+    """A note for every side of which no trial was measured, with the first reason."""
+    notes = []
+    for name, side in (("A", sides.a), ("B", sides.b)):
+        if side.trials and not any(t["outcome"] in ("completed", "partial") for t in side.trials):
+            why = next((t["error_text"] for t in side.trials if t["error_text"]), "no reason is known")
+            notes.append(f"{name}: none of its {len(side.trials)} trials was measured: {why}.")
+    return notes
 
 
 def _rounded(sides: Sides, experiments: Sequence[str]) -> list[str]:

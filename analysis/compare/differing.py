@@ -15,7 +15,7 @@ from analysis.section import Field
 
 _RESULTS = "findings"
 """Among a trial's facts: what its experiment found, which is a result and shapes nothing."""
-_NOTHING = "not said"
+NOT_SAID = "not said"
 _MOST_VALUES = 4
 _MOST_VALUE = 120
 
@@ -53,7 +53,7 @@ def differences(sides: Sides) -> tuple[Difference, ...]:
         one, two = a.get(name, {}), b.get(name, {})
         if not _moves(one) and not _moves(two) and _every(one) != _every(two):
             said = _said(name, one), _said(name, two)
-            if set(said) != {_NOTHING}:  # a fact that is empty here and absent there
+            if set(said) != {NOT_SAID}:  # a fact that is empty here and absent there
                 found.append(Difference(_named(name), *said))
     return tuple(found)
 
@@ -101,12 +101,12 @@ def _named(name: str) -> str:
 
 def _said(name: str, values: dict[tuple[str, str], set[str]]) -> str:
     every = sorted(_one(name, json.loads(value)) for value in _every(values))
-    return quantities.listed(every, _MOST_VALUES) or _NOTHING
+    return quantities.listed(every, _MOST_VALUES) or NOT_SAID
 
 
 def _one(name: str, value: Any) -> str:
     if value is None or isinstance(value, bool):
-        return {None: _NOTHING, True: "yes", False: "no"}[value]
+        return {None: NOT_SAID, True: "yes", False: "no"}[value]
     if isinstance(value, int | float) and name.endswith("bytes"):
         return quantities.size(value)
     text = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

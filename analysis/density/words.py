@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from analysis import quantities
 from analysis.density.shown import STOPS, in_words
@@ -102,19 +102,27 @@ def _cost(limit: Row, tables: Tables) -> str:
         if r["scope"] == "fleet" and _same(r, limit)
     }  # fmt: skip
     noun = NOUNS.get(limit["driver"], "instance")
-    of = "" if limit["variant"] == noun else f" of {marked(limit)}"
+    name = marked(limit)
+    of = name.removeprefix(noun) if limit["variant"] == noun else f" of {name}"
     memory = found.get("mem_used")
     if memory is None:
         return f"what one more {noun}{of} costs cannot be said from these steps"
-    interval = "no interval"
-    if memory["slope_low"] is not None:
-        spread = quantities.size_range(memory["slope_low"], memory["slope_high"])
-        interval = f"95 % interval {spread}"
-    cpu = ""
-    if "cpu_busy" in found:
-        cpu = f" and {quantities.processors(found['cpu_busy']['slope'])}"
-    costs = f"{quantities.size(memory['slope'])} of the host's memory ({interval})"
+    cpu = f" and {_processors(found['cpu_busy'])}" if "cpu_busy" in found else ""
+    spread = _spread(memory, quantities.size_range)
+    costs = f"{quantities.size(memory['slope'])} of the host's memory ({spread})"
     return f"one more {noun}{of} costs {costs}{cpu}"
+
+
+def _processors(busy: Row) -> str:
+    """Steps that all sampled the same use tell less than an interval from 0 to 0 would say."""
+    if busy["slope"] == busy["slope_low"] == busy["slope_high"] == 0:
+        return "no use of processors that could be seen"
+    return f"{quantities.processors(busy['slope'])} ({_spread(busy, quantities.processors_range)})"
+
+
+def _spread(slope: Row, in_words: Callable[[float, float], str]) -> str:
+    low, high = slope["slope_low"], slope["slope_high"]
+    return "no interval" if low is None else f"95 % interval {in_words(low, high)}"
 
 
 def _held(limit: Row) -> str:

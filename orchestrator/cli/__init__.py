@@ -1,6 +1,7 @@
 """The command line: the only place that prints, exits, and knows workers and analysis at once."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -39,6 +40,28 @@ app = Settled(
     epilog="Exit codes: 0 fine, 1 error in use, 2 bad campaign, 3 trials missing or failed, "
     "4 gate failed, 5 interrupted.",
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tonnage {version('tonnage')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """What goes before a command."""
+
+
 initial.add_to(app)
 planning.add_to(app)
 campaigns.add_to(app)
@@ -64,7 +87,7 @@ def main() -> None:
         said = getattr(error, "format_message", error.__str__)()
         if not said:  # a bare command has printed its help
             sys.exit(0)
-        _leave(hinted(said.replace("Value error, ", "")), EXIT_USE)
+        _leave(_in_one_line(said, getattr(error, "ctx", None)), EXIT_USE)
     except CampaignError as error:
         _leave(error, EXIT_CAMPAIGN)
     except TonnageError as error:
@@ -74,6 +97,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_USE)
+
+
+def _in_one_line(said: str, ctx: "typer.Context | None") -> str:
+    """A complaint about options and arguments, with the nearest name, or where all stand."""
+    plain = hinted(" ".join(said.replace("Value error, ", "").split()))
+    if ctx is None or "did you mean" in plain.lower():
+        return plain
+    return f"{plain.removesuffix('.')}; `{ctx.command_path} --help` tells more"
 
 
 def _leave(why: object, code: int) -> None:

@@ -94,7 +94,7 @@ def run(
     """Run a campaign, or what is left of it: running it again is how it is resumed."""
     from contract.signing import Keys
     from orchestrator.cli.execution import Execution
-    from orchestrator.cli.trial_filter import chooser
+    from orchestrator.cli.trial_filter import Choice
 
     if not local and not broker:
         raise UseError("say where to measure: --local for this machine, or --broker URL for a fleet")
@@ -109,7 +109,7 @@ def run(
         folder=results or Path("results") / read.campaign,
         rerun=_rerun(campaign, None if local else broker, results, keys),
         retry_failed=retry_failed,
-        only=chooser(only or []),
+        only=Choice(only or []),
         patience_s=patience_s,
         reported=not no_report,
         as_json=as_json,

@@ -1,6 +1,7 @@
 """compare: two datasets, or two parts of one."""
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -143,7 +144,21 @@ def _print(found: "Comparison", names: tuple[str, str], *, everything: bool) -> 
         typer.echo(f"{len(rest)} stages and tails are not shown: --all shows them.")
     if found.differs:
         typer.echo("What differs besides:")
-        for line in tabulate([("", d.fact, f"{d.a} → {d.b}") for d in found.differs]):
+        for line in _differing(found, everything=everything):
             say(line)
     for sentence in (*found.alone, *found.notes, *words.method(found)):
         say(sentence)
+
+
+def _differing(found: "Comparison", *, everything: bool) -> Iterator[str]:
+    """Facts of both sides with their values; what one side alone says, such as its engine, in a line."""
+    from analysis.compare.differing import NOT_SAID
+
+    both = [d for d in found.differs if everything or NOT_SAID not in (d.a, d.b)]
+    yield from tabulate([("", d.fact, f"{d.a} → {d.b}") for d in both])
+    if everything:
+        return
+    for name, other in (("A", "b"), ("B", "a")):
+        alone = [d.fact for d in found.differs if getattr(d, other) == NOT_SAID]
+        if alone:
+            yield f"  said by {name} alone, --all shows the values: {', '.join(alone)}"

@@ -20,6 +20,7 @@ from contract.shared_parts import shared_parts
 from contract.signing import Keys
 from contract.trial import Trial
 from orchestrator.cli.outputs import say
+from orchestrator.cli.trial_filter import Choice
 from orchestrator.cli.watching import observed
 from orchestrator.coordinate import Coordination
 from orchestrator.dispatch import Dispatcher, InlineDispatcher, Order
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from workers.settings import HostSettings
 
 EXIT_MISSING, EXIT_INTERRUPTED = 3, 5
+_MOST_REASONS = 10
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Execution:
     rerun: str
     """The command that measures again what failed."""
     retry_failed: bool = False
-    only: Callable[[Trial], bool] = lambda _: True
+    only: Choice = field(default_factory=Choice)
     patience_s: float = 60.0
     reported: bool = True
     as_json: bool = False
@@ -141,6 +143,7 @@ class Execution:
         newcomers: Callable[[], tuple[Trial, ...]] = lambda: (),
     ) -> None:
         results = Results(self.folder)
+        self.only.see_some(trials)
         with results.locked(), shown_alive(self.folder):
             results.freeze(self.text, trials)
             self._fetch_from_place(results, trials)
@@ -219,11 +222,17 @@ def _say_summary(gathered: Gathered) -> None:
     verdicts = ", ".join(f"{count} {word}" for word, count in sorted(gathered.verdicts.items()))
     typer.echo(f"trials: {gathered.planned} planned; {outcomes or 'none measured'}")
     typer.echo(f"verdicts: {verdicts or 'none'}")
+    for text, count in gathered.doubts.most_common(_MOST_REASONS):
+        say(f"  not valid: {count} × {text}")
+    if gathered.verdicts["suspect"]:
+        typer.echo(
+            "  no verdict rests on suspect trials; on a quiet machine, measure into another --results"
+        )
     reasons: dict[str, int] = {}
     for missing in gathered.missing:
         text = f"{missing['driver']}: {missing['reason']}"
         reasons[text] = reasons.get(text, 0) + 1
-    for text, count in sorted(reasons.items(), key=lambda item: -item[1])[:10]:
+    for text, count in sorted(reasons.items(), key=lambda item: -item[1])[:_MOST_REASONS]:
         say(f"missing: {count} × {text}")
     if reasons:
         typer.echo("to measure failed trials again: the same command with --retry-failed")

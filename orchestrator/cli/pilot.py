@@ -47,9 +47,10 @@ def estimate_here(
         for cell in _in_turn(cells):
             reason = absent.get(cell.driver) or _why_not(cell)
             if not reason and over():
+                if _is_known(cell, found):
+                    continue
                 reason = f"not reached within the pilot's {BUDGET_S:.0f} s"
-            if not reason:
-                reason = _try(campaign, cell, host, over, found.tried)
+            reason = reason or _try(campaign, cell, host, over, found.tried)
             if reason:
                 found.untried[name_of(cell)] = reason
     if interrupts.count:
@@ -66,6 +67,11 @@ def _in_turn(cells: Sequence[Cell]) -> list[Cell]:
     for cell in cells:
         firsts.setdefault((cell.experiment, cell.driver, cell.profile), cell)
     return [*firsts.values(), *(cell for cell in cells if cell not in firsts.values())]
+
+
+def _is_known(cell: Cell, found: Estimate) -> bool:
+    """Whether one of the same name has told something already, be it why it tells nothing."""
+    return name_of(cell) in {*found.untried, *(name_of(tried.cell) for tried in found.tried)}
 
 
 def _why_not(cell: Cell) -> str | None:
@@ -125,7 +131,12 @@ def say_estimate(found: Estimate) -> None:
     """What a person wants to know, and how it was reckoned."""
     if found.tried:
         about = f"about {in_words(found.duration_s)} and {size_in_words(found.size_bytes)} of results"
-        typer.echo(f"the whole of it: {about}, on one host")
+        which = (
+            f"{counted(found.tried_trials, 'trial')} of it"
+            if found.untried_trials
+            else "the whole of it"
+        )
+        typer.echo(f"{which}: {about}, on one host")
         typer.echo(
             f"  reckoned from {counted(len(found.tried), 'short trial')} in {in_words(found.pilot_s)}: "
             "what begins and ends a trial as it was, its work in proportion"

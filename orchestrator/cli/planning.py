@@ -145,11 +145,12 @@ def _absent(cells: "Sequence[Cell]", host: "HostSettings") -> dict[str, str]:
 def _blocked(
     trials: "Sequence[Trial]", fleet: Mapping[str, Any], absent: Mapping[str, str]
 ) -> Iterator[str]:
+    here = {driver: f"{driver}: {why}" for driver, why in absent.items()}
     reasons = Counter(
         reason
         for trial in trials
         for reason in [
-            fleet[trial.host].why_not(trial.driver) if trial.host in fleet else absent.get(trial.driver)
+            fleet[trial.host].why_not(trial.driver) if trial.host in fleet else here.get(trial.driver)
         ]
         if reason
     )

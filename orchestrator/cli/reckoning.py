@@ -54,6 +54,8 @@ class Estimate:
     tried: list[Tried] = field(default_factory=list)
     untried: dict[str, str] = field(default_factory=dict)
     """Cells that nothing is known of, with the reason."""
+    tried_trials: int = 0
+    """Trials that duration and size are of."""
     untried_trials: int = 0
     at_most_s: float = 0.0
     """What those may take, by their deadlines."""
@@ -107,6 +109,7 @@ def add_cell(found: Estimate, cell: Cell, blocks: int) -> None:
         found.at_most_s += blocks * cell.deadline_s
         return
     best = (own or alike)[0]
+    found.tried_trials += blocks
     found.duration_s += blocks * best.duration_s(cell)
     # As parts, and once more in the dataset, where they lie closer together.
     found.size_bytes += 1.5 * blocks * best.part_bytes(cell)

@@ -93,7 +93,7 @@ def test_a_bad_value_is_named_with_its_place(tmp_path: Path, addition: str) -> N
             "c.yaml:2: 'experiments': found []; allowed: at least one entry",
         ),
         ("campaign: a\nexperiments: {}", "c.yaml:2: 'experiments': found {}; allowed: a list"),
-        ("", f"c.yaml:1: 'the file': found None; allowed: {MAPPING}"),
+        ("", f"c.yaml: the file is empty; allowed: {MAPPING}"),
     ],
 )
 def test_an_empty_campaign_is_refused(tmp_path: Path, text: str, complaint: str) -> None:

@@ -202,6 +202,15 @@ USE = {
         *("--state-dir", "c.yaml/s"),
     ],
     ".: neither a results folder": ["report", "."],
+    "c.yaml is a file; allowed: a results folder": ["report", "c.yaml"],
+    "there is no folder restults": ["report", "restults"],
+    "c.yaml holds no campaign: a file; allowed: the results folder": ["status", "c.yaml"],
+    "Missing argument 'CAMPAIGN'; `": ["run"],
+    "Choose from: columns, hyperfine, incus-benchmark; `": ["import", "a.csv"],
+    "no planned trial fits; planned: driver simulated (did you mean 'simulated'?)": [
+        *LOCAL,
+        *("--only", "driver=simulatd"),
+    ],
     "redis://user:…@127.0.0.1:1/0: ": ["run", "c.yaml", *ABSENT],
     "is Redis running, and reachable from here?": ["hosts", *ABSENT],
     "Connection refused": ["plan", "c.yaml", *ABSENT],
@@ -235,6 +244,27 @@ def test_a_campaign_that_is_not_there_is_exit_code_2(here: Here) -> None:
         2,
         "tonnage: absent.yaml: cannot be read: No such file or directory\n",
     )
+
+
+def test_a_name_that_is_nearly_right_is_asked_about(here: Here) -> None:
+    assert "(did you mean 'c.yaml'?)" in here.tonnage("validate", "cc.yaml").stderr
+
+
+def test_a_file_of_another_kind_is_one_complaint(here: Here) -> None:
+    (here.folder / "demand.yaml").write_text("demand: d\nshapes: [{name: a, count: 1}]\n")
+    ran = here.tonnage("validate", "demand.yaml")
+    assert ran.stderr == (
+        "tonnage: demand.yaml is a demand; wanted here: a file with 'campaign' and 'experiments'\n"
+    )
+
+
+def test_tabs_are_advised_against(here: Here) -> None:
+    here.campaign.write_text("campaign: c\n\tblocks: 3\n")
+    assert "indent with spaces, not with tabs" in here.tonnage("validate", "c.yaml").stderr
+
+
+def test_the_version_is_said(here: Here) -> None:
+    assert here.tonnage("--version").stdout.startswith("tonnage 0.")
 
 
 def test_a_good_campaign_is_said_to_be_fine(here: Here) -> None:

@@ -67,14 +67,14 @@ def test_compare_writes_json_markdown_and_tables(tonnage, folders, tmp_path):
     ("arguments", "said"),
     [
         (("compare", "old"), "say with --a and --b"),
-        (("compare", "old", "gone"), "neither a results folder"),
+        (("compare", "old", "gone"), "there is no folder"),
         (("compare", "old", "new", "--floor", "many"), "--floor: found 'many'"),
         (("compare", "old", "new", "--run-drift", "150%"), "--run-drift: found '150%'"),
         (("compare", "old", "new", "--a", "driver=podman"), "has driver docker"),
         (("compare", "old", "new", "--metric", "e3e"), "--metric: found 'e3e'"),
         (("compare", "old", "new", "--json", "--markdown", "-"), "only one of them"),
         (("gate", "new", "--rules", "gate.yaml"), "needs --baseline"),
-        (("gate", "gone", "--rules", "gate.yaml"), "neither a results folder"),
+        (("gate", "gone", "--rules", "gate.yaml"), "there is no folder"),
     ],
 )
 def test_errors_in_use_end_with_1(tonnage, arguments, said):

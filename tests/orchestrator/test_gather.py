@@ -189,6 +189,27 @@ def test_what_is_missing_is_said_with_its_reason(results: Results) -> None:
     assert gathered.verdicts == {"valid": 6, "invalid": 2}
 
 
+def test_why_trials_are_not_valid_is_counted_without_numbers() -> None:
+    gathered = Gathered(Path("dataset"), 3)
+    for trial, busy in zip(TRIALS[:2], ("52", "100.5"), strict=True):
+        why = (f"host not quiet: {busy}% of its CPU in use", "another reason")
+        gathered.note(
+            TrialRecord(
+                trial=trial,
+                attempt=1,
+                outcome="completed",
+                verdict="suspect",
+                reasons=why,
+                started_at_ns=0,
+            )
+        )
+    failed = TrialRecord(
+        trial=TRIALS[2], attempt=1, outcome="failed", verdict="invalid", reasons=("no",), started_at_ns=0
+    )
+    gathered.note(failed)
+    assert gathered.doubts == {"host not quiet: …% of its CPU in use": 2}
+
+
 def test_parts_that_are_not_of_the_plan_stay_out(results: Results) -> None:
     store(results, *TRIALS, make_trial(seed=99))
     assert gather(results, TRIALS).outcomes == {"completed": 8}

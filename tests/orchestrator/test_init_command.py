@@ -127,7 +127,7 @@ def test_a_driver_that_is_absent_is_written_and_said(tonnage: Tonnage, tmp_path:
     nowhere = str(tmp_path / "no.sock")
     wrote = tonnage("init", "c.yaml", "--driver", "docker", "--docker-socket", nowhere)
     assert wrote.exit_code == 0, wrote.output
-    assert "docker: cannot be used here: docker: no engine listens" in wrote.stdout
+    assert "docker: cannot be used here: no engine listens" in wrote.stdout
     assert {cell.driver for cell in cells_of(Path("c.yaml"))} == {"docker"}
     planned = tonnage("plan", "c.yaml", "--local", "--docker-socket", nowhere)
     assert "cannot run: 10 trials, docker: no engine listens" in planned.stdout

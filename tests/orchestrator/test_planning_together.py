@@ -12,7 +12,7 @@ from contract.rows import InstanceRow
 from contract.trial import Trial
 from contract.yaml_source import YamlSource
 from orchestrator import coordinate
-from orchestrator.cli.trial_filter import chooser
+from orchestrator.cli.trial_filter import Choice
 from orchestrator.coordinate import Coordination
 from orchestrator.plan import Groups, plan_cells, plan_trials
 from orchestrator.quarantine import FAILURES_IN_A_ROW, FailureWatch
@@ -108,9 +108,9 @@ def test_what_failed_on_one_host_is_measured_again_by_all(results: Results) -> N
 
 def test_only_chooses_common_trials_whole() -> None:
     shared = next(t for t in plan() if t.group)
-    assert not chooser(["host=h1"])(shared)
-    assert chooser(["host=h1", "host=h2", "host=h3"])(shared)
-    others = [t for t in plan() if chooser([f"trial={shared.trial_id}"])(t)]
+    assert not Choice(["host=h1"])(shared)
+    assert Choice(["host=h1", "host=h2", "host=h3"])(shared)
+    others = [t for t in plan() if Choice([f"trial={shared.trial_id}"])(t)]
     assert {t.host for t in others} == set(HOSTS)
     assert {t.meeting_id for t in others} == {shared.meeting_id}
 

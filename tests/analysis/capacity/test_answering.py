@@ -233,6 +233,18 @@ def test_thin_evidence_says_so(tmp_path: Path) -> None:
     say_it(found)
 
 
+def test_a_host_that_was_busy_without_instances_is_said(tmp_path: Path) -> None:
+    climbs = [*density(Stairs(Where(blocks=3), each_mib=40, peak=100))]
+    quiet = one(ask(tmp_path / "quiet", WEB, climbs))
+    assert not any("Without any instance" in text for text in quiet.warnings)
+    for made in climbs:
+        for sample in made.samples:
+            if sample["metric"] == "density.cpu_busy":
+                sample["value"] += 1.2
+    busy = ask(tmp_path / "busy", WEB, climbs)
+    assert "Without any instance its hosts used 1.25 CPU of 2 processors" in say_it(busy)
+
+
 def test_detection_comes_from_the_demand_or_from_recovery(tmp_path: Path) -> None:
     groups = (density(Stairs(each_mib=40, peak=160)), recovery(Faults(median_s=20, injections=20)))
     text = WEB + "rto: 1h\ndomains: {count: 4}\n"
