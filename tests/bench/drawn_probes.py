@@ -1,6 +1,7 @@
 """Datasets of many rows of isolation, management and recovery, drawn by log-normal models.
 
-Started by hand: `PYTHONPATH=.:tests/analysis python tests/bench/drawn_probes.py FOLDER recovery --rows 5000000`.
+Started by hand: `PYTHONPATH=.:tests/analysis python tests/bench/drawn_probes.py FOLDER recovery`, with
+`--rows 5000000` for more of them.
 
 As ``drawn_rows`` does for lifecycle: every time is its median times X·B·H, where X is drawn per value, B
 per trial and H per host, and files are those of the gathering. A row is a request to the victim in
