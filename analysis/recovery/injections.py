@@ -112,11 +112,12 @@ class AllInjections:
         """Attempted injections of a cell in a scope."""
         counts = self.cells.counting(cell.index, scope)
         here = self._waited.here(cell.index, counts)
-        flags = (self._waited.columns[name][here] for name in _FLAGS)
+        waited, flags = self._waited.tally(here), [self._waited.columns[name][here] for name in _FLAGS]
         outage, lost = (
             every.tally(every.here(cell.index, counts)) for every in (self._outages, self._lost)
         )
-        return Injections(self._waited.tally(here), *flags, outage, lost)
+        recovered, cut_short, failed, died = flags
+        return Injections(waited, recovered, cut_short, failed, died, outage, lost)
 
     def others(self, cell: Cell, scope: Scope = FLEET) -> dict[str, int]:
         """Injections that are no attempts, and attempts in trials that are set aside."""
