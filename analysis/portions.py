@@ -49,12 +49,20 @@ class Portions:
         It joins ``members`` (those of ``Cells.table``), and leaves out all hosts but ``$hosts``, whose
         files alone are then read.
         """
-        for members in self._parts():
-            codes = np.unique(members["host"].to_numpy())
-            hosts = [self._cells.hosts[code] for code in codes]
-            given = {"experiment": self._cells.experiment, "hosts": hosts}
+        for members, given in self._asked():
             found = self._cells.dataset.query(sql, given, members=members)
             yield {name: found[name].to_numpy() for name in found.column_names}
+
+    def rows(self, sql: str) -> Iterator[dict[str, Any]]:
+        """The same, a mapping per row: for answers of which a portion is small."""
+        for members, given in self._asked():
+            yield from self._cells.dataset.rows(sql, given, members=members)
+
+    def _asked(self) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
+        """Trials of each portion, and what its queries are given."""
+        for members in self._parts():
+            hosts = [self._cells.hosts[code] for code in np.unique(members["host"].to_numpy())]
+            yield members, {"experiment": self._cells.experiment, "hosts": hosts}
 
     def _parts(self) -> Iterator[pa.Table]:
         if not self.rounded:
