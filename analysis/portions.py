@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from analysis import distributions
 from analysis.cells import Cells
 
-EXACT_ROWS = 4_000_000
-"""From more rows than this, values are rounded to steps of 0.1 % and counted: it bounds the memory."""
 PORTION_ROWS = 2_000_000
 """So many rows of several trials are held at once; of one trial there may be more."""
 
@@ -41,7 +40,7 @@ class Portions:
     @property
     def rounded(self) -> bool:
         """Whether there are so many rows that values are rounded to steps of 0.1 %."""
-        return int(self._sizes.sum()) > EXACT_ROWS
+        return int(self._sizes.sum()) > distributions.EXACT_ROWS
 
     def read(self, sql: str) -> Iterator[Columns]:
         """The answer to a query for each portion.

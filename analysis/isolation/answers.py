@@ -72,11 +72,11 @@ class AllAnswers:
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
         members, experiment = cells.table("timed"), {"experiment": cells.experiment}
-        portions = Portions(cells, members, _LATENCIES)
-        self.rounded = portions.rounded
-        found = [_worked_out(cells, part, rounded=self.rounded) for part in portions.read(_ANSWERS)]
+        portions = _portions(cells)
+        rounded = portions.rounded
+        found = [_worked_out(cells, part, rounded=rounded) for part in portions.read(_ANSWERS)]
         answers, returns, slices = zip(*found, strict=True)
-        self._answers = Tallies(cells, answers, rounded=self.rounded)
+        self._answers = Tallies(cells, answers, rounded=rounded)
         self._returns = Tallies(cells, returns, rounded=False)
         self._slices = joined(slices)
         self._calms = cells.dataset.rows(_CALMS, experiment, members=members)
@@ -113,6 +113,15 @@ class AllAnswers:
             if row["cell"] == cell.index and self.cells.counts(cell.index, scope, row["host"]):
                 found.update(told=row["told"], silent=row["silent"])
         return found
+
+
+def is_rounded(cells: Cells) -> bool:
+    """Whether there are so many answers that they are rounded to steps of 0.1 %."""
+    return _portions(cells).rounded
+
+
+def _portions(cells: Cells) -> Portions:
+    return Portions(cells, cells.table("timed"), _LATENCIES)
 
 
 def _worked_out(cells: Cells, part: Columns, *, rounded: bool) -> tuple[Columns, Columns, Columns]:

@@ -63,7 +63,6 @@ class AllOperations:
         members = _with_verbs(cells, "timed", "failed")
         verbs = Portions(cells, members, _VERB_ROWS)
         operations = Portions(cells, members, _OPERATION_ROWS)
-        self.rounded = verbs.rounded or operations.rounded
         self._verbs = _tallies(
             cells, verbs, _VERBS.format(causes=causes), (("effect", "call"), "kept"), ("trial", "place")
         )
@@ -110,6 +109,11 @@ class AllOperations:
 
     def _counts(self, cell: Cell, scope: Scope, host: int) -> bool:
         return self.cells.counts(cell.index, scope, host)
+
+
+def is_rounded(cells: Cells) -> bool:
+    """Whether there are so many attempts that their times are rounded to steps of 0.1 %."""
+    return Portions(cells, cells.table("timed", "failed"), _VERB_ROWS).rounded
 
 
 def _with_verbs(cells: Cells, *roles: Role) -> pa.Table:

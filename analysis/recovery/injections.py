@@ -96,7 +96,7 @@ class AllInjections:
         members = cells.table("timed", "failed")
         experiment = {"experiment": cells.experiment}
         portions = Portions(cells, members, _ROWS)
-        self.rounded = rounded = portions.rounded
+        rounded = portions.rounded
         found = [
             _worked_out(cells, part, rounded=rounded)
             for part in portions.read(_ATTEMPTS.format(causes=causes))

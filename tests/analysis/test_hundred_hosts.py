@@ -33,7 +33,7 @@ def test_the_page_is_small_and_names_the_odd_host(tmp_path):
 
 
 def test_the_page_is_bounded_from_ten_hosts_to_two_hundred(tmp_path):
-    """From ten to fifty hosts it grows by some kilobytes a host: at that pace it would pass the bound."""
+    """Up to fifty hosts it grows by some kilobytes a host: at that pace it would pass the bound."""
     sizes, figures = [], set()
     for hosts in (10, 20, 50, 200):
         truth = Truth(tuple(f"host-{i:03d}" for i in range(hosts)), 1, 2, experiments=("lifecycle",))

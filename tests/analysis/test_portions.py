@@ -29,7 +29,6 @@ def drawn(request, tmp_path_factory) -> tuple[str, Path]:
 
 def be_many(monkeypatch):
     """Every dataset has more rows than are held one by one, and trials are read two at a time."""
-    monkeypatch.setattr(portions, "EXACT_ROWS", 10)
     monkeypatch.setattr(portions, "PORTION_ROWS", 2 * ROWS // TRIALS)
     monkeypatch.setattr(distributions, "EXACT_ROWS", 10)
 
