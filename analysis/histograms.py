@@ -46,6 +46,13 @@ def bucket_sql(value: str) -> str:
     return f"(sign({value}) * ({_ONE} + ln({size}) * {round(1 / STEP)}))::INTEGER"
 
 
+def buckets_of(values: Floats) -> Int32s:
+    """The same of values that are here already."""
+    sizes = np.clip(np.abs(values), _LEAST, _MOST)
+    numbers = np.rint(_ONE + np.log(sizes) * round(1 / STEP))
+    return np.asarray(np.sign(values) * numbers, dtype=np.int32)
+
+
 def middles(buckets: Int32s) -> Floats:
     """The value that stands for all of a bucket: its middle on the logarithm."""
     sizes = np.exp((np.abs(buckets) - float(_ONE)) * STEP)

@@ -52,6 +52,13 @@ class Together:
             Measurement(cells.cells[cell], block, group, tuple(trials), _evidence(group, trials))
             for (cell, block, group), trials in sorted(found.items(), key=lambda item: item[0])
         ]
+        self._of_cell: dict[int, list[Measurement]] = defaultdict(list)
+        for one in self.all:
+            self._of_cell[one.cell.index].append(one)
+        self._number = {one: number for number, one in enumerate(self.all)}
+        self._counted = {
+            one for cell in cells.cells for one in self.of(cell) if one.evidence in self._wanted(cell)
+        }
 
     def evidence(self, cell: Cell) -> Evidence | None:
         """What kind of measurements a cell's numbers rest on: suspect ones only where no other is."""
@@ -62,14 +69,15 @@ class Together:
 
     def of(self, cell: Cell) -> list[Measurement]:
         """All measurements of a cell."""
-        return [m for m in self.all if m.cell.index == cell.index]
+        return self._of_cell[cell.index]
 
     def counted(self, cell: Cell) -> list[Measurement]:
         """Those that numbers are made of."""
-        wanted = {"valid and suspect": ("valid", "suspect")}.get(
-            word := self.evidence(cell) or "", (word,)
-        )
-        return [m for m in self.of(cell) if m.evidence in wanted]
+        return [m for m in self.of(cell) if m in self._counted]
+
+    def counts(self, measurement: Measurement) -> bool:
+        """Whether numbers are made of it."""
+        return measurement in self._counted
 
     def describe(self, cell: Cell) -> dict[str, Any]:
         """The columns of ``FLEET_FIELDS`` and ``COUNT_FIELDS``."""
@@ -101,7 +109,11 @@ class Together:
 
     def number(self, measurement: Measurement) -> int:
         """Its number in ``all``."""
-        return self.all.index(measurement)
+        return self._number[measurement]
+
+    def _wanted(self, cell: Cell) -> tuple[str, ...]:
+        word = self.evidence(cell) or ""
+        return ("valid", "suspect") if word == "valid and suspect" else (word,)
 
 
 def not_elsewhere(reasons: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

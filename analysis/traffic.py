@@ -5,15 +5,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from analysis.cells import Cells
+from analysis.portions import Portions
 from analysis.scopes import Scope
 from analysis.statistics.blocks import Floats
+from analysis.statistics.trends import theil_sen
 
 STEADY_FROM = 0.25
 """Share of the arrivals' time after which growth is looked at: before it, the host fills up."""
@@ -68,6 +70,12 @@ class Traffic:
             return None
         return self.seconds[chosen], self.series[name][chosen]
 
+    @cached_property
+    def growth(self) -> dict[str, float | None]:
+        """By how much counts grow in a second of the steady part; None where too little is known."""
+        lines = {name: self.steady(name) for name in ("backlog", "in_flight")}
+        return {name: None if line is None else theil_sen(*line) for name, line in lines.items()}
+
     @property
     def steady_s(self) -> float:
         """When the steady part begins: not before the first ones may have gone again."""
@@ -111,32 +119,39 @@ class TrafficReduction:
     def of(self, cell: int, scope: Scope) -> list[Traffic]:
         """Trials of a cell in a scope."""
         counts = self.cells.counting(cell, scope)
-        return [t for t in self.trials if t.cell == cell and counts[t.host]]
+        return [t for t in self._of_cell[cell] if counts[t.host]]
+
+    @cached_property
+    def _of_cell(self) -> dict[int, list[Traffic]]:
+        found: dict[int, list[Traffic]] = defaultdict(list)
+        for trial in self.trials:
+            found[trial.cell].append(trial)
+        return found
 
     def _observed(self) -> Iterator[tuple[str, tuple[int, int, int], Floats, dict[str, Floats]]]:
         columns = ", ".join(
             f"max(s.value) FILTER (WHERE s.metric = 'churn.{name}') AS {name}" for name in SERIES
         )
-        sql = f"""
-            SELECT m.trial_id, m.cell, m.host, m.block, s.t_ns, {columns}
-            FROM samples s JOIN members m USING (trial_id)
-            WHERE s.experiment = $experiment AND s.metric LIKE 'churn.%'
+        counted = """
+            s.experiment = $experiment AND s.metric LIKE 'churn.%'
                 AND s.metric NOT LIKE 'churn.leaked%'
+        """
+        sql = f"""
+            SELECT m.trial, s.t_ns, {columns}
+            FROM samples s JOIN members m USING (trial_id)
+            WHERE {counted} AND list_contains($hosts, s.host)
             GROUP BY ALL HAVING count(*) FILTER (WHERE s.metric = 'churn.backlog') > 0
-            ORDER BY m.trial_id, s.t_ns
+            ORDER BY m.trial, s.t_ns
         """  # noqa: S608 - built of this module's own text
-        found = self._ask(sql)
-        ids = found["trial_id"].to_pylist()
-        values = {name: found[name].to_numpy() for name in ("t_ns", *SERIES)}
-        keys = [found[name].to_pylist() for name in ("cell", "host", "block")]
-        for trial_id, places in groupby(range(len(ids)), key=ids.__getitem__):
-            mine = list(places)
-            part = slice(mine[0], mine[-1] + 1)
-            t_ns = values["t_ns"][part]
-            series = {name: values[name][part].astype(np.float64) for name in SERIES}
-            first = mine[0]
-            key = keys[0][first], keys[1][first], keys[2][first]
-            yield trial_id, key, (t_ns - t_ns[0]) / 1e9, series
+        members = self.cells.table("timed", "failed")
+        for part in Portions(self.cells, members, f"samples s WHERE {counted}").read(sql):
+            bounds = np.flatnonzero(np.diff(part["trial"], prepend=-1, append=-1))
+            for begin, end in pairwise(bounds.tolist()):
+                member = self.cells.memberships[part["trial"][begin]]
+                t_ns = part["t_ns"][begin:end]
+                series = {name: part[name][begin:end].astype(np.float64) for name in SERIES}
+                key = member.cell, member.host, member.block
+                yield member.trial_id, key, (t_ns - t_ns[0]) / 1e9, series
 
     def _leaks(self) -> dict[str, dict[str, float]]:
         sql = """

@@ -112,7 +112,12 @@ def caveats(tables: Tables, metric: Metric) -> tuple[str, ...]:
 
 def method(*, rounded: bool) -> tuple[str, ...]:
     """How intervals and verdicts were found."""
-    return (_QUANTILES_FOUND, _RATIOS_FOUND, _ROUNDED) if rounded else (_QUANTILES_FOUND, _RATIOS_FOUND)
+    return (_QUANTILES_FOUND, _RATIOS_FOUND, *rounding(rounded=rounded))
+
+
+def rounding(*, rounded: bool) -> tuple[str, ...]:
+    """What was done to very many values, if it was."""
+    return (_ROUNDED,) if rounded else ()
 
 
 def _fleet(rows: Sequence[Row]) -> list[Row]:

@@ -1,6 +1,7 @@
 """How soon a loss is noticed."""
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -66,16 +67,17 @@ class Detections:
 
     def unrecovered(self, name: Name) -> float | None:
         """Largest share of a cell's injections that nobody brought back though somebody should."""
-        cells = self._recovery
-        if cells is None:
-            return None
-        every = AllInjections(cells)
+        every = self._injections
         some = [
             every.of(cell)
-            for cell in cells.cells
-            if name_of(cell) == name and cell.conditions.get("supervision") != "none"
+            for cell in (every.cells.cells if every else ())
+            if every and name_of(cell) == name and cell.conditions.get("supervision") != "none"
         ]
-        return max((float((~one.recovered).mean()) for one in some if one.n), default=None)
+        return max((one.unrecovered_share for one in some if one.n), default=None)
+
+    @cached_property
+    def _injections(self) -> AllInjections | None:
+        return AllInjections(self._recovery) if self._recovery else None
 
 
 def codes_of(cells: Cells, cell: int, hosts: frozenset[str]) -> list[int]:

@@ -29,13 +29,17 @@ SEED = 20_261_126
 VIRTUAL_MACHINES = ("libvirt", "libvirt_vbox", "libvirt_vmware", "libvirt_esx")
 """Drivers whose instances are virtual machines: containers are what they are compared with."""
 _WAITS = """
-    SELECT trial_id, coalesce((t_ready - t_intent)::DOUBLE / 1e9, 'infinity'::DOUBLE) AS wait_s
-    FROM instances
+    WITH known AS (
+        SELECT trial_id, (row_number() OVER (ORDER BY trial_id))::INTEGER AS number FROM trials
+    )
+    SELECT k.number, coalesce((t_ready - t_intent)::DOUBLE / 1e9, 'infinity'::DOUBLE) AS wait_s
+    FROM instances JOIN known k USING (trial_id)
     WHERE experiment = 'density' AND t_intent IS NOT NULL AND NOT warm_up
         AND outcome IN ('ok', 'failed', 'timeout', 'censored')
         AND NOT list_contains($causes, coalesce(error_class, ''))
-    ORDER BY trial_id, t_intent, instance
+    ORDER BY k.number, t_intent, instance
 """
+_KNOWN = "SELECT trial_id FROM trials ORDER BY trial_id"
 
 
 class Readings:
@@ -143,10 +147,11 @@ class Readings:
     def _waits(self) -> dict[str, Floats]:
         """How long each start took, by trial and in the order of the starts."""
         found = self._dataset.query(_WAITS, {"causes": list(HARNESS_CAUSES)})
-        trial, wait = (found[name].to_numpy(zero_copy_only=False) for name in ("trial_id", "wait_s"))
-        names, first = np.unique(trial, return_index=True)
-        parts = np.split(wait.astype(np.float64), np.sort(first)[1:])
-        return dict(zip(trial[np.sort(first)].tolist(), parts, strict=True)) if names.size else {}
+        number, wait = (found[name].to_numpy() for name in ("number", "wait_s"))
+        names = self._dataset.query(_KNOWN)["trial_id"]
+        numbers, first = np.unique(number, return_index=True)
+        parts = np.split(wait.astype(np.float64), first[1:])
+        return {names[n - 1].as_py(): part for n, part in zip(numbers.tolist(), parts, strict=False)}
 
     @cached_property
     def _lifecycle(self) -> LifecycleStarts | None:

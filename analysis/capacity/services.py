@@ -123,7 +123,7 @@ class Recoveries:
         if not some.n:
             return None
         deadline = deadline_ns(cell)
-        horizon = deadline if np.isfinite(deadline) else float(some.waited_ns.max())
+        horizon = deadline if np.isfinite(deadline) else some.longest_ns
         mean = restricted_mean(some.lifetimes(), horizon, np.random.default_rng([SEED, index]))
         seconds = [None if part is None else part / 1e9 for part in (mean.value, mean.low, mean.high)]
-        return Restored(Estimate(*seconds), horizon / 1e9, float((~some.recovered).mean()))
+        return Restored(Estimate(*seconds), horizon / 1e9, some.unrecovered_share)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.cells import Cell, Cells, Role
+from analysis.portions import Portions
 from analysis.scopes import FLEET, Scope
 from analysis.statistics.knees import Reached
 from analysis.statistics.slopes import Climb
@@ -149,10 +150,10 @@ class Staircases:
 
     def _steps(self) -> dict[str, list[Step]]:
         values: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
-        for row in self.cells.dataset.rows(_VALUES, {"experiment": self.cells.experiment}):
+        portions = Portions(self.cells, self.cells.table(*_ROLES), _ROWS)
+        for row in portions.rows(_VALUES):
             values[row["trial_id"], row["step"]][row["metric"].removeprefix("density.")] = row["value"]
-        probes = self.cells.dataset.rows(_PROBES, {"experiment": self.cells.experiment})
-        probed = {(row.pop("trial_id"), row.pop("step")): row for row in probes}
+        probed = {(row.pop("trial_id"), row.pop("step")): row for row in portions.rows(_PROBES)}
         steps: dict[str, list[Step]] = defaultdict(list)
         for (trial_id, number), found in sorted(values.items()):
             if (n := found.pop("instances", None)) is not None:
@@ -179,10 +180,14 @@ def _found_in(text: str) -> tuple[Mapping[str, Any], float | None]:
     return (found if isinstance(found, dict) else {}), known
 
 
+_ROLES: tuple[Role, ...] = ("timed", "failed", "set aside")
+_ROWS = "samples WHERE experiment = $experiment AND step IS NOT NULL"
 _VALUES = """
     SELECT trial_id, step, metric, median(value) AS value
     FROM samples
-    WHERE experiment = $experiment AND step IS NOT NULL AND value IS NOT NULL
+    WHERE experiment = $experiment AND list_contains($hosts, host)
+        AND trial_id IN (SELECT trial_id FROM members)
+        AND step IS NOT NULL AND value IS NOT NULL
         AND starts_with(metric, 'density.') AND metric <> 'density.probe'
     GROUP BY ALL ORDER BY ALL
 """
@@ -190,7 +195,9 @@ _PROBES = """
     WITH probes AS (
         SELECT trial_id, step, value, coalesce(value, 'infinity'::DOUBLE) AS ns
         FROM samples
-        WHERE experiment = $experiment AND step IS NOT NULL AND metric = 'density.probe'
+        WHERE experiment = $experiment AND list_contains($hosts, host)
+            AND trial_id IN (SELECT trial_id FROM members)
+            AND step IS NOT NULL AND metric = 'density.probe'
     )
     SELECT trial_id, step, count(*) AS probes, count(*) - count(value) AS lost,
         quantile_disc(ns, 0.5) AS p50_ns, quantile_disc(ns, 0.99) AS p99_ns

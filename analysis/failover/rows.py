@@ -63,7 +63,7 @@ def loss_rows(losses: Losses) -> list[dict[str, Any]]:
     return [
         together.describe(one.cell)
         | {"evidence": one.evidence, "block": one.block, "cell": one.cell.index}
-        | {"counted": one in together.counted(one.cell)}
+        | {"counted": together.counts(one)}
         | _loss(losses, one, number)
         for number, one in enumerate(together.all)
     ]

@@ -1,77 +1,69 @@
 """The victim's answers in the three phases of every trial, as the tables of isolation need them."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from analysis.cells import Cell, Cells
+from analysis.isolation.returns import times_to_return
+from analysis.portions import Columns, Portions
 from analysis.scopes import FLEET, Scope
-from analysis.statistics.blocks import BlockedSample, Floats, Ints, blocked_sample
+from analysis.statistics.blocks import BlockedSample, Floats, Ints
+from analysis.tallies import Bools, Tallies, Tally, joined, keys_of, tallied
 
-OFF, ON, AFTER = 0, 1, 2
-"""Phases: before, under and after stress."""
-GOOD_IN_A_ROW = 5
-"""Answers as good as before that tell of a return to normal."""
-NORMAL_P, NORMAL_SLACK = 0.95, 1.05
-"""As good as before: within the 95th percentile of the first phase, and 5 % more."""
+BINS_PER_PHASE = 20
+"""Slices of time that each phase is cut into for its time line."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Some cell's requests in time order within each trial. ``inf``: not answered in time."""
+    """Some cell's requests. ``inf``: not answered in time."""
 
-    latency_ns: Floats
-    since_ns: Floats
-    """Planned moment, counted from the beginning of its phase."""
+    latency: Tally
+    """In nanoseconds."""
     step: Ints
-    trial: Ints
-    host: Ints
-    block: Ints
-    ramp_ns: float
+    """Phase of each."""
+    settled: Bools
+    """Whether it was planned after the ramp of its phase."""
+    trials: int
+    """How many trials they are of."""
+    returned: Tally
+    """Time to return to normal, ns, of each trial that can tell; ``inf`` where it was not seen."""
 
     def sample(self, step: int) -> BlockedSample:
         """Latencies of one phase without its ramp."""
-        here = self._settled(step)
-        return blocked_sample(self.latency_ns[here], self.block[here], self.host[here])
+        return self._some((self.step == step) & self.settled).sample()
 
     def unanswered(self, step: int) -> tuple[Floats, Floats, Floats]:
         """Unanswered requests, all requests, and the host, for each block; ramps count too."""
-        here = self.step == step
-        width = int(self.block.max(initial=0)) + 1
-        units, code = np.unique(self.host[here] * width + self.block[here], return_inverse=True)
-        lost = np.bincount(code, weights=np.isinf(self.latency_ns[here]), minlength=units.size)
-        sizes = np.bincount(code, minlength=units.size).astype(np.float64)
-        return lost.astype(np.float64), sizes, (units // width).astype(np.float64)
+        return self._some(self.step == step).shares()
+
+    def asked_blocks(self, step: int) -> tuple[tuple[int, int], ...]:
+        """Host and number of each block in which anything was asked in a phase."""
+        some = self._some(self.step == step)
+        return keys_of(some.host, some.block)
 
     def returns(self) -> BlockedSample:
         """Time to return to normal of each trial, ns; ``inf`` where the last phase did not see it."""
-        found: list[tuple[float, int, int]] = []
-        for trial in np.unique(self.trial):
-            own = self.trial == trial
-            time = self._return_of(own)
-            if time is not None:
-                found.append((time, int(self.block[own][0]), int(self.host[own][0])))
-        values, blocks, hosts = zip(*found, strict=True) if found else ((), (), ())
-        codes = np.array(blocks, dtype=np.int64), np.array(hosts, dtype=np.int64)
-        return blocked_sample(values, *codes)
+        return self.returned.sample()
 
-    def _return_of(self, own: np.ndarray) -> float | None:
-        """When the first of several good answers in a row was asked for; None: nothing to judge by."""
-        before = np.sort(self.latency_ns[own & self._settled(OFF)])
-        later = own & (self.step == AFTER)
-        latency, since = self.latency_ns[later], self.since_ns[later]
-        if not before.size or latency.size < GOOD_IN_A_ROW:
-            return None
-        bound = before[int(np.ceil(NORMAL_P * before.size)) - 1] * NORMAL_SLACK
-        if np.isinf(bound):
-            return None
-        good = np.convolve(latency <= bound, np.ones(GOOD_IN_A_ROW, dtype=np.int64), "valid")
-        places = np.flatnonzero(good == GOOD_IN_A_ROW)
-        return float(since[places[0]]) if places.size else float("inf")
+    def _some(self, rows: Bools) -> Tally:
+        whole = self.latency
+        columns = {name: getattr(whole, name)[rows] for name in ("values", "counts", "host", "block")}
+        return replace(whole, **columns)
 
-    def _settled(self, step: int) -> np.ndarray:
-        return np.asarray((self.step == step) & (self.since_ns >= self.ramp_ns))
+
+@dataclass(frozen=True)
+class Slice:
+    """What was asked of a cell's victims in one slice of time, over all trials that count."""
+
+    number: int
+    """From the beginning of the first phase."""
+    p50_ns: float
+    requests: int
+    unanswered: int
 
 
 class AllAnswers:
@@ -80,21 +72,39 @@ class AllAnswers:
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
         members, experiment = cells.table("timed"), {"experiment": cells.experiment}
-        found = cells.dataset.query(_ANSWERS, experiment, members=members)
-        self._columns = {name: found[name].to_numpy() for name in found.column_names}
+        portions = _portions(cells)
+        rounded = portions.rounded
+        found = [_worked_out(cells, part, rounded=rounded) for part in portions.read(_ANSWERS)]
+        answers, returns, slices = zip(*found, strict=True)
+        self._answers = Tallies(cells, answers, rounded=rounded)
+        self._returns = Tallies(cells, returns, rounded=False)
+        self._slices = joined(slices)
         self._calms = cells.dataset.rows(_CALMS, experiment, members=members)
 
     def of(self, cell: Cell, scope: Scope = FLEET) -> Answers:
         """Of a cell in a scope."""
-        column = self._columns
-        here = (column["cell"] == cell.index) & self.cells.counting(cell.index, scope)[column["host"]]
-        ints = {name: column[name][here].astype(np.int64) for name in ("step", "trial", "host", "block")}
+        counts = self.cells.counting(cell.index, scope)
+        here = self._answers.here(cell.index, counts)
+        columns = self._answers.columns
         return Answers(
-            column["latency_ns"][here].astype(np.float64),
-            column["since_ns"][here].astype(np.float64),
-            ramp_ns=float(cell.conditions.get("ramp_s") or 0) * 1e9,
-            **ints,
+            self._answers.tally(here),
+            columns["step"][here].astype(np.int64),
+            columns["settled"][here],
+            int(np.unique(columns["trial"][here]).size),
+            self._returns.tally(self._returns.here(cell.index, counts)),
         )
+
+    def slices(self, cell: Cell) -> Iterator[Slice]:
+        """The cell's time line, in slices of a twentieth of a phase."""
+        here = self._slices["cell"] == cell.index
+        place, value, count = (self._slices[name][here] for name in ("place", "value", "count"))
+        for number in np.unique(place):
+            own = place == number
+            order = np.argsort(value[own], kind="stable")
+            upto = np.cumsum(count[own][order], dtype=np.int64)
+            middle = np.searchsorted(upto, (upto[-1] - 1) // 2 + 1)
+            lost = count[own][np.isinf(value[own])].sum()
+            yield Slice(int(number), float(value[own][order][middle]), int(upto[-1]), int(lost))
 
     def stressors(self, cell: Cell, scope: Scope = FLEET) -> Counter[str]:
         """How many were told to end (``told``), and how many of them did not report (``silent``)."""
@@ -105,16 +115,55 @@ class AllAnswers:
         return found
 
 
+def is_rounded(cells: Cells) -> bool:
+    """Whether there are so many answers that they are rounded to steps of 0.1 %."""
+    return _portions(cells).rounded
+
+
+def _portions(cells: Cells) -> Portions:
+    return Portions(cells, cells.table("timed"), _LATENCIES)
+
+
+def _worked_out(cells: Cells, part: Columns, *, rounded: bool) -> tuple[Columns, Columns, Columns]:
+    """Of some trials: answers by phase, times to return, and answers by slice of time."""
+    cell = part["cell"]
+    ramp_ns, phase_s = (
+        np.array([float(c.conditions.get(name) or 0) for c in cells.cells])
+        for name in ("ramp_s", "phase_s")
+    )
+    part["settled"] = part["since_ns"] >= ramp_ns[cell] * 1e9
+    answers = tallied(part, "latency_ns", ("trial", "step", "settled"), rounded=rounded)
+    fleet = np.array([cells.counting(c.index, FLEET) for c in cells.cells], dtype=bool)
+    drawn = fleet.reshape(len(cells.cells), -1)[cell, part["host"]] & (phase_s[cell] > 0)
+    width_s = phase_s[cell] / BINS_PER_PHASE
+    # The last phases are longer by what the stressors took to begin and end: part of the last slices.
+    since = np.divide(part["since_ns"] / 1e9, width_s, where=drawn, out=np.zeros(cell.size))
+    within = np.minimum(since.astype(np.int64), BINS_PER_PHASE - 1)
+    timed = {
+        "cell": cell,
+        "place": part["step"] * BINS_PER_PHASE + within,
+        "latency_ns": part["latency_ns"],
+    }
+    timed = {name: column[drawn] for name, column in timed.items()}
+    slices = tallied(timed, "latency_ns", ("cell", "place"), rounded=rounded)
+    returned = {name: part[name] for name in ("trial", "step", "settled", "since_ns", "latency_ns")}
+    returns = tallied(times_to_return(returned), "return_ns", ("trial",), rounded=False)
+    return answers, returns, slices
+
+
+_LATENCIES = "samples WHERE experiment = $experiment AND metric = 'isolation.latency'"
 _ANSWERS = """
     WITH phases AS (
         SELECT trial_id, step, min(t_ns) AS begin_ns FROM samples
-        WHERE experiment = $experiment AND metric = 'isolation.phase' GROUP BY ALL
+        WHERE experiment = $experiment AND list_contains($hosts, host) AND metric = 'isolation.phase'
+        GROUP BY ALL
     )
-    SELECT m.cell, m.host, m.block, s.step, dense_rank() OVER (ORDER BY s.trial_id) AS trial,
-        (s.t_ns - p.begin_ns)::DOUBLE AS since_ns, coalesce(s.value, 'inf'::DOUBLE) AS latency_ns
+    SELECT m.cell, m.host, m.trial, s.step, (s.t_ns - p.begin_ns)::DOUBLE AS since_ns,
+        coalesce(s.value, 'inf'::DOUBLE) AS latency_ns
     FROM samples s JOIN members m USING (trial_id) JOIN phases p USING (trial_id, step)
-    WHERE s.experiment = $experiment AND s.metric = 'isolation.latency'
-    ORDER BY m.cell, m.host, m.block, s.trial_id, s.t_ns
+    WHERE s.experiment = $experiment AND list_contains($hosts, s.host)
+        AND s.metric = 'isolation.latency'
+    ORDER BY m.cell, m.host, m.block, m.trial, s.t_ns
 """
 _CALMS = """
     SELECT m.cell, m.host, count(*) AS told, count(*) FILTER (WHERE s.value IS NULL) AS silent

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from analysis.isolation.answers import OFF, ON, Answers
+from analysis.isolation.answers import Answers
+from analysis.isolation.returns import OFF, ON
 from analysis.statistics.blocks import BlockedSample, Floats
 from analysis.statistics.comparison import (
     DRAWS,
@@ -13,6 +14,7 @@ from analysis.statistics.comparison import (
     block_medians,
     log_ratios,
     paired_ratio,
+    with_grain,
 )
 
 TAILS = ((0.99, 100), (0.95, 20))
@@ -23,7 +25,7 @@ _INNER = 1000
 def degradation(answers: Answers, rng: np.random.Generator) -> Ratio:
     """Median under stress over median before it. No value where a block's is among the unanswered."""
     on, off = (block_medians(answers.sample(step), rng) for step in (ON, OFF))
-    return paired_ratio(on, off, rng)
+    return with_grain(paired_ratio(on, off, rng), answers.latency.grain)
 
 
 def tail_of(answers: Answers) -> float | None:
@@ -36,7 +38,7 @@ def tail_of(answers: Answers) -> float | None:
 def tail_ratio(answers: Answers, p: float, rng: np.random.Generator) -> Ratio:
     """The same of a tail."""
     on, off = (_block_quantiles(answers.sample(step), p, rng) for step in (ON, OFF))
-    return paired_ratio(on, off, rng)
+    return with_grain(paired_ratio(on, off, rng), answers.latency.grain)
 
 
 def silent_blocks(answers: Answers) -> int:
@@ -50,7 +52,10 @@ def relief(unlimited: Answers, limited: Answers, rng: np.random.Generator) -> Ra
 
     Above 1: limits help.
     """
-    return paired_ratio(block_degradations(unlimited, rng), block_degradations(limited, rng), rng)
+    found = paired_ratio(block_degradations(unlimited, rng), block_degradations(limited, rng), rng)
+    for answers in (unlimited, limited):  # each is a ratio itself, of two medians
+        found = with_grain(found, answers.latency.grain)
+    return found
 
 
 def block_degradations(answers: Answers, rng: np.random.Generator) -> BlockMedians:
@@ -86,7 +91,7 @@ def _noise(sample: BlockedSample, p: float, rng: np.random.Generator) -> Floats:
     n = sample.n
     rank = math.ceil(p * n)
     places = np.minimum(np.floor(rng.beta(rank, n + 1 - rank, size=min(_INNER, DRAWS)) * n), n - 1)
-    values = np.repeat(sample.values, sample.counts)[places.astype(np.int64)]
+    values = sample.values[np.searchsorted(np.cumsum(sample.counts), places, side="right")]
     usable = np.isfinite(values) & (values > 0)
     logs = np.log(values, where=usable, out=np.zeros(values.size))
     return np.where(usable, logs - logs.sum() / max(1, int(usable.sum())), 0.0)

@@ -8,7 +8,8 @@ import numpy as np
 
 from analysis.cells import Cell, Cells, condition_words
 from analysis.isolation import ratios
-from analysis.isolation.answers import AFTER, OFF, ON, AllAnswers, Answers
+from analysis.isolation.answers import BINS_PER_PHASE, AllAnswers
+from analysis.isolation.returns import AFTER, OFF, ON
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.scopes import FLEET, Scope
 from analysis.section import Field, interval_fields
@@ -19,7 +20,6 @@ from analysis.statistics.quantiles import estimate_quantile
 
 SEED = 20_261_125
 """Fixes all bootstrap draws, so that one dataset gives one report."""
-BINS_PER_PHASE = 20
 
 Word = Literal["harmed", "unharmed", "undecided", "did not report"]
 
@@ -109,7 +109,7 @@ def _suffered(found: AllAnswers, cell: Cell, scope: Scope) -> dict[str, Any]:
     back = estimate_quantile(returns, 0.5)
     told = found.stressors(cell, scope)
     return {
-        "trials": int(np.unique(answers.trial).size),
+        "trials": answers.trials,
         "blocks": int(on.blocks.sizes.size),
         "n_off": off.n,
         "n_on": on.n,
@@ -200,27 +200,19 @@ def timeline_rows(found: AllAnswers) -> list[dict[str, Any]]:
         | treatment(cells, cell)
         | row
         for cell in cells.cells
-        for row in _slices(found.of(cell), float(cell.conditions.get("phase_s") or 0))
+        for row in _slices(found, cell)
     ]
 
 
-def _slices(answers: Answers, phase_s: float) -> list[dict[str, Any]]:
-    if not phase_s:
-        return []
-    width_s = phase_s / BINS_PER_PHASE
-    # The last phases are longer by what the stressors took to begin and end: part of the last slices.
-    within = np.minimum((answers.since_ns / 1e9 / width_s).astype(np.int64), BINS_PER_PHASE - 1)
-    place = answers.step * BINS_PER_PHASE + within
-    rows = []
-    for number in np.unique(place):
-        latency = answers.latency_ns[place == number]
-        rows.append(
-            {
-                "at_s": (float(number) + 0.5) * width_s,
-                "phase_s": phase_s,
-                "p50_ns": float(np.sort(latency)[(latency.size - 1) // 2]),
-                "requests": int(latency.size),
-                "unanswered": int(np.isinf(latency).sum()),
-            }
-        )
-    return rows
+def _slices(found: AllAnswers, cell: Cell) -> list[dict[str, Any]]:
+    phase_s = float(cell.conditions.get("phase_s") or 0)
+    return [
+        {
+            "at_s": (part.number + 0.5) * (phase_s / BINS_PER_PHASE),
+            "phase_s": phase_s,
+            "p50_ns": part.p50_ns,
+            "requests": part.requests,
+            "unanswered": part.unanswered,
+        }
+        for part in found.slices(cell)
+    ]

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from analysis.cells import Cell, Cells, condition_words
 from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.management.matrix import supports
@@ -18,7 +16,7 @@ from analysis.management.operations import (
 )
 from analysis.scopes import Scope
 from analysis.section import Field, interval_fields
-from analysis.statistics.blocks import BlockedSample, Floats
+from analysis.statistics.blocks import BlockedSample
 from analysis.statistics.proportions import estimate_share
 from analysis.statistics.quantiles import estimate_quantile
 from contract.verbs import OPERATIONS, Verb
@@ -152,8 +150,8 @@ def _times(cell: Cell) -> dict[str, float | None]:
 
 
 def _verb(done: Done) -> dict[str, Any]:
-    share = estimate_share(*done.by_block())
-    sample = done.effects()
+    share = estimate_share(*done.effect.shares())
+    sample = done.effect.sample()
     return {
         "blocks": int(sample.blocks.sizes.size),
         "attempts": done.n,
@@ -163,22 +161,22 @@ def _verb(done: Done) -> dict[str, Any]:
         "failed_share_high": share.high,
         **_quantile("effect{}_ns", sample, 0.5),
         **_quantile("effect_p95{}_ns", sample, 0.95),
-        "call_ns": _middle(done.call_ns),
-        "memory_kept": _mean(done.memory_kept),
+        "call_ns": done.call.median(),
+        "memory_kept": done.memory_kept.mean(),
     }
 
 
 def _noticed(noticed: Noticed) -> dict[str, Any]:
-    sample, lost = noticed.interruptions(), noticed.lost_requests()
+    sample, lost = noticed.interruption.sample(), noticed.lost.sample()
     return {
         "blocks": int(sample.blocks.sizes.size),
         "operations": noticed.n,
-        "not_back": int(np.isinf(noticed.interruption_ns).sum()),
+        "not_back": noticed.interruption.infinite,
         **_quantile("interruption{}_ns", sample, 0.5),
-        "interruption_max_ns": float(noticed.interruption_ns.max()),
-        "jitter_ns": _middle(noticed.jitter_ns),
+        "interruption_max_ns": float(noticed.interruption.values.max()),
+        "jitter_ns": noticed.jitter.median(),
         **_quantile("lost_requests{}", lost, 0.5),
-        "lost_requests_mean": _mean(noticed.lost),
+        "lost_requests_mean": noticed.lost.mean(),
     }
 
 
@@ -186,16 +184,6 @@ def _quantile(pattern: str, sample: BlockedSample, p: float) -> dict[str, float 
     found = estimate_quantile(sample, p)
     ends = {"": found.value, "_low": found.low, "_high": found.high}
     return {pattern.format(end): value for end, value in ends.items()}
-
-
-def _middle(values: Floats) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else None
-
-
-def _mean(values: Floats) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else None
 
 
 def _trials(cells: Cells, cell: Cell, scope: Scope) -> int:

@@ -5,8 +5,9 @@ from functools import cache
 import numpy as np
 
 from analysis.cells import Cell, Cells
-from analysis.isolation.answers import ON, AllAnswers, Answers
+from analysis.isolation.answers import AllAnswers, Answers
 from analysis.isolation.ratios import block_degradations
+from analysis.isolation.returns import ON
 from analysis.isolation.rows import SEED, degradation_rows
 from analysis.metrics.base import (
     Measure,
@@ -43,10 +44,12 @@ def _harm(answers: AllAnswers, rows: dict[tuple[str, str], Row], cell: Cell) -> 
     row = row_of(answers.cells, rows, cell)
     if row is None or not row["n_on"]:
         return None
-    blocks = block_degradations(answers.of(cell), np.random.default_rng([SEED, cell.index]))
+    own = answers.of(cell)
+    blocks = block_degradations(own, np.random.default_rng([SEED, cell.index]))
     lost = row["silent_blocks"]
     unsure = f"the victim did not report in {lost} of {row['blocks']} blocks" if lost else None
-    return Measured(estimate_in(row, "degradation{}"), row["n_on"], blocks, unsure=unsure)
+    grain = 4 * own.latency.grain  # of two medians, and either way
+    return Measured(estimate_in(row, "degradation{}"), row["n_on"], blocks, grain, unsure=unsure)
 
 
 def _silent(answers: AllAnswers, rows: dict[tuple[str, str], Row], cell: Cell) -> Measured | None:
@@ -58,9 +61,5 @@ def _silent(answers: AllAnswers, rows: dict[tuple[str, str], Row], cell: Cell) -
 
 
 def _shares(answers: Answers) -> ShareBlocks:
-    here = answers.step == ON
-    units = np.stack([answers.host[here], answers.block[here]], axis=1)
-    keys, code = np.unique(units, axis=0, return_inverse=True)
-    hits = np.bincount(code, weights=np.isinf(answers.latency_ns[here]), minlength=len(keys))
-    sizes = np.bincount(code, minlength=len(keys)).astype(np.float64)
-    return ShareBlocks(tuple((int(h), int(b)) for h, b in keys), hits.astype(np.float64), sizes)
+    lost, sizes, _ = answers.unanswered(ON)
+    return ShareBlocks(answers.asked_blocks(ON), lost, sizes)

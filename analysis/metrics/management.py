@@ -14,6 +14,7 @@ from analysis.statistics.comparison import block_medians
 from analysis.statistics.proportions import Estimate, estimate_share
 from analysis.statistics.quantiles import estimate_quantile
 from analysis.tables.management import EXPERIMENT
+from analysis.tallies import keys_of, shares_of
 from contract.verbs import Verb
 
 __all__ = ["EXPERIMENT", "measures"]
@@ -48,11 +49,11 @@ def measures(cells: Cells) -> list[Measure]:
         found = done(cell, place)
         if found is None:
             return None
-        return _median(found.effects(), cell, _step_ns(cell, verbs_of(cell)[place]))
+        return _median(found.effect.sample(), cell, _step_ns(cell, verbs_of(cell)[place]))
 
     def silence_of(cell: Cell) -> Measured | None:
         period_ns = probe_period_ns(cell)
-        found = _median(operations.noticed(cell).interruptions(), cell, period_ns)
+        found = _median(operations.noticed(cell).interruption.sample(), cell, period_ns)
         if found is None or found.estimate.value is None or found.estimate.value >= period_ns:
             return found
         return replace(found, unsure="shorter than the probe's period, which is its resolution")
@@ -78,20 +79,21 @@ def _median(sample: BlockedSample, cell: Cell, step_ns: float) -> Measured | Non
     found = estimate_quantile(sample, 0.5)
     blocks = block_medians(sample, np.random.default_rng([SEED, cell.index]))
     grain = step_ns / found.value if found.value and np.isfinite(found.value) else 0.0
-    return Measured(Estimate(found.value, found.low, found.high), sample.n, blocks, grain)
+    return Measured(
+        Estimate(found.value, found.low, found.high), sample.n, blocks, grain + 2 * sample.grain
+    )
 
 
 def _failed(parts: list[Done | None]) -> Measured | None:
     some = [done for done in parts if done is not None and done.n]
     if not some:
         return None
-    columns: Any = [
-        np.concatenate([getattr(d, n) for d in some]) for n in ("effect_ns", "host", "block")
+    effect: Any = [
+        np.concatenate([getattr(d.effect, name) for d in some])
+        for name in ("values", "counts", "host", "block")
     ]
-    effect_ns, host, block = columns
-    keys, code = np.unique(np.stack([host, block], axis=1), axis=0, return_inverse=True)
-    hits = np.bincount(code.ravel(), weights=np.isinf(effect_ns), minlength=len(keys)).astype(np.float64)
-    sizes = np.bincount(code.ravel(), minlength=len(keys)).astype(np.float64)
-    estimate = estimate_share(hits, sizes, keys[:, 0].astype(np.float64))
-    blocks = ShareBlocks(tuple((int(h), int(b)) for h, b in keys), hits, sizes)
-    return Measured(estimate, effect_ns.size, blocks)
+    values, counts, host, block = effect
+    hits, sizes, hosts = shares_of(np.isinf(values), counts, host, block)
+    estimate = estimate_share(hits, sizes, hosts)
+    blocks = ShareBlocks(keys_of(host, block), hits, sizes)
+    return Measured(estimate, int(counts.sum()), blocks)

@@ -10,9 +10,8 @@ from analysis.latency import SCOPE_FIELDS, describe, scopes
 from analysis.recovery.injections import AllInjections, Injections, deadline_ns
 from analysis.scopes import FLEET, Scope
 from analysis.section import Field
-from analysis.statistics.blocks import Floats, blocked_sample
-from analysis.statistics.proportions import estimate_share
-from analysis.statistics.quantiles import estimate_quantile
+from analysis.statistics.proportions import Estimate, estimate_share
+from analysis.statistics.quantiles import QuantileEstimate, estimate_quantile
 from analysis.statistics.survival import median_time, restricted_mean, survival_curve
 
 SEED = 20_261_126
@@ -89,30 +88,30 @@ def _outcomes(found: AllInjections, cell: Cell, scope: Scope) -> dict[str, Any]:
     life, deadline = some.lifetimes(), deadline_ns(cell)
     median = median_time(life, rng)
     down = restricted_mean(life, _horizon(some, deadline), rng)
-    unrecovered = _unrecovered(some)
-    outage = _median(some.outage_ns, some)
-    lost = some.lost_requests[~np.isnan(some.lost_requests)]
+    share = estimate_share(*some.unrecovered())
+    outage = estimate_quantile(some.outage.sample(), 0.5)
     return {
         "trials": _trials(found, cell, scope),
         "blocks": life.blocks,
         "injections": some.n,
-        "recovered": int(some.recovered.sum()),
-        "censored": int((~some.recovered).sum()),
-        "cut_short": int(some.cut_short.sum()),
-        "failed": int(some.failed.sum()),
-        **dict(zip(_names("unrecovered_share{}"), unrecovered, strict=True)),
+        "recovered": some.number(some.recovered),
+        "censored": some.number(~some.recovered),
+        "cut_short": some.number(some.cut_short),
+        "failed": some.number(some.failed),
+        **_ends("unrecovered_share{}", share),
         "deadline_ns": deadline if math.isfinite(deadline) else None,
-        **dict(zip(_names("median{}_ns"), (median.value, median.low, median.high), strict=True)),
-        **dict(zip(_names("down{}_ns"), (down.value, down.low, down.high), strict=True)),
-        **dict(zip(_names("outage{}_ns"), outage, strict=True)),
-        "lost_requests": float(np.median(lost)) if lost.size else None,
-        "died": int(some.died.sum()),
+        **_ends("median{}_ns", median),
+        **_ends("down{}_ns", down),
+        **_ends("outage{}_ns", outage),
+        "lost_requests": some.lost_requests.median(),
+        "died": some.number(some.died),
         **found.others(cell, scope),
     }
 
 
-def _names(pattern: str) -> list[str]:
-    return [pattern.format(end) for end in ("", "_low", "_high")]
+def _ends(pattern: str, found: Estimate | QuantileEstimate) -> dict[str, float | None]:
+    ends = {"": found.value, "_low": found.low, "_high": found.high}
+    return {pattern.format(end): value for end, value in ends.items()}
 
 
 def _trials(found: AllInjections, cell: Cell, scope: Scope) -> int:
@@ -125,26 +124,7 @@ def _trials(found: AllInjections, cell: Cell, scope: Scope) -> int:
 
 def _horizon(some: Injections, deadline: float) -> float:
     """The deadline; without one the longest time that anything was watched."""
-    return deadline if math.isfinite(deadline) else float(some.waited_ns.max(initial=0.0))
-
-
-def _unrecovered(some: Injections) -> tuple[float | None, float | None, float | None]:
-    units, code = np.unique(some.unit, return_inverse=True)
-    sizes = np.bincount(code, weights=np.ones(some.n), minlength=units.size)
-    hits = np.bincount(code, weights=~some.recovered, minlength=units.size)
-    hosts = np.zeros(units.size)
-    hosts[code] = some.host
-    share = estimate_share(hits.astype(np.float64), sizes.astype(np.float64), hosts)
-    return share.value, share.low, share.high
-
-
-def _median(values: Floats, some: Injections) -> tuple[float | None, float | None, float | None]:
-    known = ~np.isnan(values)
-    if not known.any():
-        return None, None, None
-    sample = blocked_sample(values[known], some.block[known], some.host[known])
-    found = estimate_quantile(sample, 0.5)
-    return found.value, found.low, found.high
+    return deadline if math.isfinite(deadline) else some.longest_ns
 
 
 def curve_rows(found: AllInjections) -> list[dict[str, Any]]:
@@ -169,10 +149,10 @@ def curve_rows(found: AllInjections) -> list[dict[str, Any]]:
             | {"at_risk": int(curve.at_risk[i])}
             for i in (chosen if curve.times.size else ())
         ]
-        last = float(some.waited_ns.max())
+        last = some.longest_ns
         if not curve.times.size or last > curve.times[-1]:
             left = float(curve.share[-1]) if curve.times.size else 1.0
-            waiting = int((some.waited_ns >= last).sum())
+            waiting = some.number(some.waited.values >= last)
             rows.append(named | {"value_ns": last, "share": left, "at_risk": waiting})
     return rows
 

@@ -97,7 +97,7 @@ def rollout_rows(found: Together) -> list[dict[str, Any]]:
     hosts_of = found.rows(_HOSTS)
     rows = []
     for number, one in enumerate(found.all):
-        counted = one in found.counted(one.cell)
+        counted = found.counts(one)
         what = found.describe(one.cell) | {"block": one.block, "counted": counted}
         rows.append(what | {"evidence": one.evidence, "cell": one.cell.index} | _times(hosts_of[number]))
     return rows

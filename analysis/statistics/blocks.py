@@ -199,14 +199,17 @@ class BlockedSample:
         return found
 
 
-def blocked_sample(values: Any, blocks: Any, hosts: Any = None, counts: Any = None) -> BlockedSample:
+def blocked_sample(
+    values: Any, blocks: Any, hosts: Any = None, counts: Any = None, grain: float = 0.0
+) -> BlockedSample:
     """Build a sample from unsorted columns: value, block, and optionally host and multiplicity."""
     values = np.asarray(values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
     ones = np.ones(values.size, dtype=np.int64)
     counts = ones if counts is None else np.asarray(counts, dtype=np.int64)
     host_of_value = np.zeros(values.size, dtype=np.int64) if hosts is None else np.asarray(hosts)
-    return sorted_sample(values[order], np.asarray(blocks)[order], host_of_value[order], counts[order])
+    columns = np.asarray(blocks)[order], host_of_value[order], counts[order]
+    return sorted_sample(values[order], *columns, grain)
 
 
 def sorted_sample(

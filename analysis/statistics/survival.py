@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import sparse, special
 
 from analysis.statistics import LEVEL
 from analysis.statistics.blocks import Blocks, Floats, Ints, t_quantile
@@ -26,6 +26,10 @@ class Lifetimes:
     block: Ints
     host: Ints
     """Where each was observed: blocks are drawn anew within their host only."""
+    count: Ints
+    """How many such times there were."""
+    grain: float = 0.0
+    """By what share of itself each time may be off, because times were counted in steps."""
 
     @cached_property
     def moments(self) -> Floats:
@@ -51,28 +55,42 @@ class Lifetimes:
         _, first, code = np.unique(self.block, return_index=True, return_inverse=True)
         early = self.happened & (self.times <= horizon)
         late = ~early & (self.times >= horizon)
-        hits = np.bincount(code, weights=late, minlength=first.size)
-        sizes = np.bincount(code, weights=early | late, minlength=first.size)
+        hits = np.bincount(code, weights=late * self.count, minlength=first.size)
+        sizes = np.bincount(code, weights=(early | late) * self.count, minlength=first.size)
         some = sizes > 0
         numbers = np.arange(int(some.sum()))
         blocks = Blocks(sizes[some].astype(np.int64), self.host[first][some], numbers)
         return blocks, np.asarray(hits[some], dtype=np.float64)
 
     @cached_property
-    def of_blocks(self) -> tuple[Floats, Floats]:
-        """Events, and times not yet over, of each block at each moment: blocks × moments."""
+    def totals(self) -> tuple[Floats, Floats]:
+        """Events at each moment, and times not yet over just before it."""
+        return self.drawn(np.ones((1, self.blocks)))
+
+    def drawn(self, weights: Floats) -> tuple[Floats, Floats]:
+        """The same of resamples, given how often each block is in each of them: draws × moments."""
+        events, over = (np.asarray(weights @ part) for part in self._of_blocks)
+        return events, np.cumsum(over[:, ::-1], axis=1)[:, ::-1]
+
+    @cached_property
+    def _of_blocks(self) -> tuple[Any, Any]:
+        """Events of each block at each moment, and times that end there or before the next moment.
+
+        Most of that is nothing: it is kept as sparse as it is.
+        """
         _, code = np.unique(self.block, return_inverse=True)
         shape = self.blocks, self.moments.size
-        events, at_risk = np.zeros(shape), np.zeros(shape)
-        place = np.searchsorted(self.moments, self.times[self.happened])
-        np.add.at(events, (code[self.happened], place), 1)
-        for block in range(self.blocks):
-            mine = np.sort(self.times[code == block])
-            at_risk[block] = mine.size - np.searchsorted(mine, self.moments, side="left")
-        return events, at_risk
+        last = np.searchsorted(self.moments, self.times, side="right") - 1
+        chosen = self.happened, last >= 0
+        return tuple(
+            sparse.csr_array(
+                (self.count[some].astype(np.float64), (code[some], last[some])), shape=shape
+            )
+            for some in chosen
+        )  # type: ignore[return-value]
 
 
-def lifetimes(times: Any, happened: Any, block: Any, host: Any = None) -> Lifetimes:
+def lifetimes(times: Any, happened: Any, block: Any, host: Any = None, count: Any = None) -> Lifetimes:
     """Build them from columns. A block has a number of its own; without hosts there is a single one."""
     blocks = np.asarray(block, dtype=np.int64)
     return Lifetimes(
@@ -80,6 +98,7 @@ def lifetimes(times: Any, happened: Any, block: Any, host: Any = None) -> Lifeti
         np.asarray(happened, dtype=np.bool_),
         blocks,
         np.zeros_like(blocks) if host is None else np.asarray(host, dtype=np.int64),
+        np.ones_like(blocks) if count is None else np.asarray(count, dtype=np.int64),
     )
 
 
@@ -103,7 +122,7 @@ def survival_curve(life: Lifetimes) -> SurvivalCurve:
     one (Kalbfleisch & Prentice, The Statistical Analysis of Failure Time Data, 2002). Once nobody
     is left there is none.
     """
-    events, at_risk = (part.sum(axis=0) for part in life.of_blocks)
+    events, at_risk = (part[0] for part in life.totals)
     share = np.cumprod(1 - events / at_risk)
     low, high = _log_log(share, _greenwood(events, at_risk), float(special.ndtri((1 + LEVEL) / 2)))
     return SurvivalCurve(life.moments, share, low, high, at_risk)
@@ -136,7 +155,8 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
     low, high = _stretched(float(mean), np.concatenate(drawn), life.replication)
     below = math.hypot((mean - low) * (1 - waiting), (waiting - share[0]) * (horizon - mean))
     above = math.hypot((high - mean) * (1 - waiting), (share[1] - waiting) * (horizon - mean))
-    return Estimate(value, max(0.0, value - below), min(horizon, value + above))
+    low, high = value - below - life.grain * value, value + above + life.grain * value
+    return Estimate(value, max(0.0, low), min(horizon, high))
 
 
 def _unended_share(life: Lifetimes, horizon: float, value: float) -> tuple[float, float] | None:
@@ -177,8 +197,7 @@ def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
     """
     if not life.times.size:
         return Estimate(None, None, None)
-    events, at_risk = life.of_blocks
-    total, waiting = events.sum(axis=0), at_risk.sum(axis=0)
+    total, waiting = (part[0] for part in life.totals)
     share = np.cumprod(1 - total / waiting)
     value = _first_below(life.moments, share)
     if not life.replication.enough:
@@ -189,18 +208,18 @@ def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
     wide_low, wide_high = _log_log(share, spread**2, t_quantile(life.replication.df))
     low, high = np.fmin(low, wide_low), np.fmax(high, wide_high)
     gone = share <= 0
-    return Estimate(
-        value,
-        _first_below(life.moments, np.where(gone, 0.0, np.nan_to_num(low, nan=1.0))),
-        _first_below(life.moments, np.where(gone, 0.0, np.nan_to_num(high, nan=1.0))),
-    )
+    ends = [
+        _first_below(life.moments, np.where(gone, 0.0, np.nan_to_num(end, nan=1.0)))
+        for end in (low, high)
+    ]
+    return Estimate(value, ends[0] * (1 - life.grain), ends[1] * (1 + life.grain))
 
 
 def _spread(life: Lifetimes, share: Floats, rng: np.random.Generator) -> Floats:
     """Standard error of log S at every moment from resampled blocks, by the delta method."""
     count, total, squares = 0, np.zeros_like(share), np.zeros_like(share)
     for weights in block_draws(life.replication, life.moments.size, rng):
-        drawn = _curves(weights, *life.of_blocks) - share
+        drawn = _curves(*life.drawn(weights)) - share
         count += drawn.shape[0]
         total, squares = total + drawn.sum(axis=0), squares + (drawn**2).sum(axis=0)
     variance = np.maximum(0.0, squares / count - (total / count) ** 2)
@@ -208,9 +227,8 @@ def _spread(life: Lifetimes, share: Floats, rng: np.random.Generator) -> Floats:
     return np.divide(error, share, where=share > 0, out=np.zeros_like(share))
 
 
-def _curves(weights: Floats, events: Floats, at_risk: Floats) -> Floats:
+def _curves(happened: Floats, waiting: Floats) -> Floats:
     """Curves of resamples: draws × moments."""
-    happened, waiting = weights @ events, weights @ at_risk
     ratio = np.divide(happened, waiting, where=waiting > 0, out=np.zeros_like(happened))
     return np.asarray(np.cumprod(1 - ratio, axis=1))
 
@@ -219,7 +237,7 @@ def _area(life: Lifetimes, weights: Floats, horizon: float) -> tuple[Floats, Flo
     """Area under each resample's curve up to ``horizon``, and its height there."""
     ends = np.append(np.minimum(life.moments, horizon), horizon)
     widths = np.diff(ends, prepend=0.0)
-    shares = np.hstack([np.ones((weights.shape[0], 1)), _curves(weights, *life.of_blocks)])
+    shares = np.hstack([np.ones((weights.shape[0], 1)), _curves(*life.drawn(weights))])
     at_end = int(np.searchsorted(life.moments, horizon, side="right"))
     return np.asarray(shares @ widths), np.asarray(shares[:, at_end])
 

@@ -25,7 +25,6 @@ from analysis.statistics.blocks import MINIMUM_BLOCKS
 from analysis.statistics.counts import estimate_events
 from analysis.statistics.proportions import Estimate, estimate_rate, estimate_share
 from analysis.statistics.resampling import mean_of_blocks
-from analysis.statistics.trends import theil_sen
 from analysis.tables.lifecycle import DELETE, PHASES, READY, RECLAIM
 from analysis.traffic import Traffic, TrafficReduction, mean_lines
 
@@ -251,8 +250,7 @@ def _load(trials: list[Traffic]) -> dict[str, Any]:
     at_end = [end for trial in trials if (end := trial.at_end("backlog")) is not None]
     row |= _columns("backlog_end", mean_of_blocks(np.array(at_end)))
     for name, count in (("backlog_growth_per_s", "backlog"), ("growth_per_s", "in_flight")):
-        lines = [line for trial in trials if (line := trial.steady(count)) is not None]
-        slopes = [slope for line in lines if (slope := theil_sen(*line)) is not None]
+        slopes = [slope for trial in trials if (slope := trial.growth[count]) is not None]
         row |= _columns(name, mean_of_blocks(np.array(slopes)))
     arrived, shed, removed = (
         np.array([trial.total(name) for trial in trials]) for name in ("arrived", "shed", "removed")

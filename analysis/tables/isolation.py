@@ -9,7 +9,7 @@ from analysis.cells import Cells, condition_words
 from analysis.dataset import Dataset
 from analysis.distributions import Reduction
 from analysis.isolation import figures, rows, shown, words
-from analysis.isolation.answers import AllAnswers
+from analysis.isolation.answers import AllAnswers, is_rounded
 from analysis.section import Section, frame
 
 EXPERIMENT = "isolation"
@@ -54,6 +54,6 @@ def section(dataset: Dataset, tables: dict[str, pd.DataFrame]) -> Section:
         summary=tuple(words.sentences(found)),
         caveats=words.caveats(found),
         conditions=condition_words(cells.constant),
-        about=words.METHOD,
+        about=(*words.METHOD, *general.rounding(rounded=is_rounded(cells))),
         parts=tuple(part for part in parts if part is not None),
     )

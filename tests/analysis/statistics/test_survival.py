@@ -1,4 +1,6 @@
 import math
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,3 +163,38 @@ def test_a_longer_wait_is_never_shorter(happened, cut):
     longer = life([t + 1 for t in happened], [t + 1 for t in cut], blocks=4)
     assert median_time(longer, rng()).value >= median_time(shorter, rng()).value
     assert restricted_mean(longer, 100, rng()).value >= restricted_mean(shorter, 100, rng()).value - 1e-9
+
+
+def test_many_times_in_many_blocks_do_not_take_the_product_of_both():
+    """Dense, blocks by moments would be 800 MB: few of those places hold anything."""
+    rng = np.random.default_rng(5)
+    times = np.exp(rng.normal(0, 1, 100_000))
+    life = lifetimes(times, times < 8, np.arange(times.size) % 500)
+    tracemalloc.start()
+    curve, peak = survival_curve(life), tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * 2**20
+    assert curve.share[-1] == pytest.approx((times >= 8).mean())
+
+
+def test_times_that_are_alike_may_share_a_row():
+    times, happened, block = [3.0, 3, 3, 5, 5, 9], [True] * 5 + [False], [0, 0, 1, 1, 1, 2]
+    single = lifetimes(times, happened, block)
+    shared = lifetimes([3.0, 3, 5, 9], [True] * 3 + [False], [0, 1, 1, 2], count=[2, 1, 2, 1])
+    one, other = survival_curve(single), survival_curve(shared)
+    assert (one.share.tolist(), one.at_risk.tolist()) == (other.share.tolist(), other.at_risk.tolist())
+    for estimate in (lambda life, rng: restricted_mean(life, 6, rng), median_time):
+        assert estimate(single, np.random.default_rng(1)) == estimate(shared, np.random.default_rng(1))
+    assert single.fates(4)[1].tolist() == shared.fates(4)[1].tolist()
+
+
+def test_intervals_of_times_in_buckets_are_wider_by_the_bucket():
+    rng = np.random.default_rng(6)
+    exact = lifetimes(np.exp(rng.normal(0, 1, 200)), np.ones(200), np.arange(200) % 10)
+    for estimate in (lambda life, rng: restricted_mean(life, 6, rng), median_time):
+        one, other = (
+            estimate(life, np.random.default_rng(1)) for life in (exact, replace(exact, grain=0.01))
+        )
+        assert other.value == one.value
+        assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=0.03)
+        assert other.low < one.low < one.high < other.high

@@ -11,10 +11,12 @@ from analysis.cells import Cells
 from analysis.dataset import open_dataset
 from analysis.isolation.answers import AllAnswers, Answers
 from analysis.isolation.ratios import degradation, silent_blocks, tail_of
+from analysis.isolation.returns import times_to_return
 from analysis.isolation.rows import relief_rows
 from analysis.isolation.shown import percent
 from analysis.shown import marked
 from analysis.tables import isolation as module
+from analysis.tallies import Tally
 from analysis.words import records
 
 HARM, LEFT, FADES_S, LOST, STRESSORS = 0.5, 0.2, 1.5, 0.1, 2
@@ -135,9 +137,19 @@ def test_the_report_shows_the_matrix(results):
 
 
 def answers(latency_ns, step):
-    zeros, count = np.zeros(len(step), dtype=np.int64), np.arange(len(step))
+    """Of one trial, a request a second."""
+    count = len(step)
+    zeros, ones = np.zeros(count, dtype=np.int64), np.ones(count, dtype=np.int64)
+    settled, latency = np.ones(count, dtype=bool), np.array(latency_ns, dtype=float)
+    asked = {"trial": zeros, "step": np.array(step), "settled": settled, "latency_ns": latency}
+    returned = times_to_return(asked | {"since_ns": np.arange(count) * 1e9})["return_ns"]
+    some = slice(returned.size)
     return Answers(
-        np.array(latency_ns, dtype=float), count * 1e9, np.array(step), zeros, zeros, zeros, 0.0
+        Tally(latency, ones, zeros, zeros),
+        np.array(step),
+        settled,
+        1,
+        Tally(returned, ones[some], zeros[some], zeros[some]),
     )
 
 
