@@ -197,7 +197,7 @@ USE = {
         *LOCAL,
         *("--state-dir", "state", "--results", "c.yaml/r"),
     ],
-    "state folder c.yaml/s cannot be written: Not a directory; choose another with --state-dir": [
+    "c.yaml/s cannot be written: Not a directory; choose another with --state-dir": [
         *LOCAL,
         *("--state-dir", "c.yaml/s"),
     ],

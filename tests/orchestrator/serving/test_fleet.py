@@ -106,7 +106,7 @@ def keys(fleet: Rig, tmp_path: Path, redis_url: str) -> Path:
     for name, place in zip(NAMES, (folder, tmp_path / "stolen"), strict=True):
         text = json.dumps({"contract": CONTRACT_VERSION, "engines": {}})
         sealed = seal(Keys(place).of(name), "registration", name, text)
-        client.hset(wire.REGISTRY, name, json.dumps(sealed))
+        client.set(wire.registration_key(name), json.dumps(sealed))
     return folder
 
 
@@ -122,7 +122,7 @@ def test_a_forged_registration_is_said_where_there_are_keys(
         assert text.count("its registration is not believed: the signature does not fit key") == 1
         assert '<th scope="row">served-2</th>' in rig.get("/?state=unsigned&sort=state").text
         entry = {"contract": CONTRACT_VERSION, "engines": {}}
-        client.hset(wire.REGISTRY, NAMES[0], json.dumps(entry))
+        client.set(wire.registration_key(NAMES[0]), json.dumps(entry))
         text = rig.get("/?q=served").text
         assert "2 registrations cannot be believed" in text
         assert "not signed, and host &#39;served-1&#39; has a key" in text
