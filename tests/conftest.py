@@ -27,7 +27,11 @@ hypothesis.settings.load_profile("patient")
 def pytest_configure(config: pytest.Config) -> None:
     """Let a session that is asked to end tear its engines down, as one that is interrupted does."""
     config.pluginmanager.register(LongFirst())
-    if not hasattr(config, "workerinput"):  # pytest-xdist ends its workers by itself
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background job
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or our children would ignore it, too
+    if hasattr(config, "workerinput"):  # files that run at the same time do not share a host's name
+        os.environ.setdefault("TONNAGE_NAME", f"tests-{config.workerinput['workerid']}")
+    else:  # pytest-xdist ends its workers by itself
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 

@@ -1,18 +1,27 @@
-"""One measurement at a time on a host: a lock file held for the life of a worker or a local run."""
+"""One measurement at a time on a host, for the life of a worker or a local run.
+
+Two things are held: a lock file in the state folder, and the host's name on this machine. What is swept
+is told by that name, so two runs under one name would remove each other's instances from different
+folders.
+"""
 
 import fcntl
 import os
+import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from contract.errors import HostBusy, ResultsError
 
 
 @contextmanager
-def host_lock(state_dir: Path, who: str) -> Iterator[None]:
-    """Hold the host for ``who``. Raises HostBusy that names the holder, ResultsError when unwritable."""
+def host_lock(state_dir: Path, who: str, name: str | None = None) -> Iterator[None]:
+    """Hold the host for ``who``. Raises HostBusy that names the holder, ResultsError when unwritable.
+
+    ``name`` is the host's; without it only the folder is held.
+    """
     path = state_dir / "host.lock"
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -37,9 +46,25 @@ def host_lock(state_dir: Path, who: str) -> Iterator[None]:
     try:
         os.ftruncate(handle, 0)
         os.write(handle, f"{who} (pid {os.getpid()})\n".encode())
-        yield
+        with nullcontext() if name is None else _name_lock(name):
+            yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def _name_lock(name: str) -> Iterator[None]:
+    """Hold a host's name: a socket that has no file, and that the kernel takes back whatever happens."""
+    with socket.socket(socket.AF_UNIX) as held:
+        try:
+            held.bind(f"\0tonnage.host.{name}")
+        except OSError as error:
+            raise HostBusy(
+                f"host '{name}' is being measured on this machine out of another state folder; two "
+                "measurements under one name would remove each other's instances. Wait for its end, or "
+                "give this host another name with --name"
+            ) from error
+        yield
 
 
 def refuse_open_to_all(folder: Path, option: str) -> None:

@@ -41,7 +41,7 @@ def run_worker(
     its metrics cannot be shown.
     """
     load_policy(host.policy)
-    with host_lock(host.state_dir, f"worker '{host.name}'"):
+    with host_lock(host.state_dir, f"worker '{host.name}'", host.name):
         config = _config(broker, (host,), belief, observing)
         with _present(config, observing) as presence:
             pool = ["--pool", "prefork", "--concurrency", "1", *_events(observing)]

@@ -133,8 +133,9 @@ def _worked_out(cells: Cells, part: Columns, *, rounded: bool) -> tuple[Columns,
     )
     part["settled"] = part["since_ns"] >= ramp_ns[cell] * 1e9
     answers = tallied(part, "latency_ns", ("trial", "step", "settled"), rounded=rounded)
-    fleet = np.array([cells.counting(c.index, FLEET) for c in cells.cells], dtype=bool)
-    drawn = fleet.reshape(len(cells.cells), -1)[cell, part["host"]] & (phase_s[cell] > 0)
+    shape = len(cells.cells), len(cells.hosts)
+    fleet = np.array([cells.counting(c.index, FLEET) for c in cells.cells], dtype=bool).reshape(shape)
+    drawn = fleet[cell, part["host"]] & (phase_s[cell] > 0)
     width_s = phase_s[cell] / BINS_PER_PHASE
     # The last phases are longer by what the stressors took to begin and end: part of the last slices.
     since = np.divide(part["since_ns"] / 1e9, width_s, where=drawn, out=np.zeros(cell.size))

@@ -19,6 +19,7 @@ from contract.rows import InstanceRow
 from contract.shared_parts import shared_parts
 from contract.signing import Keys
 from contract.trial import Trial
+from orchestrator.cli.holding import holding
 from orchestrator.cli.outputs import say
 from orchestrator.cli.trial_filter import Choice
 from orchestrator.cli.watching import observed
@@ -88,11 +89,9 @@ class Execution:
 
     def run_here(self, host: "HostSettings") -> None:
         """Measure on this machine, one trial after another, without a broker."""
-        from workers.host_lock import host_lock
-
         self._interrupts.advice = "stopping after the trial that is running; once more to abandon it"
         trials = plan_trials(self.campaign, self.cells, [host.name])
-        with host_lock(host.state_dir, f"a local run of '{self.campaign.campaign}'"):
+        with holding(host, self.cells, f"a local run of '{self.campaign.campaign}'"):
             dispatcher = InlineDispatcher(host.name, _inline_runner(host, self._interrupts))
             self._conduct(trials, dispatcher, _absent_engines(host, trials))
 

@@ -184,7 +184,7 @@ def sweep(
 
     if dry_run and (holder := lock_holder(host.state_dir)):
         typer.echo(f"note: {holder} is at work here; what it uses is listed too", err=True)
-    with nullcontext() if dry_run else host_lock(host.state_dir, "tonnage sweep"):
+    with nullcontext() if dry_run else host_lock(host.state_dir, "tonnage sweep", owner or host.name):
         found, failed = sweep_host(host, owner, dry_run=dry_run, note=_say_error)
     if as_json:
         typer.echo(json.dumps({"found": [asdict(leftover) for leftover in found], "failed": failed}))

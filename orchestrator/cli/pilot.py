@@ -15,6 +15,7 @@ from contract.errors import TrialCancelled
 from contract.parts import PackedPart, read_part
 from orchestrator.cli.durations import in_words, size_in_words
 from orchestrator.cli.execution import EXIT_INTERRUPTED, Interrupts
+from orchestrator.cli.holding import holding
 from orchestrator.cli.options import counted
 from orchestrator.cli.reckoning import Estimate, Tried, add_cell, shortened, work_of
 from orchestrator.plan import Cell, plan_trials
@@ -34,8 +35,6 @@ def estimate_here(
     ``absent`` are drivers that cannot be used here, with the reason. Raises HostBusy. When
     somebody ends it, the command ends, after what the running trial had made is removed.
     """
-    from workers.host_lock import host_lock
-
     begun = time.monotonic()
     found = Estimate()
     interrupts = Interrupts(advice="ending the pilot")
@@ -43,7 +42,7 @@ def estimate_here(
     def over() -> bool:
         return interrupts.count > 0 or time.monotonic() - begun > BUDGET_S
 
-    with host_lock(host.state_dir, f"a pilot of '{campaign.campaign}'"), interrupts.counted():
+    with holding(host, cells, f"a pilot of '{campaign.campaign}'"), interrupts.counted():
         for cell in _in_turn(cells):
             reason = absent.get(cell.driver) or _why_not(cell)
             if not reason and over():

@@ -27,7 +27,11 @@ from orchestrator.dispatch_celery import CeleryDispatcher
 from orchestrator.observer import Observer
 from orchestrator.results import Results
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("hosts h1, h2, h3"),
+]
 
 CAMPAIGN = {
     "campaign": "seen",

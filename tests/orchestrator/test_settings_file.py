@@ -42,8 +42,9 @@ def settings(folder: Path, text: str, mode: int = 0o600) -> Path:
 
 
 def test_an_option_wins_over_its_variable_that_over_the_file_and_it_over_the_default(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("TONNAGE_NAME", raising=False)
     path = settings(tmp_path, "name: file\n")
     assert shown(path, "--name", "option", TONNAGE_NAME="variable")["name"] == "option"
     assert shown(path, TONNAGE_NAME="variable")["name"] == "variable"

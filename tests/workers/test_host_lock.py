@@ -30,6 +30,19 @@ def test_the_lock_ends_with_an_error(tmp_path: Path) -> None:
     assert lock_holder(tmp_path) is None
 
 
+def test_a_name_is_held_whatever_the_folder(tmp_path: Path) -> None:
+    """A sweep goes by the name: another folder would not keep one from the other's instances."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    busy = pytest.raises(HostBusy, match=r"'locked-1' is being measured .* another state folder.*--name")
+    with host_lock(one, "a local run", "locked-1"):
+        with busy, host_lock(other, "another", "locked-1"):
+            pass
+        with host_lock(other, "another", "locked-2"):
+            pass
+    with host_lock(other, "another", "locked-1"):
+        pass
+
+
 HOLD = """
 import sys
 from pathlib import Path
