@@ -2,10 +2,12 @@
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +19,13 @@ from figure import Figure
 from fleet import s3_server
 from interleaved import in_turn, medians
 
+from contract.parts import part_name
 from contract.shared_parts import SharedParts, shared_parts
+from contract.trial import Trial
 from orchestrator.results import Results
 from orchestrator.shared import fetch_missing
 
-CAMPAIGN = "many"
+CAMPAIGN, PREFIX = "many", "some/prefix"
 FETCHED = 20
 PAGE = 1000
 """Objects that S3 lists at most in one answer."""
@@ -43,17 +47,67 @@ class Place(NamedTuple):
 @contextmanager
 def counted_place() -> Iterator[Place]:
     """A service of one's own, any key being good."""
+    with _keys_in_environment(), tempfile.NamedTemporaryFile() as log, s3_server(log) as uri:
+        yield Place(uri, Path(log.name))
+
+
+@contextmanager
+def _keys_in_environment() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     os.environ |= dict.fromkeys(before, "any")
     try:
-        with tempfile.NamedTemporaryFile() as log, s3_server(log) as uri:
-            yield Place(uri, Path(log.name))
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def listed_place(keys: list[str]) -> Iterator[Place]:
+    """A service that lists these objects and holds none: for more of them than a whole service bears."""
+    program = str(Path(__file__).with_name("listing_service.py"))
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".keys") as names,
+        tempfile.NamedTemporaryFile() as log,
+        _keys_in_environment(),
+    ):
+        names.write("\n".join(sorted(keys)))
+        names.flush()
+        command = [sys.executable, program, names.name]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+            service = f"endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1"
+            yield Place(f"s3://parts/{PREFIX}?{service}", Path(log.name))
+        finally:
+            server.kill()
+            server.communicate()
+
+
+def scan_figures(results: Results, trials: Sequence[Trial], rounds: int) -> Iterator[Figure]:
+    """What is left of a plan whose parts are all at a place and all here, too: a listing, and no more."""
+    keys = [f"{PREFIX}/{CAMPAIGN}/parts/{part_name(trial.trial_id, 1)}" for trial in trials]
+    with listed_place(keys) as place:
+        shared = shared_parts(place.uri, CAMPAIGN)
+
+        def ours() -> float:
+            begun = time.perf_counter()
+            assert fetch_missing(results, shared, trials) == 0
+            return time.perf_counter() - begun
+
+        ways = {"ours": ours, "bare": lambda: _paged(place.uri, len(keys))}
+        found = medians(in_turn(rounds, ways))
+        before = place.requests()
+        ours()
+        asked = (place.requests() - before).total()
+    case = f"what is left of {len(keys):,} trials on s3://: plan - parts"
+    note = "A service that only lists answers both, one page after the other."
+    yield Figure(case, found["ours"], "s", found["bare"], "bare HTTP listing", note=note)
+    yield Figure(f"{case}: requests", asked, "requests", -(-len(keys) // PAGE), "pages", budget=1)
 
 
 def figures(objects: int, rounds: int) -> Iterator[Figure]:

@@ -53,6 +53,7 @@ def measure(size: Size) -> Iterator[Figure]:
         many_trials.fill(results, many_trials.plan(count), (1, 1))
         yield from _resuming(results, count, rounds)
         yield from _standing(results, count, rounds)
+        yield from shared_place.scan_figures(results, results.planned(), rounds)
     yield from shared_place.figures(OBJECTS[size], rounds)
 
 
