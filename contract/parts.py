@@ -27,7 +27,15 @@ from contract.part_tables import read_table, write_table
 from contract.rows import Rows
 from contract.strict_json import read_json
 from contract.tables import SCHEMA_VERSION, schema_of, to_table, trial_tables
-from contract.trial import MAX_ATTEMPT, Outcome, Receipt, Trial, VerdictWord, canonical_json
+from contract.trial import (
+    MAX_ATTEMPT,
+    Outcome,
+    Receipt,
+    Trial,
+    VerdictWord,
+    canonical_json,
+    canonical_json_again,
+)
 
 __all__ = [
     "IMPORTED",
@@ -114,16 +122,16 @@ class TrialRecord(Frozen):
         same |= {name: getattr(self, name) for name in _OF_RECORD}
         return same | {
             "trial_id": trial.trial_id,
-            "settings": canonical_json(trial.settings),
-            "params": canonical_json(trial.params),
-            "limits": canonical_json(trial.limits.model_dump()),
+            "settings": canonical_json_again(trial.settings),
+            "params": canonical_json_again(trial.params),
+            "limits": canonical_json_again(trial.limits.model_dump()),
             "deadline_ns": None if imported else round(trial.deadline_s * 1e9),
             "seed": None if imported else trial.seed,
             "group": list(trial.group),
             "reasons": list(self.reasons),
             "started_at": self.started_at_ns,
-            "facts": canonical_json(self.facts),
-            "versions": canonical_json(self.versions),
+            "facts": canonical_json_again(self.facts),
+            "versions": canonical_json_again(self.versions),
         }
 
 

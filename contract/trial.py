@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import AfterValidator, Field
 
 from contract import CONTRACT_VERSION
@@ -111,6 +112,20 @@ class Receipt(Frozen):
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, no spaces, no NaN."""
     return _CANONICAL.encode(value)
+
+
+def canonical_json_again(value: Any) -> str:
+    """``canonical_json`` of what often comes again, such as parameters and a host's facts."""
+    try:
+        same = orjson.dumps(value)  # tells 1, 1.0 and true apart, as the text does
+    except TypeError:  # what orjson does not write, such as a number beyond 64 bits
+        return canonical_json(value)
+    return _canonical_of(same)
+
+
+@lru_cache(maxsize=256)
+def _canonical_of(same: bytes) -> str:
+    return canonical_json(orjson.loads(same))
 
 
 def decode_trial(content: object) -> Trial:

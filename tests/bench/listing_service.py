@@ -1,8 +1,9 @@
-"""A service that knows how to list objects in S3's way, and nothing else: for more of them than others bear.
+"""A service that lists objects in S3's way, and does nothing else: for more of them than others bear.
 
     python tests/bench/listing_service.py KEYS
 
-KEYS is a file with an object's key per line, in order. Says its port on one line, and every request on stderr.
+KEYS is a file with an object's key per line, in order. Its port is said on one line, every request on
+stderr.
 """
 
 import sys

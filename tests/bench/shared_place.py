@@ -89,7 +89,7 @@ def listed_place(keys: list[str]) -> Iterator[Place]:
 
 
 def scan_figures(results: Results, trials: Sequence[Trial], rounds: int) -> Iterator[Figure]:
-    """What is left of a plan whose parts are all at a place and all here, too: a listing, and no more."""
+    """What is left of a plan whose parts are all at a place, and all here: a listing, and no more."""
     keys = [f"{PREFIX}/{CAMPAIGN}/parts/{part_name(trial.trial_id, 1)}" for trial in trials]
     with listed_place(keys) as place:
         shared = shared_parts(place.uri, CAMPAIGN)

@@ -10,7 +10,14 @@ from trials import make_trial
 
 from contract import CONTRACT_VERSION
 from contract.errors import MessageError
-from contract.trial import Receipt, Trial, canonical_json, decode_trial, members
+from contract.trial import (
+    Receipt,
+    Trial,
+    canonical_json,
+    canonical_json_again,
+    decode_trial,
+    members,
+)
 
 CHANGES: list[dict[str, Any]] = [
     {"campaign": "other"},
@@ -144,3 +151,17 @@ def test_an_impossible_receipt_is_refused(change: dict[str, Any]) -> None:
 def test_a_hostile_order_is_refused_by_the_worker(changes: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match="not a trial"):
         decode_trial(make_trial().model_dump(mode="json") | changes)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"b": 1, "a": [1.0, True, None, "é\u2028"]},
+        {"a": [1, 1, None, "é\u2028"], "b": 1},
+        {"small": 1e-05, "large": 1e16, "whole": 2**70, "tuple": (1, 2)},
+        {},
+    ],
+)
+def test_what_comes_again_has_the_same_text(value: dict[str, Any]) -> None:
+    for _ in range(2):
+        assert canonical_json_again(value) == canonical_json(value)

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.long(minutes=4),
     pytest.mark.xdist_group("hosts h1, h2, h3"),
     pytest.mark.fleet,
+    pytest.mark.libvirt,
     pytest.mark.timeout(400),
 ]
 
@@ -62,7 +63,8 @@ def why_not() -> str | None:
 
 
 @pytest.fixture
-def playground() -> Iterator[Path]:
+def playground(libvirt_engine: str) -> Iterator[Path]:
+    """Two hosts. libvirt is there before: the script's own would end under other tests that found it."""
     if reason := why_not():
         if os.environ.get("CI") == "true":
             pytest.fail(reason)

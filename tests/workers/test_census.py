@@ -107,13 +107,13 @@ def test_a_network_namespace_and_an_interface_are_counted(marks: Marks) -> None:
     script = (
         "import ctypes, os, subprocess, sys, time\n"
         "libc = ctypes.CDLL(None, use_errno=True)\n"
-        "for _ in range(12):\n"
+        "for _ in range(40):\n"
         "    if os.fork() == 0:\n"
         "        libc.unshare(0x40000000); time.sleep(60)\n"
         "time.sleep(1); print(flush=True); time.sleep(60)"
     )
     with left_behind("setsid", sys.executable, "-c", script) as process:
-        wanted = before["namespaces"] + 8
+        wanted = before["namespaces"] + 20
         assert comes_to(marks, "namespaces", lambda number: number >= wanted)
         os.killpg(process.pid, 9)
     name = f"veth{secrets.token_hex(3)}"

@@ -26,6 +26,7 @@ def fleet(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(fleet_module, "FRESH_S", -1.0)
     monkeypatch.setattr(fleet_module, "EVERY_S", 0.0)
     client = connect(redis_url)
+    client.delete(wire.REGISTRY)  # other tests may have left hosts
     entry = {"contract": CONTRACT_VERSION, "engines": {"docker": {"present": True, "version": "29"}}}
     for name in NAMES:
         client.hset(wire.REGISTRY, name, wire.REGISTERED)
