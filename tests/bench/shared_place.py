@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -88,9 +88,23 @@ def listed_place(keys: list[str]) -> Iterator[Place]:
             server.communicate()
 
 
-def scan_figures(results: Results, trials: Sequence[Trial], rounds: int) -> Iterator[Figure]:
+def scan_figures(count: int, rounds: int) -> Iterator[Figure]:
     """What is left of a plan whose parts are all at a place, and all here: a listing, and no more."""
-    keys = [f"{PREFIX}/{CAMPAIGN}/parts/{part_name(trial.trial_id, 1)}" for trial in trials]
+    trials = many_trials.plan(count)
+    names = [part_name(trial.trial_id, 1) for trial in trials]
+    with tempfile.TemporaryDirectory(prefix="bench-resume-") as folder:
+        results = Results(Path(folder))
+        results.parts.mkdir()
+        for name in names:
+            (results.parts / name).touch()
+        yield from _scanned(
+            results, trials, [f"{PREFIX}/{CAMPAIGN}/parts/{name}" for name in names], rounds
+        )
+
+
+def _scanned(
+    results: Results, trials: tuple[Trial, ...], keys: list[str], rounds: int
+) -> Iterator[Figure]:
     with listed_place(keys) as place:
         shared = shared_parts(place.uri, CAMPAIGN)
 
