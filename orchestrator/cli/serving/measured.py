@@ -13,6 +13,7 @@ from orchestrator.cli.serving.glimpses import glimpse_of
 from orchestrator.cli.serving.observed import Observed
 from orchestrator.cli.serving.pictures import Gallery, Rest, gallery
 from orchestrator.cli.views.reading import CampaignReader
+from orchestrator.cli.views.sampling import share_of, unread
 
 MOST_PARTS = 3000
 """Of a campaign with more trials, a random sample of about so many is drawn."""
@@ -47,15 +48,9 @@ class Measured:
 
     def _new(self, reader: CampaignReader) -> list[tuple[str, int]]:
         with reader.lock:
-            share = min(1.0, MOST_PARTS / max(1, len(reader.trials)))
+            share = share_of(reader, MOST_PARTS)
             self.sampled = share < 1
-            # ids are hashes: those below a bound are a random sample, always the same one
-            bound = f"{round(share * 16**8):09x}"
-            return [
-                (trial_id, ended.attempt)
-                for trial_id, ended in reader.ended.items()
-                if trial_id not in self._seen and f"0{trial_id[:8]}" < bound and ended.attempt > 0
-            ]
+            return unread(reader, share, self._seen)
 
     def is_stale(self, reader: CampaignReader) -> bool:
         """Whether a trial that was counted has been measured again since, or is of another plan."""

@@ -16,6 +16,7 @@ from analysis.distributions import HARNESS_CAUSES
 from contract.errors import PartError
 from contract.parts import Part, part_name, read_part
 from orchestrator.cli.views.reading import CampaignReader, Ended
+from orchestrator.cli.views.sampling import share_of, unread
 from orchestrator.outline import PlannedTrial
 
 STEP = 0.001
@@ -143,15 +144,9 @@ class PartsSeen:
         self._medians[key] = value_ns
 
     def _new(self, reader: CampaignReader) -> list[tuple[str, int]]:
-        share = min(1.0, MOST_PARTS / max(1, len(reader.trials)))
+        share = share_of(reader, MOST_PARTS)
         self.sampled = share < 1
-        # ids are hashes: those below a bound are a random sample, always the same one
-        bound = f"{round(share * 16**8):09x}"
-        return [
-            (trial_id, ended.attempt)
-            for trial_id, ended in reader.ended.items()
-            if trial_id not in self._seen and f"0{trial_id[:8]}" < bound and ended.attempt > 0
-        ]
+        return unread(reader, share, self._seen)
 
     def _count(self, part: Part) -> None:
         record = part.record
