@@ -10,13 +10,17 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from contract.errors import PartError, ResultsError
 from contract.parts import Part, TrialRecord, trials_table
@@ -25,6 +29,8 @@ from contract.trial import Trial
 from orchestrator.compact import ROW_TABLES, CompactFile, described, place_of
 from orchestrator.results import Results
 
+GROUPS_AT_ONCE = 2
+"""Arrow reads and writes beside Python: two make use of that, and more would only hold more rows."""
 RECORDS_AT_ONCE = 500
 """So many records are made rows of the table of trials together; each takes some 15 KiB until then."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
@@ -45,6 +51,13 @@ class Gathered:
     """Why trials that were measured are not valid: the first reason of each, its numbers left out."""
     missing: list[dict[str, Any]] = field(default_factory=list)
     """Trials of the plan without a usable measurement, each with the reason."""
+
+    def add(self, other: "Gathered") -> None:
+        """Take in what was found among some of the planned trials."""
+        self.outcomes += other.outcomes
+        self.verdicts += other.verdicts
+        self.doubts += other.doubts
+        self.missing += other.missing
 
     def note(self, record: TrialRecord) -> None:
         """Count a trial that is there."""
@@ -76,35 +89,57 @@ def gather(results: Results, trials: tuple[Trial, ...], rerun: str = "") -> Gath
     return found
 
 
+@dataclass(slots=True)
+class _Group:
+    """What came of the trials of one experiment on one host."""
+
+    found: Gathered
+    files: list[dict[str, Any]] = field(default_factory=list)
+    trials: list[pa.Table] = field(default_factory=list)
+    """Its rows of the table of trials."""
+
+
 def _write_tables(
     results: Results, trials: tuple[Trial, ...], building: Path, found: Gathered
 ) -> list[dict[str, Any]]:
-    """All tables; one pass over the parts, one group's rows in memory at a time."""
+    """All tables; one pass over the parts, the rows of few groups in memory at a time."""
     files = []
     ordered = sorted(trials, key=lambda t: (t.experiment, t.host, t.block, t.order))
+    groups = [list(group) for _, group in groupby(ordered, key=lambda t: (t.experiment, t.host))]
     attempts = results.attempts()
     target = building / "trials" / "trials.parquet"
-    with CompactFile(target, "trials", keep_empty=True) as all_trials:
-        for (experiment, host), group in groupby(ordered, key=lambda t: (t.experiment, t.host)):
-            paths = {table: place_of(building, table, experiment, host) for table in ROW_TABLES}
-            _write_rows(_parts(results, list(group), attempts, found), paths, all_trials)
-            files += [described(path, building) for path in paths.values() if path.exists()]
+    threads = ThreadPoolExecutor(GROUPS_AT_ONCE, thread_name_prefix="gather")
+    try:
+        with CompactFile(target, "trials", keep_empty=True) as all_trials:
+            for group in threads.map(partial(_write_group, results, attempts, building), groups):
+                found.add(group.found)
+                files += group.files
+                for table in group.trials:
+                    all_trials.append(table)
+    finally:
+        threads.shutdown(cancel_futures=True)
     return [described(target, building), *files]
 
 
-def _write_rows(parts: Iterator[Part], paths: dict[str, Path], all_trials: CompactFile) -> None:
-    """Write the rows of one experiment on one host, and its rows of the table of trials."""
+def _write_group(
+    results: Results, attempts: dict[str, tuple[int, ...]], building: Path, trials: list[Trial]
+) -> _Group:
+    """Write the rows of one experiment on one host."""
+    paths = {t: place_of(building, t, trials[0].experiment, trials[0].host) for t in ROW_TABLES}
+    group = _Group(Gathered(results.dataset, len(trials)))
     records: list[TrialRecord] = []
     with ExitStack() as stack:
         files = {t: stack.enter_context(CompactFile(path, t)) for t, path in paths.items()}
-        for part in parts:
+        for part in _parts(results, trials, attempts, group.found):
             for table, file in files.items():
                 file.append(part.tables[table])
             records.append(part.record)
             if len(records) >= RECORDS_AT_ONCE:
-                all_trials.append(trials_table(records))
+                group.trials.append(trials_table(records))
                 records = []
-    all_trials.append(trials_table(records))
+    group.trials.append(trials_table(records))
+    group.files = [described(path, building) for path in paths.values() if path.exists()]
+    return group
 
 
 def _parts(

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Size(StrEnum):
-    """How much is measured. Only ``FULL`` is ever compared or committed."""
+    """How much is measured. ``FULL`` and ``HUGE`` are what is compared and committed."""
 
     SMOKE = "smoke"
     """Seconds: whether the benchmark works at all."""

@@ -55,7 +55,12 @@ class Amount:
 AMOUNTS = {
     Size.SMOKE: (Amount(100_000, 0),),
     Size.FULL: (Amount(1_000_000, 2), Amount(10_000_000, 1)),
-    Size.HUGE: (Amount(100_000_000, 0), Amount(300_000_000, 0)),
+    Size.HUGE: (
+        Amount(1_000_000, 2),
+        Amount(10_000_000, 1),
+        Amount(100_000_000, 0),
+        Amount(300_000_000, 0),
+    ),
 }
 LIMITS = {
     "scan_once": "one bare DuckDB scan of the columns",
