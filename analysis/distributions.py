@@ -226,7 +226,8 @@ class Reduction:
 
     def _source(self, *roles: Role) -> Source:
         where = f"{_MEASURED} AND {_ATTEMPTED}"
-        return Source(self._dataset, self.cells.experiment, self.cells.table(*roles), where)
+        trials = len(self.cells.memberships)
+        return Source(self._dataset, self.cells.experiment, self.cells.table(*roles), trials, where)
 
     def firsts(self, stage: Stage) -> list[dict[str, Any]]:
         """The first values of every trial beside the others: cell, host, median first and rest, ns.

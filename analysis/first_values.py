@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def firsts_of_many(cells: Cells, source: Source, value: str, counted: Histograms
     found = {row["trial"]: row for row in _earliest(source, value, reach)}
     if short := _short(cells, source, found, reach):
         some = source.members.filter(pc.is_in(source.members["trial"], pa.array(short, pa.int32())))
-        whole = Source(source.dataset, source.experiment, some, source.where)
+        whole = replace(source, members=some)
         found |= {row["trial"]: row for row in _earliest(whole, value, _ANY)}
     rows = [found[trial] for trial in sorted(found)]
     trials = np.array([row["trial"] for row in rows], dtype=np.int32)

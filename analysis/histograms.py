@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,8 @@ HELD_BYTES = 600_000_000
 """What the buckets of all rows of one query may take."""
 AT_ONCE_BYTES = 400_000_000
 """What the histograms of one pass may come to; how many stages one pass reads is guessed from it."""
-_TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 12
-"""Buckets that hold something, of a stage in one trial, and what each takes."""
+_TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 6
+"""Buckets that hold something, of a stage in one trial, and what each takes where its count is small."""
 _ONE = 1_000_000
 """Number of the bucket around 1; that around −1 has it with a minus, and 0 is a bucket of its own."""
 _LEAST, _MOST = 1e-300, 1e300
@@ -37,6 +37,8 @@ INFINITE = _ONE + round(math.log(_MOST) / STEP)
 """Number of the bucket of infinite values: no time is so long."""
 
 Int32s = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.integer[Any]]
+Packed = tuple[int, Ints, Int32s, Counts]
 
 
 def bucket_sql(value: str) -> str:
@@ -61,24 +63,38 @@ def middles(buckets: Int32s) -> Floats:
 
 @dataclass(frozen=True)
 class Histograms:
-    """One stage in all trials: how many values each bucket holds, in the order of trial and bucket."""
+    """One stage in all trials: how many values each bucket holds, in the order of trial and bucket.
 
-    trial: Int32s
-    """Place of the trial among the memberships of its cells, which are sorted by host."""
+    Trials are numbered by their place among the memberships of their cells, which are sorted by host.
+    """
+
+    ends: Ints
+    """Of each trial where its buckets begin, and where the last one's end."""
     bucket: Int32s
-    count: Int32s
+    count: Counts
 
     @classmethod
-    def joined(cls, parts: list[dict[str, Int32s]]) -> Self:
-        """From columns of several queries, whose trials follow one another. ``parts`` are emptied."""
-        none = np.zeros(0, dtype=np.int32)
-        columns = ("trial", "bucket", "count")
-        return cls(*(np.concatenate([none, *(part.pop(name) for part in parts)]) for name in columns))
+    def joined(cls, parts: list[Packed], trials: int) -> Self:
+        """From several queries, whose trials follow one another. ``parts`` are emptied."""
+        sizes = np.zeros(trials, dtype=np.int64)
+        buckets = [np.zeros(0, dtype=np.int32)]
+        counts: list[Counts] = [np.zeros(0, dtype=np.uint16)]
+        while parts:
+            first, own, bucket, count = parts.pop(0)
+            sizes[first : first + own.size] += own
+            buckets.append(bucket)
+            counts.append(count)
+        return cls(_ends(sizes), np.concatenate(buckets), np.concatenate(counts))
 
     @property
     def size_bytes(self) -> int:
         """Memory that it takes."""
-        return self.trial.nbytes + self.bucket.nbytes + self.count.nbytes
+        return self.ends.nbytes + self.bucket.nbytes + self.count.nbytes
+
+    @property
+    def trial(self) -> Int32s:
+        """The trial of each bucket."""
+        return np.repeat(np.arange(self.ends.size - 1, dtype=np.int32), np.diff(self.ends))
 
     @cached_property
     def upto(self) -> Ints:
@@ -86,20 +102,19 @@ class Histograms:
         return np.cumsum(self.count, dtype=np.int64)
 
     def some(self, trials: Ints) -> "Histograms":
-        """Those of some trials, given in their order."""
-        own = trials.astype(np.int32)  # of another type, the whole column would be converted
-        first, last = (np.searchsorted(self.trial, own, side=s) for s in ("left", "right"))
-        sizes = last - first
-        shift = np.repeat(first - (np.cumsum(sizes) - sizes), sizes)
+        """Those of some trials, given in their order; all others are empty."""
+        sizes = np.zeros(self.ends.size - 1, dtype=np.int64)
+        sizes[trials] = own = self.ends[trials + 1] - self.ends[trials]
+        shift = np.repeat(self.ends[trials] - (np.cumsum(own) - own), own)
         here = np.arange(shift.size) + shift
-        return Histograms(self.trial[here], self.bucket[here], self.count[here])
+        return Histograms(_ends(sizes), self.bucket[here], self.count[here])
 
     def without(self, trial: Int32s, bucket: Int32s) -> "Histograms":
         """The same less single values of it."""
         count = self.count.copy()
         places = np.searchsorted(_keys(self.trial, self.bucket), _keys(trial, bucket))
         np.subtract.at(count, places, 1)
-        return Histograms(self.trial, self.bucket, count)
+        return Histograms(self.ends, self.bucket, count)
 
     def finite(self) -> "Histograms":
         """The same less what is infinite."""
@@ -110,12 +125,13 @@ class Histograms:
         return self._where((self.bucket > 0) & (self.bucket < INFINITE))
 
     def _where(self, some: npt.NDArray[np.bool_]) -> "Histograms":
-        return Histograms(self.trial[some], self.bucket[some], self.count[some])
+        ends = np.concatenate([[0], np.cumsum(some)])[self.ends]
+        return Histograms(ends, self.bucket[some], self.count[some])
 
     def medians(self, trials: Int32s) -> tuple[Floats, Ints]:
         """Median and number of the values of some trials; NaN where there is none."""
-        ends = np.concatenate([[0], self.upto])
-        first, last = (ends[np.searchsorted(self.trial, trials, side=s)] for s in ("left", "right"))
+        values = np.concatenate([[0], self.upto])
+        first, last = values[self.ends[trials]], values[self.ends[trials + 1]]
         found = np.full(trials.size, np.nan)
         some = last > first
         size = last[some] - first[some]
@@ -125,6 +141,25 @@ class Histograms:
         )
         found[some] = (low + high) / 2
         return found, last - first
+
+
+def _ends(sizes: Ints) -> Ints:
+    """Where stretches of these sizes begin, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def packed(trial: Int32s, bucket: Int32s, count: Int32s) -> Packed:
+    """Columns of one query in half the memory: trials as sizes, small counts in two bytes.
+
+    That is: the first trial, how many buckets it and those after it have, and the buckets.
+    """
+    if not trial.size:
+        return 0, np.zeros(0, dtype=np.int64), bucket, count.astype(np.uint16)
+    first = int(trial[0])
+    small = count.max() < 2**16
+    counts: Counts = count.astype(np.uint16) if small else count
+    # copied, for what DuckDB gives has room for more
+    return first, np.bincount(trial - first).astype(np.int64), bucket.copy(), counts
 
 
 def _keys(trial: Int32s, bucket: Int32s) -> Ints:
@@ -140,6 +175,8 @@ class Source:
     experiment: str
     members: pa.Table
     """Trials that count: trial_id and trial, those of a host after those of another."""
+    trials: int
+    """How many there are, with those that do not count."""
     where: str
     """In SQL, which rows of ``instances i`` count."""
 
@@ -150,11 +187,12 @@ class Source:
 
     def read(self, values: Sequence[str]) -> list[Histograms]:
         """Histograms of some values, each given in SQL, in one pass over the rows."""
-        parts: list[list[dict[str, Int32s]]] = [[] for _ in values]
+        parts: list[list[Packed]] = [[] for _ in values]
         for hosts, rows in self._hosts():
             for part, found in zip(parts, self._counted(values, hosts, rows), strict=True):
-                part.append({column: found[column].to_numpy() for column in found.column_names})
-        return [Histograms.joined(of_value) for of_value in parts]
+                columns = {name: found[name].to_numpy() for name in found.column_names}
+                part.append(packed(**columns))
+        return [Histograms.joined(of_value, self.trials) for of_value in parts]
 
     def _counted(self, values: Sequence[str], hosts: list[str], rows: int) -> Iterator[pa.Table]:
         """Trial, bucket and count of every value on some hosts."""

@@ -11,7 +11,7 @@ from analysis.cells import Cells
 from analysis.dataset import open_dataset
 from analysis.diagnostics import section as diagnostics
 from analysis.distributions import Reduction, Stage
-from analysis.histograms import INFINITE, Histograms, bucket_sql, middles
+from analysis.histograms import INFINITE, Histograms, bucket_sql, middles, packed
 from analysis.metrics.lifecycle import measures
 from analysis.scopes import FLEET
 from analysis.statistics.blocks import blocked_sample
@@ -208,11 +208,8 @@ def test_intervals_are_wider_by_what_a_bucket_hides():
 
 
 def test_medians_of_trials():
-    names = ("trial", "bucket", "count")
     parts = [([0, 0], [3, 5], [1, 1]), ([2, 2], [7, 9], [4, 1])]
-    found = Histograms.joined(
-        [dict(zip(names, map(np.int32, columns), strict=True)) for columns in parts]
-    )
+    found = Histograms.joined([packed(*map(np.int32, columns)) for columns in parts], trials=4)
     medians, sizes = found.medians(np.array([0, 1, 2], dtype=np.int32))
     assert sizes.tolist() == [2, 0, 5]
     assert medians[0] == middles(np.array([3, 5])).mean()
@@ -220,5 +217,23 @@ def test_medians_of_trials():
     assert medians[2] == middles(np.array([7]))[0]
     assert found.some(np.array([2])).bucket.tolist() == [7, 9]
     assert found.some(np.array([1])).bucket.tolist() == []
+    assert found.some(np.array([0, 2])).trial.tolist() == [0, 0, 2, 2]
+    assert found.some(np.array([2, 3])).trial.tolist() == [2, 2]
     fewer = found.without(np.array([2, 2], dtype=np.int32), np.array([7, 9], dtype=np.int32))
     assert fewer.count.tolist() == [1, 1, 3, 0]
+
+
+def test_counts_of_any_size_are_kept_and_small_ones_in_half_the_memory():
+    few, many = (
+        packed(*map(np.int32, ([trial, trial], [7, 9], [count, 1])))
+        for trial, count in ((1, 2**16 - 1), (2, 2**16))
+    )
+    small = Histograms.joined([few], trials=3)
+    assert (small.count.dtype, small.count.tolist()) == (np.uint16, [2**16 - 1, 1])
+    both = Histograms.joined([few, many], trials=3)
+    assert both.count.tolist() == [2**16 - 1, 1, 2**16, 1]
+    assert both.trial.tolist() == [1, 1, 2, 2]
+    assert both.finite().trial.tolist() == [1, 1, 2, 2]
+    assert both.measurable().medians(np.array([0, 1, 2]))[1].tolist() == [0, 2**16, 2**16 + 1]
+    infinite = Histograms.joined([packed(*map(np.int32, ([1, 2], [INFINITE, 5], [3, 4])))], trials=3)
+    assert infinite.finite().trial.tolist() == [2]
