@@ -70,18 +70,18 @@ def ours(folder: Path, experiment: str) -> None:
 
 
 def bare(folder: Path, experiment: str) -> None:
-    """A scan per value, by host, profile and step."""
+    """A scan per value, by host and profile."""
     with duckdb.connect(config={"memory_limit": BARE_MEMORY_LIMIT}) as connection:
         for table, value, where in SCANS[experiment]:
             files = folder / f"{table}/experiment={experiment}/*/*.parquet"
             connection.sql(
                 f"""
-                SELECT r.host, profile, step, count(v), avg(v), min(v), max(v)
+                SELECT r.host, profile, count(v), avg(v), min(v), max(v)
                 FROM (
-                    SELECT host, trial_id, step, {value} AS v
+                    SELECT host, trial_id, {value} AS v
                     FROM read_parquet('{files}', hive_partitioning=true) WHERE {where}
                 ) r JOIN '{folder / "trials/trials.parquet"}' t USING (trial_id)
-                GROUP BY r.host, profile, step
+                GROUP BY r.host, profile
                 """
             ).fetchall()
 
