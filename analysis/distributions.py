@@ -10,10 +10,11 @@ import numpy as np
 
 from analysis.cells import Cells, Role
 from analysis.first_values import OTHERS, firsts_of_many
-from analysis.histograms import GRAIN, Histograms, Source, middles
+from analysis.histograms import Histograms, Source
 from analysis.imported import MARK
 from analysis.scopes import FLEET, Scope
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, sorted_sample
+from analysis.statistics.buckets import GRAIN, middles
 
 EXACT_ROWS = 4_000_000
 """From more rows than this, values are rounded to steps of 0.1 % and counted: it bounds the memory."""

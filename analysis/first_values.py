@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.cells import Cells
-from analysis.histograms import Histograms, Source, bucket_sql
+from analysis.histograms import Histograms, Source
+from analysis.statistics.buckets import bucket_sql
 
 OTHERS = 4
 """So many times as many other values must a trial have for its first ones to be set against them."""

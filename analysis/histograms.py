@@ -5,7 +5,6 @@ of trials add up to those of blocks, hosts and the fleet, so all that is resampl
 is made of them as it is made of single values. DuckDB reduces the rows of many stages in one pass.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +16,8 @@ import pyarrow as pa
 
 from analysis.dataset import Dataset
 from analysis.statistics.blocks import Floats, Ints
+from analysis.statistics.buckets import INFINITE, Int32s, bucket_sql, middles
 
-STEP = 0.001
-"""Width of a bucket, on the natural logarithm."""
-GRAIN = math.expm1(STEP / 2)
-"""By what share of itself a value may be off."""
 AT_ONCE_ROWS = 4_000_000
 """So many rows of several hosts one query reduces; of one host there may be more."""
 HELD_BYTES = 600_000_000
@@ -30,35 +26,8 @@ AT_ONCE_BYTES = 400_000_000
 """What the histograms of one pass may come to; how many stages one pass reads is guessed from it."""
 _TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 6
 """Buckets that hold something, of a stage in one trial, and what each takes where its count is small."""
-_ONE = 1_000_000
-"""Number of the bucket around 1; that around −1 has it with a minus, and 0 is a bucket of its own."""
-_LEAST, _MOST = 1e-300, 1e300
-INFINITE = _ONE + round(math.log(_MOST) / STEP)
-"""Number of the bucket of infinite values: no time is so long."""
-
-Int32s = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.integer[Any]]
 Packed = tuple[int, Ints, Int32s, Counts]
-
-
-def bucket_sql(value: str) -> str:
-    """In SQL, the number of the bucket that a DOUBLE falls into. Numbers sort as values do."""
-    size = f"greatest(least(abs({value}), {_MOST}), {_LEAST})"
-    # the cast rounds
-    return f"(sign({value}) * ({_ONE} + ln({size}) * {round(1 / STEP)}))::INTEGER"
-
-
-def buckets_of(values: Floats) -> Int32s:
-    """The same of values that are here already."""
-    sizes = np.clip(np.abs(values), _LEAST, _MOST)
-    numbers = np.rint(_ONE + np.log(sizes) * round(1 / STEP))
-    return np.asarray(np.sign(values) * numbers, dtype=np.int32)
-
-
-def middles(buckets: Int32s) -> Floats:
-    """The value that stands for all of a bucket: its middle on the logarithm."""
-    sizes = np.exp((np.abs(buckets) - float(_ONE)) * STEP)
-    return np.where(buckets == INFINITE, np.inf, np.sign(buckets) * sizes)
 
 
 @dataclass(frozen=True)

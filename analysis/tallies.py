@@ -1,5 +1,6 @@
 """Values with how often each was seen, and where: single ones, or buckets of 0.1 % of very many."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.cells import Cells
-from analysis.histograms import GRAIN, buckets_of, middles
 from analysis.portions import Columns
 from analysis.statistics.blocks import BlockedSample, Floats, Ints, blocked_sample
+from analysis.statistics.buckets import GRAIN, buckets_of, middles
 
 Bools = npt.NDArray[np.bool_]
+_MOST_KEYS = 2**62
+"""So many different rows have a number each, which sorts several times as fast as the rows do."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,9 @@ def tallied(columns: Columns, value: str, keys: Sequence[str], *, rounded: bool)
     if not rounded:
         return own | {"value": values, "count": np.ones(values.size, dtype=np.int32)}
     buckets = buckets_of(values)
-    places, first, counts = _groups([*own.values(), buckets])
-    chosen = places[first]
-    found = {key: column[chosen] for key, column in own.items()}
-    return found | {"value": middles(buckets[chosen]), "count": counts}
+    (*different, bucket), counts = _counted([*own.values(), buckets])
+    found = dict(zip(own, different, strict=True))
+    return found | {"value": middles(bucket), "count": counts}
 
 
 def seen(columns: Columns, value: str, keys: Sequence[str]) -> Columns:
@@ -124,11 +126,10 @@ def seen(columns: Columns, value: str, keys: Sequence[str]) -> Columns:
     known = ~np.isnan(columns[value])
     own = {key: _narrow(columns[key][known]) for key in keys}
     values = columns[value][known].astype(np.float64)
-    different, code = np.unique(values, return_inverse=True)
-    places, first, counts = _groups([*own.values(), code.astype(np.int32)])
-    chosen = places[first]
-    found = {key: column[chosen] for key, column in own.items()}
-    return found | {"value": different[code[chosen]], "count": counts}
+    known_values, code = np.unique(values, return_inverse=True)
+    (*different, place), counts = _counted([*own.values(), code.astype(np.int32)])
+    found = dict(zip(own, different, strict=True))
+    return found | {"value": known_values[place], "count": counts}
 
 
 def joined(parts: Iterable[Columns]) -> Columns:
@@ -137,16 +138,26 @@ def joined(parts: Iterable[Columns]) -> Columns:
     return {name: np.concatenate([part[name] for part in every]) for name in every[0]}
 
 
-def _groups(columns: Sequence[Any]) -> tuple[Ints, Ints, npt.NDArray[np.int32]]:
-    """An order in which equal rows lie together, where each group begins in it, and their numbers."""
-    order = np.lexsort(columns[::-1])
-    new = np.zeros(order.size, dtype=bool)
-    new[:1] = True
-    for column in columns:
-        ordered = column[order]
-        new[1:] |= ordered[1:] != ordered[:-1]
-    first = np.flatnonzero(new)
-    return order, first, np.diff(first, append=order.size).astype(np.int32)
+def _counted(columns: Sequence[Any]) -> tuple[list[Any], npt.NDArray[np.int32]]:
+    """The rows that differ, in order, as columns of the same types, and how often each is there."""
+    if not columns[0].size:
+        return list(columns), np.zeros(0, dtype=np.int32)
+    least = [int(column.min()) for column in columns]
+    spans = [int(column.max()) - low + 1 for column, low in zip(columns, least, strict=True)]
+    if math.prod(spans) >= _MOST_KEYS:
+        rows, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
+        found = list(rows.T)
+    else:
+        key = np.zeros(columns[0].size, dtype=np.int64)
+        for column, low, span in zip(columns, least, spans, strict=True):
+            key = key * span + (column.astype(np.int64) - low)
+        key, counts = np.unique(key, return_counts=True)
+        found = []
+        for low, span in zip(reversed(least), reversed(spans), strict=True):
+            key, place = np.divmod(key, span)
+            found.insert(0, place + low)
+    typed = [one.astype(column.dtype) for one, column in zip(found, columns, strict=True)]
+    return typed, counts.astype(np.int32)
 
 
 def _narrow(column: Any) -> Any:

@@ -1,7 +1,7 @@
 """Times until something happens, some of which are only known to be longer: recoveries."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +11,13 @@ from scipy import sparse, special
 
 from analysis.statistics import LEVEL
 from analysis.statistics.blocks import Blocks, Floats, Ints, t_quantile
+from analysis.statistics.buckets import GRAIN, buckets_of, middles
 from analysis.statistics.proportions import Estimate, wilson
 from analysis.statistics.resampling import Replication, around, block_draws
 
 Bools = npt.NDArray[np.bool_]
+MOST_MOMENTS = 10_000
+"""Where more times differ, intervals are worked out in steps of 0.1 %: a resample is a whole curve."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,13 @@ class Lifetimes:
     def moments(self) -> Floats:
         """Distinct times at which something happened, in order."""
         return np.unique(self.times[self.happened])
+
+    @cached_property
+    def coarse(self) -> "Lifetimes":
+        """The same for resampling: times in steps of 0.1 % where very many differ."""
+        if self.moments.size <= MOST_MOMENTS:
+            return self
+        return replace(self, times=middles(buckets_of(self.times)), grain=self.grain + GRAIN)
 
     @cached_property
     def blocks(self) -> int:
@@ -147,15 +157,16 @@ def restricted_mean(life: Lifetimes, horizon: float, rng: np.random.Generator) -
     early = life.moments <= horizon
     if not early.any() or share is None or waiting >= 1:
         return Estimate(value, None, None)
+    coarse = life.coarse
     drawn = [
-        _mean_of_ended(*_area(life, weights, horizon), horizon)
-        for weights in block_draws(life.replication, life.moments.size, rng)
+        _mean_of_ended(*_area(coarse, weights, horizon), horizon)
+        for weights in block_draws(coarse.replication, coarse.moments.size, rng)
     ]
     mean = _mean_of_ended(np.array([value]), np.array([waiting]), horizon)[0]
-    low, high = _stretched(float(mean), np.concatenate(drawn), life.replication)
+    low, high = _stretched(float(mean), np.concatenate(drawn), coarse.replication)
     below = math.hypot((mean - low) * (1 - waiting), (waiting - share[0]) * (horizon - mean))
     above = math.hypot((high - mean) * (1 - waiting), (share[1] - waiting) * (horizon - mean))
-    low, high = value - below - life.grain * value, value + above + life.grain * value
+    low, high = value - below - coarse.grain * value, value + above + coarse.grain * value
     return Estimate(value, max(0.0, low), min(horizon, high))
 
 
@@ -197,22 +208,21 @@ def median_time(life: Lifetimes, rng: np.random.Generator) -> Estimate:
     """
     if not life.times.size:
         return Estimate(None, None, None)
-    total, waiting = (part[0] for part in life.totals)
-    share = np.cumprod(1 - total / waiting)
-    value = _first_below(life.moments, share)
+    curve = survival_curve(life)
+    value = _first_below(curve.times, curve.share)
     if not life.replication.enough:
         return Estimate(value, None, None)
-    z = float(special.ndtri((1 + LEVEL) / 2))
-    low, high = _log_log(share, _greenwood(total, waiting), z)
-    spread = _spread(life, share, rng)
-    wide_low, wide_high = _log_log(share, spread**2, t_quantile(life.replication.df))
-    low, high = np.fmin(low, wide_low), np.fmax(high, wide_high)
-    gone = share <= 0
+    coarse = life.coarse
+    curve = curve if coarse is life else survival_curve(coarse)
+    spread = _spread(coarse, curve.share, rng)
+    wide_low, wide_high = _log_log(curve.share, spread**2, t_quantile(coarse.replication.df))
+    low, high = np.fmin(curve.low, wide_low), np.fmax(curve.high, wide_high)
+    gone = curve.share <= 0
     ends = [
-        _first_below(life.moments, np.where(gone, 0.0, np.nan_to_num(end, nan=1.0)))
+        _first_below(curve.times, np.where(gone, 0.0, np.nan_to_num(end, nan=1.0)))
         for end in (low, high)
     ]
-    return Estimate(value, ends[0] * (1 - life.grain), ends[1] * (1 + life.grain))
+    return Estimate(value, ends[0] * (1 - coarse.grain), ends[1] * (1 + coarse.grain))
 
 
 def _spread(life: Lifetimes, share: Floats, rng: np.random.Generator) -> Floats:

@@ -11,10 +11,11 @@ from analysis.cells import Cells
 from analysis.dataset import open_dataset
 from analysis.diagnostics import section as diagnostics
 from analysis.distributions import Reduction, Stage
-from analysis.histograms import INFINITE, Histograms, bucket_sql, middles, packed
+from analysis.histograms import Histograms, packed
 from analysis.metrics.lifecycle import measures
 from analysis.scopes import FLEET
 from analysis.statistics.blocks import blocked_sample
+from analysis.statistics.buckets import INFINITE, bucket_sql, middles
 from analysis.statistics.comparison import Ratio, with_grain
 from analysis.statistics.quantiles import estimate_quantile
 from analysis.tables import lifecycle

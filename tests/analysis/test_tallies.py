@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.histograms import GRAIN, bucket_sql, buckets_of, middles
+from analysis.statistics.buckets import GRAIN, bucket_sql, buckets_of, middles
 from analysis.tallies import Tally, keys_of, seen, shares_of, tallied
 
 N = 5000
@@ -46,6 +46,15 @@ def test_what_few_values_differ_by_is_kept_as_it_is():
         found["trial"], found["lost" if "lost" in found else "value"], found["count"], strict=True
     )
     assert sorted(map(tuple, rows)) == [(0, 3, 1), (0, 7, 1), (1, 3, 2)]
+
+
+def test_rows_too_many_to_be_numbered_are_counted_as_well(columns, monkeypatch):
+    numbered = tallied(columns, "value", ("trial", "late"), rounded=True)
+    monkeypatch.setattr("analysis.tallies._MOST_KEYS", 1)
+    compared = tallied(columns, "value", ("trial", "late"), rounded=True)
+    for name, column in numbered.items():
+        assert column.dtype == compared[name].dtype
+        assert (column == compared[name]).all()
 
 
 def test_nothing_gives_nothing():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.statistics import survival
 from analysis.statistics.proportions import wilson
 from analysis.statistics.survival import lifetimes, median_time, restricted_mean, survival_curve
 
@@ -198,3 +199,19 @@ def test_intervals_of_times_in_buckets_are_wider_by_the_bucket():
         assert other.value == one.value
         assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=0.03)
         assert other.low < one.low < one.high < other.high
+
+
+def test_intervals_of_very_many_different_times_are_nearly_those_of_all_of_them(monkeypatch):
+    draw = rng(3)
+    block = np.arange(6000) // 500
+    times = 100 * np.exp(draw.normal(0, 0.3, 6000) + draw.normal(0, 0.1, 12)[block])
+    some = lifetimes(np.minimum(times, 180), times < 180, block)
+    fine = median_time(some, rng()), restricted_mean(some, 180, rng())
+    monkeypatch.setattr(survival, "MOST_MOMENTS", 5000)
+    many = replace(some)
+    assert many.coarse.moments.size < many.moments.size / 2
+    coarse = median_time(many, rng()), restricted_mean(many, 180, rng())
+    for one, other in zip(fine, coarse, strict=True):
+        assert other.value == one.value
+        width = one.high - one.low
+        assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=0.05 * width)
