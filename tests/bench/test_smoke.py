@@ -7,7 +7,7 @@ import pytest
 import run
 
 NAMES = [name for name in run.names() if set(run.module_of(name).NEEDS) <= {"redis"}]
-ELSEWHERE = {"analysis", "report"}
+ELSEWHERE = {"analysis", "probes", "report"}
 """Their parts are run by tests of their own, and take a while."""
 
 
