@@ -141,7 +141,8 @@ def _print(found: "Comparison", names: tuple[str, str], *, everything: bool) -> 
             say(line)
         typer.echo()
     if rest:
-        typer.echo(f"{len(rest)} stages and tails are not shown: --all shows them.")
+        left = f"{len(rest)} stages and tails are" if len(rest) > 1 else "1 stage or tail is"
+        typer.echo(f"{left} not shown: --all shows them.")
     if found.differs:
         typer.echo("What differs besides:")
         for line in _differing(found, everything=everything):
