@@ -59,7 +59,8 @@ def _until(answer: Callable[[], Any], command: list[str]) -> Any:
 
 
 def _ours(broker: str, *simulated: str) -> float:
-    host, campaign = ("sim-0001" if simulated else "h1"), f"c-{uuid.uuid4().hex[:8]}"
+    own = uuid.uuid4().hex[:8]  # a real host's name may be held once on a machine
+    host, campaign = ("sim-0001" if simulated else f"start-{own}"), f"c-{own}"
     client = connect(broker)
     dispatcher = CeleryDispatcher(broker, campaign, [host])
     dispatcher.send(Order(make_trial(campaign=campaign, host=host), 1))
