@@ -26,8 +26,10 @@ AT_ONCE_BYTES = 400_000_000
 """What the histograms of one pass may come to; how many stages one pass reads is guessed from it."""
 _TYPICAL_BUCKETS, _BUCKET_BYTES = 2000, 6
 """Buckets that hold something, of a stage in one trial, and what each takes where its count is small."""
+
 Counts = npt.NDArray[np.integer[Any]]
 Packed = tuple[int, Ints, Int32s, Counts]
+"""Of one query: its first trial, how many buckets that and each one after it has, buckets, counts."""
 
 
 @dataclass(frozen=True)
@@ -118,16 +120,13 @@ def _ends(sizes: Ints) -> Ints:
 
 
 def packed(trial: Int32s, bucket: Int32s, count: Int32s) -> Packed:
-    """Columns of one query in half the memory: trials as sizes, small counts in two bytes.
-
-    That is: the first trial, how many buckets it and those after it have, and the buckets.
-    """
+    """Columns of one query in half the memory: trials as sizes, small counts in two bytes."""
     if not trial.size:
         return 0, np.zeros(0, dtype=np.int64), bucket, count.astype(np.uint16)
     first = int(trial[0])
     small = count.max() < 2**16
     counts: Counts = count.astype(np.uint16) if small else count
-    # copied, for what DuckDB gives has room for more
+    # Copied, because what DuckDB gives holds on to room for more.
     return first, np.bincount(trial - first).astype(np.int64), bucket.copy(), counts
 
 
